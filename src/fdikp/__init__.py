@@ -1,0 +1,52 @@
+"""fdikp brings out-of-focus photographs back into focus.
+
+>>> import fdikp
+>>> deblur = fdikp.load_model()                 # doctest: +SKIP
+>>> sharp = deblur(blurred)                     # doctest: +SKIP
+
+Importing this module is cheap: torch is loaded when a public name that needs it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "Analysis": "fdikp.deblur",
+    "Deblurrer": "fdikp.deblur",
+    "load_model": "fdikp.deblur",
+    "FdikpError": "fdikp.errors",
+    "PhotoError": "fdikp.errors",
+    "WeightsError": "fdikp.errors",
+    "Photo": "fdikp.imaging",
+    "read_photo": "fdikp.imaging",
+    "write_photo": "fdikp.imaging",
+}
+
+__all__ = [
+    "Analysis",
+    "Deblurrer",
+    "FdikpError",
+    "Photo",
+    "PhotoError",
+    "WeightsError",
+    "load_model",
+    "read_photo",
+    "write_photo",
+]
+
+if TYPE_CHECKING:
+    from fdikp.deblur import Analysis, Deblurrer, load_model
+    from fdikp.errors import FdikpError, PhotoError, WeightsError
+    from fdikp.imaging import Photo, read_photo, write_photo
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'fdikp' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])
