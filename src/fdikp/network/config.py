@@ -1,0 +1,116 @@
+"""What the network is made of, as data: every variant of the paper is a configuration, none a fork of the code."""
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """The shape of one FDIKP network; the defaults are the paper's full model (5,520,215 parameters).
+
+    Raises:
+        ValueError: a field holds a value no network can be built from; the message names the field.
+    """
+
+    widths: tuple[int, int, int] = (64, 64, 160)
+    """Channels at full, half and quarter resolution of each stage (c, c and d in Fig. 3)."""
+
+    encoder_blocks: tuple[int, int] = (3, 3)
+    """ResBlocks of the encoder at full and half resolution."""
+
+    decoder_blocks: tuple[int, int] = (3, 4)
+    """ResBlocks of the decoder at full and half resolution."""
+
+    bottleneck: Literal["sequential", "spatial", "frequency", "parallel", "residual"] = "sequential"
+    """The dual-domain module: spatial attention then frequency blocks (`sequential`, Table 3d), one of them alone
+    (3a, 3b), both side by side with a gate (`parallel`, 3c), or plain ResBlocks (`residual`, the SRAM of Table 2)."""
+
+    bottleneck_depth: int = 3
+    """Pairs of strip attention and number of frequency blocks, or ResBlocks, in the bottleneck."""
+
+    heads: int = 4
+    """Attention heads of each strip direction; twice this must divide `widths[2]`."""
+
+    predictor: Literal["frequency", "spatial", "fixed"] = "frequency"
+    """Where inverse kernels come from: the spectrum (DIKP), the image itself (Fig. 6), or a fixed bank (no FIKP)."""
+
+    predictor_width: int = 128
+    """Channels of the Predictor's 11×11 convolution."""
+
+    kernel_size: int = 5
+    """K, odd: the side of an inverse kernel, in samples."""
+
+    kernels: int = 5
+    """N: inverse kernels predicted for each image. The paper takes N = K."""
+
+    position_adaptive: bool = True
+    """Position adaptive convolution (eq. 9); without it the kernels are applied by plain convolution."""
+
+    dilation_range: float = 2.0
+    """The largest dilation D(p). Ours: 2, so that the sigmoid's middle is 1, plain convolution."""
+
+    def __post_init__(self) -> None:
+        for name in ("widths", "encoder_blocks", "decoder_blocks"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if self.kernel_size < 1 or self.kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size must be odd and positive, not {self.kernel_size}")
+        if self.kernels < 1:
+            raise ValueError(f"kernels must be at least 1, not {self.kernels}")
+        if self.bottleneck != "residual" and self.widths[2] % (2 * self.heads):
+            raise ValueError(
+                f"widths[2] = {self.widths[2]} is not a multiple of 2 × heads = {2 * self.heads}"
+            )
+        if self.dilation_range <= 0:
+            raise ValueError(f"dilation_range must be positive, not {self.dilation_range}")
+
+    @property
+    def candidates(self) -> int:
+        """Images that a stage blends: N deconvolved ones and the image itself, for each of its two inputs."""
+        return 2 * (self.kernels + 1)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as plain values, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> "NetworkConfig":
+        """The configuration that `to_dict` described.
+
+        >>> NetworkConfig.from_dict(NetworkConfig(kernels=3).to_dict()).kernels
+        3
+        """
+        return cls(**fields)
+
+
+BASE = NetworkConfig()
+"""The paper's network."""
+
+LITE = NetworkConfig(
+    widths=(32, 32, 64), encoder_blocks=(1, 2), decoder_blocks=(1, 2), bottleneck_depth=2, predictor_width=16
+)
+"""For CPUs. The same code; most of what is saved is saved at full resolution, where each layer costs most."""
+
+SRAM = NetworkConfig(
+    widths=(64, 128, 256), decoder_blocks=(3, 2), bottleneck="residual", bottleneck_depth=2, predictor="fixed"
+)
+"""Table 2's baseline: GKMNet's backbone with doubled widths and one more ResBlock at the bottleneck, no FIKP.
+The paper gives its parameter count only; the split over levels is ours."""
+
+PRESETS: dict[str, NetworkConfig] = {
+    "fdikp-base": BASE,
+    "fdikp-lite": LITE,
+    # Table 2, from the first row to the fourth; the fifth is fdikp-base
+    "sram": SRAM,
+    "sram-fikp": replace(SRAM, predictor="frequency"),
+    "dsrm": replace(BASE, predictor="fixed"),
+    "dsrm-dikp": replace(BASE, position_adaptive=False),
+    # Table 3
+    "ddm-spatial": replace(BASE, bottleneck="spatial"),
+    "ddm-frequency": replace(BASE, bottleneck="frequency"),
+    "ddm-parallel": replace(BASE, bottleneck="parallel"),
+    # Fig. 6
+    "spatial-predictor": replace(BASE, predictor="spatial"),
+    # Fig. 12
+    **{f"kernel-{k}": replace(BASE, kernel_size=k, kernels=k) for k in (3, 5, 7, 9, 11, 15)},
+}
+"""Every network that has a name: what ships, and each variant of the paper's tables and figures."""

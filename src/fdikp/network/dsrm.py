@@ -1,0 +1,107 @@
+"""The dual-domain scale recurrent module (DSRM, Fig. 3a): from an image to the coefficient maps of its candidates."""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fdikp.network.blocks import SLOPE, resblocks
+from fdikp.network.config import NetworkConfig
+from fdikp.network.dual_domain import dual_domain_module
+
+
+class Encoder(nn.Module):
+    """Features at full, half and quarter resolution."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        full, half, quarter = config.widths
+        self.to_full = nn.Conv2d(3, full, 3, padding=1)
+        self.full_blocks = resblocks(full, config.encoder_blocks[0])
+        self.to_half = nn.Conv2d(full, half, 3, stride=2, padding=1)
+        self.half_blocks = resblocks(half, config.encoder_blocks[1])
+        self.to_quarter = nn.Conv2d(half, quarter, 3, stride=2, padding=1)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """[B, 3, H, W] to [B, c, H, W], [B, c, H/2, W/2], [B, d, H/4, W/4]; H and W are multiples of 4."""
+        full = self.full_blocks(F.leaky_relu(self.to_full(x), SLOPE))
+        half = self.half_blocks(F.leaky_relu(self.to_half(full), SLOPE))
+        return full, half, F.leaky_relu(self.to_quarter(half), SLOPE)
+
+
+class Decoder(nn.Module):
+    """Back to full resolution, meeting the encoder's features on the way."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        full, half, quarter = config.widths
+        self.to_half = nn.ConvTranspose2d(quarter, half, 4, stride=2, padding=1)
+        self.meet_half = nn.Conv2d(2 * half, half, 1)
+        self.half_blocks = resblocks(half, config.decoder_blocks[1])
+        self.to_full = nn.ConvTranspose2d(half, full, 4, stride=2, padding=1)
+        self.meet_full = nn.Conv2d(2 * full, full, 1)
+        self.smooth = nn.Conv2d(full, full, 3, padding=1)
+        self.full_blocks = resblocks(full, config.decoder_blocks[0])
+
+    def forward(self, full: Tensor, half: Tensor, quarter: Tensor) -> Tensor:
+        """The encoder's features, the last of them enhanced, to [B, c, H, W]."""
+        up = F.leaky_relu(self.to_half(quarter), SLOPE)
+        x = self.half_blocks(self.meet_half(torch.cat((up, half), dim=1)))
+        up = F.leaky_relu(self.to_full(x), SLOPE)
+        x = self.meet_full(torch.cat((up, full), dim=1))
+        return self.full_blocks(x + self.smooth(x))
+
+
+class Memory(NamedTuple):
+    """What one stage hands to the next: the hidden and cell state of its recurrent unit, [B, 2(N+1), H/2, W/2]."""
+
+    hidden: Tensor
+    cell: Tensor
+
+
+class APU(nn.Module):
+    """The recurrent unit (Tao et al. 2018; Quan et al. 2021): features and memory to coefficient maps.
+
+    A ConvLSTM at half resolution remembers across scales; a convolution with batch normalisation at full resolution
+    says where. The batch statistics are part of the weights and stay in float32 in training.
+    """
+
+    def __init__(self, width: int, maps: int) -> None:
+        super().__init__()
+        self.gates = nn.Conv2d(width + maps, 4 * maps, 5, padding=2)
+        self.locate = nn.Conv2d(width, maps, 3, padding=1)
+        self.norm = nn.BatchNorm2d(maps)
+        self.maps = maps
+
+    def forward(self, features: Tensor, memory: Memory | None) -> tuple[Tensor, Memory]:
+        """Features [B, c, H, W] to coefficients [B, maps, H, W] in -1..1, and the memory for the next stage."""
+        pooled = F.avg_pool2d(features, 2)
+        if memory is None:
+            nothing = pooled.new_zeros(len(pooled), self.maps, *pooled.shape[-2:])
+            memory = Memory(nothing, nothing)
+        hidden, cell = (t.to(pooled.dtype) for t in memory)
+        forget, write, read, new = self.gates(torch.cat((pooled, hidden), dim=1)).chunk(4, dim=1)
+        cell = F.sigmoid(forget) * cell + F.sigmoid(write) * F.tanh(new)
+        hidden = F.sigmoid(read) * F.tanh(cell)
+        u = F.interpolate(hidden, scale_factor=2.0, mode="nearest")
+        v = F.relu(self.norm(self.locate(features)))
+        return 2 * F.sigmoid(u * v + u) - 1, Memory(hidden, cell)
+
+
+class DSRM(nn.Module):
+    """Encoder, dual-domain module, decoder, recurrent unit."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.encoder = Encoder(config)
+        self.bottleneck = dual_domain_module(config)
+        self.decoder = Decoder(config)
+        self.apu = APU(config.widths[0], config.candidates)
+
+    def forward(self, x: Tensor, memory: Memory | None) -> tuple[Tensor, Memory]:
+        """A stage's input [B, 3, H, W] to coefficients [B, 2(N+1), H, W] in -1..1, and the memory it leaves."""
+        full, half, quarter = self.encoder(x)
+        features = self.decoder(full, half, self.bottleneck(quarter))
+        coefficients, memory = self.apu(features, memory)
+        return coefficients, memory

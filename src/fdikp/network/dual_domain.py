@@ -1,0 +1,75 @@
+"""The dual-domain module at the bottleneck (DDM, Fig. 3d): spatial attention, then frequency blocks."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fdikp.network.blocks import resblocks
+from fdikp.network.config import NetworkConfig
+from fdikp.network.strips import StripAttention
+
+
+class FrequencyBlock(nn.Module):
+    """Two 3×3 convolutions beside two 1×1 convolutions on the spectrum, fused and added to the input.
+
+    The transform is orthonormal and computed in float32 whatever the precision of the rest. Real and imaginary parts
+    are channels, so that every learned operation is a real convolution.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.local = nn.Sequential(
+            nn.Conv2d(width, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, width, 3, padding=1)
+        )
+        self.spectral = nn.Sequential(
+            nn.Conv2d(2 * width, 2 * width, 1), nn.ReLU(), nn.Conv2d(2 * width, 2 * width, 1)
+        )
+        self.fuse = nn.Conv2d(2 * width, width, 1)
+
+    def globally(self, x: Tensor) -> Tensor:
+        """The frequency branch: [B, width, H, W] to the same shape and type."""
+        size = x.shape[-2:]
+        wide = x if x.dtype in (torch.float32, torch.float64) else x.float()
+        f = torch.fft.rfft2(wide, norm="ortho")
+        f = self.spectral(torch.cat((f.real, f.imag), dim=1).to(x.dtype)).to(wide.dtype)
+        real, imaginary = f.chunk(2, dim=1)
+        # irfft2 wants its input contiguous in the last dimension
+        f = torch.complex(real.contiguous(), imaginary.contiguous())
+        return torch.fft.irfft2(f, s=size, norm="ortho").to(x.dtype)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, width, H, W] to the same shape."""
+        return x + self.fuse(torch.cat((self.local(x), self.globally(x)), dim=1))
+
+
+class GatedFusion(nn.Module):
+    """Both stages side by side, weighed by a learned gate (Table 3c; the gate's form is ours)."""
+
+    def __init__(self, spatial: nn.Module, frequency: nn.Module, width: int) -> None:
+        super().__init__()
+        self.spatial = spatial
+        self.frequency = frequency
+        self.gate = nn.Conv2d(2 * width, 2 * width, 3, padding=1)
+        self.fuse = nn.Conv2d(2 * width, width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, width, H, W] to the same shape."""
+        both = torch.cat((self.spatial(x), self.frequency(x)), dim=1)
+        return self.fuse(both * F.sigmoid(self.gate(both)))
+
+
+def dual_domain_module(config: NetworkConfig) -> nn.Module:
+    """The bottleneck that the configuration asks for, [B, d, H, W] to the same shape."""
+    width, depth = config.widths[2], config.bottleneck_depth
+    if config.bottleneck == "residual":
+        return resblocks(width, depth)
+    strips = (StripAttention(width, config.heads, kind) for _ in range(depth) for kind in ("intra", "inter"))
+    spatial = nn.Sequential(*strips)
+    frequency = nn.Sequential(*(FrequencyBlock(width) for _ in range(depth)))
+    if config.bottleneck == "spatial":
+        return spatial
+    if config.bottleneck == "frequency":
+        return frequency
+    if config.bottleneck == "parallel":
+        return GatedFusion(spatial, frequency, width)
+    return nn.Sequential(spatial, frequency)

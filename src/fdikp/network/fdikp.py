@@ -1,0 +1,132 @@
+"""The whole network (Fig. 3a): three stages, coarse to fine, with the same weights in each."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fdikp.network.config import NetworkConfig
+from fdikp.network.dsrm import DSRM, Memory
+from fdikp.network.kernels import FIKP, Deconvolved, FixedKernels
+
+SCALES = (4, 2, 1)
+"""How much smaller than the photograph each stage's image is, coarse to fine."""
+
+GRID = 16
+"""Sizes the stages work on are multiples of this: the coarsest scale (4) times the encoder's two halvings (4)."""
+
+SMALLEST = 48
+"""Smallest side the stages work on: at the coarsest scale its half-plane spectrum is 7 wide, the least that the
+Predictor's 11×11 convolution with padding 2 can read."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One scale's result, with what it was made from. "Images" are the stage's input and the previous result.
+
+    At the coarsest scale both are the same image, deconvolved once.
+    """
+
+    image: Tensor
+    """[B, 3, H, W], the stage's restored image, not clamped."""
+
+    kernels: Tensor
+    """[B, 2, N, K, K], inverse kernels for each of the two images."""
+
+    dilation: Tensor
+    """[B, 2, H, W], dilated map D for each of the two images, in pixels of this scale."""
+
+    coefficients: Tensor
+    """[B, 2, N + 1, H, W] in -1..1: the weight of each deconvolved image, and last that of the image itself."""
+
+
+def downsample(x: Tensor, factor: int) -> Tensor:
+    """[B, C, H, W] to [B, C, H / factor, W / factor], by the mean over blocks: how stages see a photograph."""
+    return x if factor == 1 else F.avg_pool2d(x, factor)
+
+
+def upsample(x: Tensor) -> Tensor:
+    """[B, C, H, W] to [B, C, 2H, 2W], bilinear: how a stage hands its result and memory to the next."""
+    return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+
+
+def working_size(height: int, width: int) -> tuple[int, int]:
+    """The size that an image of the given size is padded to.
+
+    >>> working_size(1, 333)
+    (48, 336)
+    """
+    return tuple(max(SMALLEST, -(-side // GRID) * GRID) for side in (height, width))  # type: ignore[return-value]
+
+
+def pad(x: Tensor, height: int, width: int) -> Tensor:
+    """Extend [B, C, H, W] below and to the right by mirroring it, again and again where once is not enough."""
+
+    def mirrored(side: int, wanted: int) -> Tensor:
+        period = max(1, 2 * (side - 1))
+        i = torch.arange(wanted, device=x.device) % period
+        return torch.where(i < side, i, period - i)
+
+    if x.shape[-2:] == (height, width):
+        return x
+    return x[..., mirrored(x.shape[-2], height), :][..., mirrored(x.shape[-1], width)]
+
+
+class FDIKP(nn.Module):
+    """Frequency-driven inverse kernel prediction (arXiv 2508.12736).
+
+    Ours, not the paper's: each stage adds what it blends to its own input, and the last convolution starts at zero, so
+    that an untrained network returns the photograph as it is and training starts there.
+
+    Args:
+        config: the network's shape; `PRESETS` has the named ones.
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.fikp = FixedKernels(config) if config.predictor == "fixed" else FIKP(config)
+        self.dsrm = DSRM(config)
+        self.output = nn.Conv2d(3 * config.candidates, 3, 1)
+        nn.init.zeros_(self.output.weight)
+        nn.init.zeros_(self.output.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Restore photographs.
+
+        Args:
+            x: [B, 3, H, W], sRGB-encoded RGB in 0..1, float32 (or float64, with a float64 network), any H, W ≥ 1.
+
+        Returns:
+            [B, 3, H, W] of x's type, not clamped.
+        """
+        H, W = x.shape[-2:]
+        return self.stages(pad(x, *working_size(H, W)))[-1].image[..., :H, :W]
+
+    def stages(self, x: Tensor) -> list[Stage]:
+        """All three stages, coarse to fine, for x [B, 3, H, W] with H, W ≥ 48 and multiples of 16."""
+        stages: list[Stage] = []
+        memory: Memory | None = None
+        for scale in SCALES:
+            blurry = downsample(x, scale)
+            previous = upsample(stages[-1].image) if stages else None
+            if memory is not None:
+                memory = Memory(*(upsample(t) for t in memory))
+            stage, memory = self._stage(blurry, previous, memory)
+            stages.append(stage)
+        return stages
+
+    def _stage(self, blurry: Tensor, previous: Tensor | None, memory: Memory | None) -> tuple[Stage, Memory]:
+        candidates, kernels, dilation = self._deconvolve(blurry, previous)
+        coefficients, memory = self.dsrm(blurry.to(self.output.weight.dtype), memory)
+        weighed = candidates.flatten(1, 2) * coefficients.unsqueeze(2)  # [B, 2(N+1), 3, H, W]
+        image = blurry + self.output(weighed.flatten(1, 2)).to(blurry.dtype)
+        return Stage(image, kernels, dilation.squeeze(2), coefficients.unflatten(1, (2, -1))), memory
+
+    def _deconvolve(self, blurry: Tensor, previous: Tensor | None) -> Deconvolved:
+        """Both images through FIKP as one batch, or the coarsest stage's only one once; each part [B, 2, ...]."""
+        if previous is None:
+            return Deconvolved(*(torch.stack((part, part), dim=1) for part in self.fikp(blurry)))
+        both = self.fikp(torch.cat((blurry, previous)))
+        return Deconvolved(*(torch.stack(part.chunk(2), dim=1) for part in both))

@@ -1,0 +1,195 @@
+"""Frequency inverse kernel prediction (FIKP, Fig. 3b and 3c): from an image's spectrum to deconvolved images."""
+
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fdikp.network.config import NetworkConfig
+from fdikp.network.pac import plain_convolution, position_adaptive_convolution
+
+
+class Spectrum(NamedTuple):
+    """The half-plane spectrum of a real image, each part [B, 3, H, W // 2 + 1], zero vertical frequency in the middle row."""
+
+    amplitude: Tensor  # log(1 + |F|), orthonormal transform
+    phase: Tensor  # -π..π
+
+
+def spectrum(x: Tensor) -> Spectrum:
+    """The amplitude and phase that FIKP reads.
+
+    A real image's spectrum is point-symmetric, so half of it says everything. Ours, where the paper is silent:
+
+    - Amplitudes span six decades; their logarithm is what the Predictor sees.
+    - Where an amplitude is below the rounding error of the transform the phase is noise, and is set to 0: else a
+      flat image's result would change with the order of summation.
+    - The spectrum is an observation: no gradient flows through it into the image (the phase's grows as 1/|F|).
+
+    Args:
+        x: [B, 3, H, W], any float type; the transform is computed in float32 or better.
+    """
+    x = x.detach()
+    if x.dtype not in (torch.float32, torch.float64):
+        x = x.float()
+    f = torch.fft.fftshift(torch.fft.rfft2(x, norm="ortho"), dim=-2)
+    amplitude = f.abs()
+    noise = 1e-6 * amplitude.amax(dim=(-2, -1), keepdim=True)
+    phase = torch.where(amplitude > noise, torch.atan2(f.imag, f.real), 0.0)
+    return Spectrum(torch.log1p(amplitude), phase)
+
+
+def inverse_kernel(amplitude: Tensor, phase: Tensor) -> Tensor:
+    """The kernel with the given spectrum: k* = real(F⁻¹(|K_A| · exp(j K_P'))) (eq. 8).
+
+    The spectrum has its zero frequency at index [0, 0], as `torch.fft.fft2` leaves it. The kernel has its origin in
+    the middle, at [K // 2, K // 2], as `conv2d` and eq. 9 use it. Hence the inverse of a known blur k with spectrum
+    K = F(k) is `inverse_kernel(1 / |K|, -arg K)` (eq. 3). The real part is the kernel of the spectrum's Hermitian part.
+
+    Args:
+        amplitude: [..., K, K], not negative.
+        phase: [..., K, K], radians.
+
+    Returns:
+        [..., K, K].
+    """
+    return torch.fft.fftshift(torch.fft.ifft2(torch.polar(amplitude, phase)).real, dim=(-2, -1))
+
+
+class Predictor(nn.Module):
+    """From a map to N distributions over K×K entries (eq. 6): two Conv-ReLU-Pool units, a convolution, softmax."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        N, K = config.kernels, config.kernel_size
+        self.read = nn.Conv2d(3, config.predictor_width, 11, padding=2)
+        self.mix = nn.Conv2d(config.predictor_width, K * K, 1)
+        self.last = nn.Conv2d(K * K, K * K, 1)
+        self.kernels = N
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, 3, H, W] with H, W ≥ 7 to [B, N, K²], each of the N summing to 1."""
+        x = F.adaptive_avg_pool2d(F.relu(self.read(x)), self.kernels)  # [B, width, N, N]
+        x = F.adaptive_avg_pool2d(F.relu(self.mix(x)), (self.kernels, 1))  # [B, K², N, 1]
+        return self.last(x).float().softmax(dim=1).squeeze(-1).transpose(1, 2)
+
+
+class FrequencyPredictor(nn.Module):
+    """Dual-branch inverse kernel prediction (DIKP): amplitude and phase of k* from amplitude and phase of the image.
+
+    Softmax leaves |K_A| and K_P' with a sum of 1 over K² entries, far below what an inverse needs (its gain is at
+    least about 1 at every frequency, its phase reaches π where the blur's spectrum changes sign). Ours: |K_A| is
+    scaled by K², so that a flat prediction is the identity kernel, and the phase by π K², so that a flat prediction
+    turns no frequency by more than π / K² and attention can turn single ones all the way.
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.kernel_size = config.kernel_size
+        self.amplitude = Predictor(config)
+        self.phase = Predictor(config)
+        self.attend = nn.Conv2d(3, config.kernel_size**2, 3, padding=1)
+
+    def attention(self, amplitude: Tensor) -> Tensor:
+        """The amplitude-guided attention of eq. 7: [B, 3, H, W] to [B, 1, K²], summing to 1.
+
+        It reads the amplitude's residual, what is left without its local mean: the mean is mostly the scene's.
+        """
+        residual = amplitude - F.avg_pool2d(amplitude, 3, stride=1, padding=1, count_include_pad=False)
+        return self.attend(residual).mean(dim=(-2, -1)).float().softmax(dim=1).unsqueeze(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images [B, 3, H, W] to inverse kernels [B, N, K, K] in float32, origin in the middle."""
+        K = self.kernel_size
+        seen = spectrum(x)
+        dtype = self.attend.weight.dtype
+        A, P = seen.amplitude.to(dtype), seen.phase.to(dtype)
+        amplitude = K**2 * self.amplitude(A)  # eq. 6
+        phase = math.pi * K**2 * self.phase(P) * self.attention(A)  # eq. 7
+        return inverse_kernel(amplitude.unflatten(-1, (K, K)), phase.unflatten(-1, (K, K)))
+
+
+class SpatialPredictor(nn.Module):
+    """The comparison of Fig. 6: the Predictor reads the image itself, and its K² outputs are the kernel."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.kernel_size = config.kernel_size
+        self.predict = Predictor(config)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images [B, 3, H, W] to inverse kernels [B, N, K, K] in float32."""
+        kernels: Tensor = self.predict(x.to(self.predict.last.weight.dtype))
+        return kernels.unflatten(-1, (self.kernel_size, self.kernel_size))
+
+
+class Deconvolved(NamedTuple):
+    """What FIKP makes of a batch of images."""
+
+    candidates: Tensor  # [B, N + 1, 3, H, W]: N deconvolved images, then the image itself, refined
+    kernels: Tensor  # [B, N, K, K], float32
+    dilation: Tensor  # [B, 1, H, W], float32, pixels
+
+
+class FIKP(nn.Module):
+    """Predict inverse kernels, apply them with a dilation that follows the blur, refine the results."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        maps = 3 * (config.kernels + 1)
+        self.predict = (
+            FrequencyPredictor(config) if config.predictor == "frequency" else SpatialPredictor(config)
+        )
+        self.blur = nn.Conv2d(3, 1, 3, padding=1) if config.position_adaptive else None
+        self.dilation_range = config.dilation_range
+        self.refine = nn.Conv2d(maps, maps, 3, padding=1)
+        # Ours: the refinement starts as the identity, so that candidates start as what eq. 9 makes of them
+        nn.init.dirac_(self.refine.weight)
+        nn.init.zeros_(self.refine.bias)  # type: ignore[arg-type]
+
+    def dilation(self, x: Tensor) -> Tensor:
+        """The blur-aware dilated map D in pixels, [B, 3, H, W] to [B, 1, H, W] in float32."""
+        if self.blur is None:
+            return torch.ones_like(x[:, :1], dtype=torch.float32)
+        return self.dilation_range * torch.sigmoid(self.blur(x.to(self.blur.weight.dtype)).float())
+
+    def forward(self, x: Tensor) -> Deconvolved:
+        """Images [B, 3, H, W] in 0..1, float32 or float64, to their deconvolved candidates."""
+        kernels = self.predict(x)
+        dilation = self.dilation(x)
+        if self.blur is None:
+            deconvolved = plain_convolution(x, kernels)
+        else:
+            # eq. 9 samples at fractions of a pixel: 16-bit coordinates would be off by pixels in a large image
+            deconvolved = position_adaptive_convolution(x, kernels.to(x.dtype), dilation.to(x.dtype))
+        maps = torch.cat((deconvolved.flatten(1, 2), x), dim=1)  # [B, 3(N + 1), H, W]
+        refined = self.refine(maps.to(self.refine.weight.dtype))
+        return Deconvolved(refined.unflatten(1, (-1, 3)), kernels, dilation)
+
+
+class FixedKernels(nn.Module):
+    """The stand-in of the ablations without FIKP: N fixed sharpening kernels, the same for every image.
+
+    Kernel n is 2δ - Gₙ, the first-order inverse of a Gaussian blur Gₙ; the widths of G run evenly to K / 4.
+    """
+
+    kernels: Tensor
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        N, K = config.kernels, config.kernel_size
+        reach = torch.arange(K) - K // 2
+        squared = reach[:, None] ** 2 + reach[None, :] ** 2
+        sigma = (K / 4) * torch.arange(1, N + 1) / N
+        gaussian = torch.exp(-squared / (2 * sigma[:, None, None] ** 2))
+        kernels = -gaussian / gaussian.sum(dim=(-2, -1), keepdim=True)
+        kernels[:, K // 2, K // 2] += 2
+        self.register_buffer("kernels", kernels, persistent=False)
+
+    def forward(self, x: Tensor) -> Deconvolved:
+        """Images [B, 3, H, W] in 0..1 to their sharpened candidates."""
+        kernels = self.kernels.float().expand(len(x), -1, -1, -1)
+        candidates = torch.cat((plain_convolution(x, kernels), x.unsqueeze(1)), dim=1)
+        return Deconvolved(candidates, kernels, torch.ones_like(x[:, :1], dtype=torch.float32))

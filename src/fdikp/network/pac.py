@@ -1,0 +1,60 @@
+"""Position adaptive convolution (eq. 9, Fig. 3c): a few kernels, whose reach follows the blur at each pixel."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def position_adaptive_convolution(x: Tensor, kernels: Tensor, dilation: Tensor) -> Tensor:
+    """Apply each kernel with its taps spread by the dilation of the pixel it is applied at.
+
+    F(p) = Σᵢ k*ᵢ · x(p + Δpᵢ · D(p)), with Δp on the K×K grid centred at 0 and bilinear sampling between pixels.
+    With D ≡ 1 this is `conv2d` (a correlation, as eq. 9 is written), with D ≡ 2 its dilated form. Outside the image
+    the border pixel is repeated, which is ours: the paper does not say.
+
+    The sampling positions do not depend on kernel or channel, so the image is sampled once and weighed N times.
+
+    Args:
+        x: images [B, C, H, W], float32 or float64.
+        kernels: [B, N, K, K], K odd, one set for each image.
+        dilation: D [B, 1, H, W], in pixels.
+
+    Returns:
+        [B, N, C, H, W]; differentiable in all three arguments.
+    """
+    B, C, H, W = x.shape
+    N, K = kernels.shape[1], kernels.shape[-1]
+    reach = torch.arange(K, dtype=x.dtype, device=x.device) - K // 2
+    offsets_y, offsets_x = torch.meshgrid(reach, reach, indexing="ij")
+    offsets = torch.stack((offsets_x, offsets_y), -1).reshape(1, K * K, 1, 1, 2)  # Δp
+    grid_y, grid_x = torch.meshgrid(
+        torch.arange(H, dtype=x.dtype, device=x.device),
+        torch.arange(W, dtype=x.dtype, device=x.device),
+        indexing="ij",
+    )
+    pixels = torch.stack((grid_x, grid_y), -1)  # p [H, W, 2]
+    positions = pixels + offsets * dilation.reshape(B, 1, H, W, 1)  # [B, K², H, W, 2]
+    # grid_sample's coordinates run from -1 to 1 over the pixel edges (align_corners=False)
+    size = torch.tensor((W, H), dtype=x.dtype, device=x.device)
+    grid = ((2 * positions + 1) / size - 1).reshape(B, K * K * H, W, 2)
+    samples = F.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    samples = samples.reshape(B, C, K * K, H * W)
+    weighed = torch.einsum("bnk,bckp->bncp", kernels.reshape(B, N, K * K), samples)
+    return weighed.reshape(B, N, C, H, W)
+
+
+def plain_convolution(x: Tensor, kernels: Tensor) -> Tensor:
+    """Apply each image's kernels with fixed reach: position adaptive convolution with D ≡ 1, the ablation of Table 2.
+
+    Args:
+        x: images [B, C, H, W].
+        kernels: [B, N, K, K], K odd.
+
+    Returns:
+        [B, N, C, H, W].
+    """
+    B, C, H, W = x.shape
+    N, K = kernels.shape[1], kernels.shape[-1]
+    padded = F.pad(x, (K // 2,) * 4, mode="replicate").transpose(0, 1)  # [C, B, H + K - 1, W + K - 1]
+    out = F.conv2d(padded, kernels.reshape(B * N, 1, K, K).to(x.dtype), groups=B)
+    return out.reshape(C, B, N, H, W).permute(1, 2, 0, 3, 4)

@@ -1,0 +1,77 @@
+"""Intra- and inter-strip attention (Tsai et al. 2022, Stripformer): the spatial half of the dual-domain module.
+
+Half of the channels attend along rows, half along columns. Intra-strip attention relates the pixels of one strip;
+inter-strip attention relates whole strips to each other. Together they see the whole map for the price of its strips.
+"""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def attend_within_rows(qkv: Tensor, heads: int) -> Tensor:
+    """Attention among the pixels of each row.
+
+    Args:
+        qkv: [B, H, W, 3C], queries, keys and values side by side.
+        heads: splits C.
+
+    Returns:
+        [B, H, W, C].
+    """
+    q, k, v = (
+        t.unflatten(-1, (heads, -1)).transpose(2, 3) for t in qkv.chunk(3, dim=-1)
+    )  # [B, H, heads, W, C']
+    return F.scaled_dot_product_attention(q, k, v).transpose(2, 3).flatten(-2)
+
+
+def attend_between_rows(qkv: Tensor, heads: int) -> Tensor:
+    """Attention among the rows, each row with all its pixels one token.
+
+    Args:
+        qkv: [B, H, W, 3C], queries, keys and values side by side.
+        heads: splits C.
+
+    Returns:
+        [B, H, W, C].
+    """
+    B, H, W, C = qkv.shape[0], qkv.shape[1], qkv.shape[2], qkv.shape[3] // 3
+
+    def rows(t: Tensor) -> Tensor:
+        return t.unflatten(-1, (heads, -1)).permute(0, 3, 1, 2, 4).flatten(-2)  # [B, heads, H, W · C']
+
+    q, k, v = (rows(t) for t in qkv.chunk(3, dim=-1))
+    out = F.scaled_dot_product_attention(q, k, v)
+    return out.unflatten(-1, (W, -1)).permute(0, 2, 3, 1, 4).reshape(B, H, W, C)
+
+
+class StripAttention(nn.Module):
+    """One strip transformer block: attention over rows and columns, an MLP, a depthwise positional encoding."""
+
+    def __init__(self, width: int, heads: int, kind: Literal["intra", "inter"]) -> None:
+        super().__init__()
+        half = width // 2
+        self.heads = heads
+        self.attend = attend_within_rows if kind == "intra" else attend_between_rows
+        self.norm = nn.LayerNorm(width)
+        self.split = nn.Linear(width, width)  # the 1×1 convolutions of the paper, written for [B, H, W, C]
+        self.rows = nn.Linear(half, 3 * half)
+        self.columns = nn.Linear(half, 3 * half)
+        self.fuse = nn.Linear(width, width)
+        self.mlp = nn.Sequential(
+            nn.LayerNorm(width), nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
+        )
+        self.position = nn.Conv2d(width, width, 3, padding=1, groups=width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, width, H, W] to the same shape."""
+        x = x.permute(0, 2, 3, 1)  # [B, H, W, width]
+        horizontal, vertical = self.split(self.norm(x)).chunk(2, dim=-1)
+        across = self.attend(self.rows(horizontal), self.heads)
+        down = self.attend(self.columns(vertical).transpose(1, 2), self.heads).transpose(1, 2)
+        x = x + self.fuse(torch.cat((across, down), dim=-1))
+        x = x + self.mlp(x)
+        x = x.permute(0, 3, 1, 2)
+        return x + self.position(x)
