@@ -57,9 +57,7 @@ class NetworkConfig:
         if self.kernels < 1:
             raise ValueError(f"kernels must be at least 1, not {self.kernels}")
         if self.bottleneck != "residual" and self.widths[2] % (2 * self.heads):
-            raise ValueError(
-                f"widths[2] = {self.widths[2]} is not a multiple of 2 × heads = {2 * self.heads}"
-            )
+            raise ValueError(f"widths[2] = {self.widths[2]} is not a multiple of 2 × heads = {2 * self.heads}")
         if self.dilation_range <= 0:
             raise ValueError(f"dilation_range must be positive, not {self.dilation_range}")
 

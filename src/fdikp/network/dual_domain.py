@@ -21,9 +21,7 @@ class FrequencyBlock(nn.Module):
         self.local = nn.Sequential(
             nn.Conv2d(width, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, width, 3, padding=1)
         )
-        self.spectral = nn.Sequential(
-            nn.Conv2d(2 * width, 2 * width, 1), nn.ReLU(), nn.Conv2d(2 * width, 2 * width, 1)
-        )
+        self.spectral = nn.Sequential(nn.Conv2d(2 * width, 2 * width, 1), nn.ReLU(), nn.Conv2d(2 * width, 2 * width, 1))
         self.fuse = nn.Conv2d(2 * width, width, 1)
 
     def globally(self, x: Tensor) -> Tensor:

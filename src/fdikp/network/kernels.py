@@ -139,9 +139,7 @@ class FIKP(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         maps = 3 * (config.kernels + 1)
-        self.predict = (
-            FrequencyPredictor(config) if config.predictor == "frequency" else SpatialPredictor(config)
-        )
+        self.predict = FrequencyPredictor(config) if config.predictor == "frequency" else SpatialPredictor(config)
         self.blur = nn.Conv2d(3, 1, 3, padding=1) if config.position_adaptive else None
         self.dilation_range = config.dilation_range
         self.refine = nn.Conv2d(maps, maps, 3, padding=1)

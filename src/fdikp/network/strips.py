@@ -21,9 +21,7 @@ def attend_within_rows(qkv: Tensor, heads: int) -> Tensor:
     Returns:
         [B, H, W, C].
     """
-    q, k, v = (
-        t.unflatten(-1, (heads, -1)).transpose(2, 3) for t in qkv.chunk(3, dim=-1)
-    )  # [B, H, heads, W, C']
+    q, k, v = (t.unflatten(-1, (heads, -1)).transpose(2, 3) for t in qkv.chunk(3, dim=-1))  # [B, H, heads, W, C']
     return F.scaled_dot_product_attention(q, k, v).transpose(2, 3).flatten(-2)
 
 
