@@ -1,0 +1,86 @@
+"""Blur kernels: the image of a point of light out of focus is the image of the aperture."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+SUBSAMPLES = 5
+"""Samples per pixel and axis when a kernel is rasterised; odd, so that one lies on the kernel's centre."""
+
+
+@dataclass(frozen=True)
+class Aperture:
+    """The shape that all kernels of one picture share; only their size differs."""
+
+    blades: int = 0
+    """Blades of the diaphragm; 0 is a circle."""
+
+    roundness: float = 0.0
+    """0: a polygon with straight sides; 1: a circle."""
+
+    angle: float = 0.0
+    """Rotation of the polygon in radians."""
+
+    edge: float = 0.0
+    """Width of the falling edge as a share of the radius: 0 a hard disc, 1 nearly a Gaussian bell."""
+
+    ring: float = 0.0
+    """Spherical aberration: brightness at the rim is 1 + ring times that at the centre (ring > -1)."""
+
+    diffraction: float = 0.0
+    """Standard deviation in pixels of a Gaussian on top, for diffraction and sampling. It grows in with the radius
+    up to 1 px: a kernel of radius 0 stays the identity, since what is in focus is the target itself."""
+
+
+def kernel_reach(max_radius: float) -> int:
+    """Pixels from the centre beyond which no kernel of radius up to `max_radius` has weight."""
+    return math.ceil(1.75 * max_radius + 2.0)  # a soft pentagon's corner
+
+
+def aperture_kernels(radii: Tensor, aperture: Aperture, reach: int) -> Tensor:
+    """Area-sampled kernels, each of sum 1, with the origin in the middle.
+
+    radii: [Q] in pixels. Returns [Q, 2*reach+1, 2*reach+1]. A radius up to half a pixel gives the identity.
+
+    >>> k = aperture_kernels(torch.tensor([0.0, 3.0]), Aperture(), 5)
+    >>> k.shape, float(k[0, 5, 5]), round(float(k[1, 5, 5]) * 9 * math.pi, 2)
+    (torch.Size([2, 11, 11]), 1.0, 1.0)
+    """
+    step = 1.0 / SUBSAMPLES
+    count = (2 * reach + 1) * SUBSAMPLES
+    axis = (torch.arange(count, device=radii.device, dtype=radii.dtype) - (count - 1) / 2) * step
+    y, x = axis[:, None], axis[None, :]
+    centre_distance = torch.hypot(x, y)  # [S, S]
+    distance = _aperture_norm(x, y, centre_distance, aperture)
+    radius = radii.abs()[:, None, None]
+    width = (aperture.edge * radius).clamp_min(step)
+    weight = ((radius - distance) / width + 0.5).clamp(0.0, 1.0)  # [Q, S, S]
+    if aperture.ring:
+        weight = weight * (1.0 + aperture.ring * (distance / radius.clamp_min(step)).clamp_max(1.0).square())
+    size = 2 * reach + 1
+    kernels = weight.view(-1, size, SUBSAMPLES, size, SUBSAMPLES).sum(dim=(2, 4))  # [Q, K, K]
+    kernels = kernels / kernels.sum(dim=(1, 2), keepdim=True)
+    return _add_diffraction(kernels, radius, aperture.diffraction) if aperture.diffraction else kernels
+
+
+def _aperture_norm(x: Tensor, y: Tensor, circle: Tensor, aperture: Aperture) -> Tensor:
+    """Distance measured so that the aperture is where it is at most the radius; area as that of the circle."""
+    if aperture.blades < 3:
+        return circle
+    sector = 2 * math.pi / aperture.blades
+    angle = torch.remainder(torch.atan2(y, x) + aperture.angle, sector) - sector / 2
+    polygon = circle * torch.cos(angle) * math.sqrt(math.tan(sector / 2) / (sector / 2))
+    return polygon.lerp(circle, aperture.roundness)
+
+
+def _add_diffraction(kernels: Tensor, radius: Tensor, sigma: float) -> Tensor:
+    """Convolve each kernel with a Gaussian of standard deviation sigma * min(radius, 1), as matrix products."""
+    size = kernels.shape[-1]
+    axis = torch.arange(size, device=kernels.device, dtype=kernels.dtype)
+    spread = (sigma * radius.clamp_max(1.0)).clamp_min(0.05)
+    gaussian = torch.exp(-0.5 * ((axis[:, None] - axis[None, :]) / spread).square())  # [Q, K, K]
+    gaussian = gaussian / gaussian.sum(dim=-1, keepdim=True)
+    blurred = gaussian @ kernels @ gaussian.transpose(-1, -2)
+    return blurred / blurred.sum(dim=(1, 2), keepdim=True)

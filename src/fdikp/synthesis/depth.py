@@ -1,0 +1,202 @@
+"""Made scenes: which surfaces there are, where, and how far from the focal plane.
+
+Depth enters only as the signed radius of the circle of confusion, c ~ 1 - d_f / d for a lens focused at d_f: negative
+in front of the focal plane, positive behind it, and falling from the back of a scene to its front.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from fdikp.synthesis.draws import Draws
+from fdikp.synthesis.settings import RenderSettings
+
+
+@dataclass(frozen=True)
+class Surface:
+    """One layer of a scene. Fields that are maps have the size of the picture."""
+
+    matte: Tensor
+    """[1, H, W] coverage 0..1; all ones for the background."""
+
+    radii: Tensor
+    """[Q] signed blur radii in pixels, at the depths 0, 1, ... Q-1 of `depth`."""
+
+    depth: Tensor
+    """[1, H, W] in 0..Q-1: which of the radii holds where; between two of them, a blend."""
+
+    flip: tuple[int, ...] = ()
+    """Axes along which the picture is mirrored to give this surface other content than the background's."""
+
+    gain: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    """Factor on the light of each channel."""
+
+    @property
+    def foreign(self) -> bool:
+        """Whether the content differs from what the picture shows at the same place."""
+        return bool(self.flip) or self.gain != (1.0, 1.0, 1.0)
+
+    def shares(self) -> Tensor:
+        """[Q, 1, H, W] weight of each radius at each pixel; they sum to 1."""
+        steps = torch.arange(len(self.radii), device=self.depth.device, dtype=self.depth.dtype)
+        return (1.0 - (self.depth - steps[:, None, None, None]).abs()).clamp_min(0.0)
+
+    def radius_map(self) -> Tensor:
+        """[1, H, W] blur radius in pixels, without sign."""
+        return (self.shares() * self.radii[:, None, None, None]).sum(dim=0).abs()
+
+
+def draw_scene(draws: Draws, picture: Tensor, settings: RenderSettings) -> list[Surface]:
+    """Surfaces of one pair, from the back to the front. picture: [3, H, W]; outlines may follow its edges."""
+    kind = draws.uniform(0.0, 1.0)
+    if kind < settings.share_sharp:
+        return [_surface(draws, picture, settings, 0.0, 0.0)]
+    kind -= settings.share_sharp
+    if kind < settings.share_uniform:
+        radius = _radius(draws, settings)
+        return [_surface(draws, picture, settings, radius, radius)]
+    kind -= settings.share_uniform
+    if kind < settings.share_single:
+        crossing = draws.chance(0.2)  # the focal plane cuts the surface, else one end of it is in focus
+        near = -_radius(draws, settings) if crossing else 0.0
+        return [_surface(draws, picture, settings, near, _radius(draws, settings))]
+    return _draw_layers(draws, picture, settings)
+
+
+def _draw_layers(draws: Draws, picture: Tensor, settings: RenderSettings) -> list[Surface]:
+    """A background and one or two cut-out surfaces, one of them in focus (nearly always)."""
+    count = 3 if draws.chance(0.3) else 2
+    focus = draws.integer(0, count - 1)
+    behind = sorted((_radius(draws, settings) for _ in range(focus)), reverse=True)
+    before = sorted((-_radius(draws, settings) for _ in range(count - focus - 1)), reverse=True)
+    if before and draws.chance(0.2):
+        before[0] = 0.0  # two surfaces in focus, one occluding the other
+    missed = draws.chance(0.05)  # focus on nothing in the picture
+    surfaces = []
+    for index, radius in enumerate([*behind, 0.0, *before]):
+        low = high = radius
+        if index == focus and missed:
+            low = high = 0.5 * _radius(draws, settings)
+        elif index == focus and draws.chance(0.2):
+            high = _radius(draws, settings)
+        elif draws.chance(0.5):
+            high = radius * draws.uniform(0.5, 1.5)
+        high = max(-settings.max_radius, min(settings.max_radius, high))
+        surfaces.append(_surface(draws, picture, settings, low, high, cut_out=index > 0))
+    return surfaces
+
+
+def _radius(draws: Draws, settings: RenderSettings) -> float:
+    return draws.log_uniform(settings.min_radius, settings.max_radius)
+
+
+def _surface(
+    draws: Draws, picture: Tensor, settings: RenderSettings, low: float, high: float, cut_out: bool = False
+) -> Surface:
+    """A surface whose signed radius goes from `low` to `high`."""
+    height, width = picture.shape[-2:]
+    flip: tuple[int, ...] = ()
+    gain = (1.0, 1.0, 1.0)
+    matte = torch.ones(1, height, width, device=picture.device)
+    if cut_out:
+        matte = _draw_matte(draws, picture)
+        if draws.chance(settings.share_foreign):
+            flip = ((-1,), (-2,), (-1, -2))[draws.integer(0, 2)]
+            level = draws.log_uniform(0.5, 1.6)
+            gain = (level * draws.uniform(0.85, 1.15), level, level * draws.uniform(0.85, 1.15))
+    if low == high:
+        radii, depth = torch.tensor([low]), torch.zeros(1, height, width)
+    else:
+        radii, depth = _with_zero(torch.linspace(low, high, settings.levels)), _draw_ramp(draws, height, width)
+        depth = depth * (settings.levels - 1)
+    return Surface(matte, radii.to(picture.device), depth.to(picture.device), flip, gain)
+
+
+def _with_zero(radii: Tensor) -> Tensor:
+    """Radii that cross zero get a level exactly there: between -1 and 1 lies focus and not a blur of 1."""
+    if float(radii[0]) * float(radii[-1]) < 0.0:
+        radii = radii.clone()
+        radii[int(radii.abs().argmin())] = 0.0
+    return radii
+
+
+def _draw_ramp(draws: Draws, height: int, width: int) -> Tensor:
+    """[1, H, W] depth from 0 to 1: a slanted plane or a smooth field, from a gentle slope to nearly a step."""
+    field = _plane(draws, height, width) if draws.chance(0.5) else smooth_noise(draws, height, width, 1, 3)
+    field = (field - field.mean()) / field.std().clamp_min(1e-6)
+    steepness = draws.log_uniform(0.25, 6.0)
+    return (0.5 + steepness * (field - draws.uniform(-0.5, 0.9))).clamp(0.0, 1.0)
+
+
+def _draw_matte(draws: Draws, picture: Tensor) -> Tensor:
+    """[1, H, W] coverage of a cut-out surface: blob, image-guided blob, convex shape, or thin branches and wires."""
+    height, width = picture.shape[-2:]
+    kind = draws.uniform(0.0, 1.0)
+    if kind < 0.3:
+        field = smooth_noise(draws, height, width, 1, 6)
+        field = field - _quantile(field, draws.uniform(0.25, 0.75))
+    elif kind < 0.55:
+        field = 0.6 * smooth_noise(draws, height, width, 1, 5) + _smooth_luminance(picture).cpu()
+        field = field - _quantile(field, draws.uniform(0.25, 0.75))
+    elif kind < 0.85:
+        field = _convex(draws, height, width)
+    else:
+        field = smooth_noise(draws, height, width, 2, 6).abs()
+        field = _quantile(field, draws.uniform(0.08, 0.35)) - field
+    softness = draws.uniform(1.0, 1.5) if draws.chance(0.8) else draws.uniform(1.5, 4.0)
+    return _coverage(field, softness).to(picture.device)
+
+
+def _coverage(field: Tensor, softness: float) -> Tensor:
+    """Coverage 0..1 of the region field > 0, with an edge `softness` pixels wide whatever the field's slope."""
+    padded = F.pad(field[None], (1, 1, 1, 1), mode="replicate")[0]
+    slope_x = (padded[:, 1:-1, 2:] - padded[:, 1:-1, :-2]) / 2
+    slope_y = (padded[:, 2:, 1:-1] - padded[:, :-2, 1:-1]) / 2
+    slope = torch.hypot(slope_x, slope_y).clamp_min(1e-6)
+    return (0.5 + field / (slope * softness)).clamp(0.0, 1.0)
+
+
+def smooth_noise(draws: Draws, height: int, width: int, low: int, high: int) -> Tensor:
+    """[1, H, W] noise of about unit variance with `low`..`high` bumps along the shorter side, and finer ones on it."""
+    cells = draws.log_uniform(low, high + 1)
+    roughness = draws.uniform(0.0, 0.35)
+    field = torch.zeros(1, 1, height, width)
+    for octave, weight in ((1, 1.0), (3, roughness)):
+        rows = max(2, round(octave * cells * height / min(height, width))) + 1
+        columns = max(2, round(octave * cells * width / min(height, width))) + 1
+        grid = draws.normal(1, 1, rows, columns)
+        field = field + weight * F.interpolate(grid, (height, width), mode="bicubic", align_corners=True)
+    return field[0]
+
+
+def _plane(draws: Draws, height: int, width: int) -> Tensor:
+    """[1, H, W] signed distance in pixels from a random line through the picture."""
+    x, y = draws.uniform(0.2, 0.8) * width, draws.uniform(0.2, 0.8) * height
+    normal = draws.normal(2)
+    normal = normal / normal.norm().clamp_min(1e-6)
+    rows = torch.arange(height, dtype=torch.float32)[:, None] - y
+    columns = torch.arange(width, dtype=torch.float32)[None, :] - x
+    return (rows * normal[0] + columns * normal[1])[None]
+
+
+def _convex(draws: Draws, height: int, width: int) -> Tensor:
+    """[1, H, W] distance inside a half-plane, wedge or polygon; positive inside."""
+    sides = draws.integer(1, 4)
+    planes = torch.cat([_plane(draws, height, width) for _ in range(sides)])
+    inside = planes.amin(dim=0, keepdim=True)
+    return inside if draws.chance(0.5) else -inside
+
+
+def _smooth_luminance(picture: Tensor) -> Tensor:
+    """[1, H, W] brightness without detail, mean 0 and variance 1."""
+    luminance = picture.mean(dim=0, keepdim=True)[None]
+    for _ in range(2):
+        luminance = F.avg_pool2d(luminance, 5, stride=1, padding=2, count_include_pad=False)
+    return ((luminance - luminance.mean()) / luminance.std().clamp_min(1e-3))[0]
+
+
+def _quantile(field: Tensor, share: float) -> Tensor:
+    sample = field.flatten()[:: max(1, field.numel() // 1024)]
+    return sample.kthvalue(1 + int(share * (sample.numel() - 1))).values

@@ -1,0 +1,89 @@
+"""A defocused picture from a sharp one: light, aperture, scene, sensor."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from fdikp.synthesis.aperture import Aperture
+from fdikp.synthesis.color import lift_highlights, linear_to_srgb, srgb_to_linear
+from fdikp.synthesis.compose import render_scene
+from fdikp.synthesis.depth import draw_scene
+from fdikp.synthesis.draws import Draws
+from fdikp.synthesis.sensor import add_noise, round_to_8_bits, sharpen, through_jpeg
+from fdikp.synthesis.settings import RenderSettings
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """Pairs, sRGB 0..1 float32."""
+
+    blurred: Tensor
+    """[B, 3, H, W] what the camera saw."""
+
+    target: Tensor
+    """[B, 3, H, W] the same scene all in focus; not the sharp picture itself where surfaces were cut out of it."""
+
+    radius: Tensor
+    """[B, 1, H, W] blur radius in pixels, of the surface that is seen in the target."""
+
+
+_DEFAULT = RenderSettings()
+
+
+@torch.no_grad()
+def render_pair(sharp: Tensor, seeds: Sequence[int], settings: RenderSettings = _DEFAULT) -> Rendered:
+    """Render one pair for each sharp picture, on the device it is on.
+
+    sharp: [B, 3, H, W] float32 sRGB in 0..1. seeds: one for each picture; a pair is a function of (picture, seed) and
+    of nothing else: not of its place in the batch, nor of what else is in it. Borders are mirrored: where that
+    matters, render a larger picture and cut.
+    """
+    if sharp.ndim != 4 or sharp.shape[1] != 3 or len(seeds) != len(sharp):
+        raise ValueError(f"expected [B, 3, H, W] and B seeds, got {tuple(sharp.shape)} and {len(seeds)} seeds")
+    pairs = [_render(picture, Draws(seed), settings) for picture, seed in zip(sharp, seeds, strict=True)]
+    blurred, target, radius = (torch.stack(parts) for parts in zip(*pairs, strict=True))
+    return Rendered(blurred, target, radius)
+
+
+def _render(picture: Tensor, draws: Draws, settings: RenderSettings) -> tuple[Tensor, Tensor, Tensor]:
+    light = srgb_to_linear(picture)
+    if draws.chance(settings.share_lifted):
+        light = lift_highlights(light, draws.log_uniform(1.0, settings.max_lift))
+    aperture = draw_aperture(draws)
+    surfaces = draw_scene(draws, picture, settings)
+    blurred, sharp, radius = render_scene(light, surfaces, aperture, settings.max_radius)
+    target = linear_to_srgb(sharp) if any(s.foreign for s in surfaces) else picture.clone()
+    return *_expose(blurred, target, draws, settings), radius
+
+
+def draw_aperture(draws: Draws) -> Aperture:
+    """Mostly discs and rounded polygons with a hard edge; a third soft, down to nearly a Gaussian."""
+    bladed = draws.chance(0.4)
+    return Aperture(
+        blades=draws.integer(5, 9) if bladed else 0,
+        roundness=draws.uniform(0.0, 0.9),
+        angle=draws.uniform(0.0, 2.0 * math.pi),
+        edge=draws.uniform(0.2, 1.0) if draws.chance(0.35) else draws.uniform(0.0, 0.2),
+        ring=draws.uniform(-0.5, 0.6) if draws.chance(0.4) else 0.0,
+        diffraction=draws.uniform(0.0, 0.6),
+    )
+
+
+def _expose(light: Tensor, target: Tensor, draws: Draws, settings: RenderSettings) -> tuple[Tensor, Tensor]:
+    """The picture from the light that reached the sensor, and the target through the same tone curve."""
+    if draws.chance(settings.share_noisy):
+        light = add_noise(light, draws)
+    image = linear_to_srgb(light)
+    if draws.chance(settings.share_sharpened):
+        amount = draws.uniform(0.2, 1.2)
+        image, target = sharpen(image, amount), sharpen(target, amount)
+    elif draws.chance(settings.share_oversharpened):
+        image = sharpen(image, draws.uniform(0.2, 0.8))
+    if draws.chance(settings.share_jpeg):
+        image = through_jpeg(image, draws.integer(70, 98), draws.chance(0.5))
+    elif settings.rounded:
+        image = round_to_8_bits(image)
+    return image, target

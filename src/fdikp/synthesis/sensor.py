@@ -1,0 +1,50 @@
+"""What the camera adds after the lens: noise, sharpening, 8 bits, JPEG."""
+
+import io
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from fdikp.synthesis.draws import Draws
+
+
+def add_noise(light: Tensor, draws: Draws) -> Tensor:
+    """Shot and read noise of a random ISO on linear light [3, H, W]; half the time correlated, as after demosaicing.
+
+    Standard deviation sqrt(shot * light + read^2).
+    """
+    shot = draws.log_uniform(2e-6, 3e-4)
+    read = draws.log_uniform(1e-4, 2e-3)
+    noise = draws.normal(*light.shape).to(light.device)
+    if draws.chance(0.5):
+        noise = _binomial(noise) * 2.0  # a little less than what brings the variance back: cameras also denoise
+    return light + noise * (shot * light.clamp_min(0.0) + read * read).sqrt()
+
+
+def sharpen(image: Tensor, amount: float) -> Tensor:
+    """Unsharp masking with a 3x3 binomial, [3, H, W] sRGB 0..1."""
+    return (image + amount * (image - _binomial(image))).clamp(0.0, 1.0)
+
+
+def round_to_8_bits(image: Tensor) -> Tensor:
+    """Values k/255, as in a file."""
+    return (image * 255.0).round() / 255.0
+
+
+def through_jpeg(image: Tensor, quality: int, chroma_halved: bool) -> Tensor:
+    """The picture [3, H, W] 0..1 after JPEG at `quality`, encoded and decoded by Pillow on the CPU."""
+    pixels = (image.clamp(0.0, 1.0) * 255.0).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=quality, subsampling=2 if chroma_halved else 0)
+    decoded = np.array(Image.open(file), dtype=np.float32) / 255.0
+    return torch.from_numpy(decoded).permute(2, 0, 1).to(image.device)
+
+
+def _binomial(image: Tensor) -> Tensor:
+    """Convolve with [1 2 1] x [1 2 1] / 16, borders repeated."""
+    taps = torch.tensor([0.25, 0.5, 0.25], device=image.device)
+    kernel = (taps[:, None] * taps[None, :])[None, None]
+    return F.conv2d(F.pad(image[:, None], (1, 1, 1, 1), mode="replicate"), kernel)[:, 0]

@@ -1,0 +1,51 @@
+"""What the renderer draws from: sizes, and the share of pairs that show each effect."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class RenderSettings:
+    """How much of what. Shares are probabilities per pair; radii are in pixels of the rendered picture."""
+
+    max_radius: float = 8.0
+    """Largest blur radius (half the circle of confusion)."""
+
+    min_radius: float = 0.6
+    """Smallest radius of a surface drawn out of focus; radii between are drawn evenly in log scale, which puts
+    half of them between 1 and 4 px, where those of real photographs lie."""
+
+    levels: int = 7
+    """Radii into which the depth range of one surface is cut; between two levels their blurs are blended."""
+
+    share_sharp: float = 0.12
+    """Pairs that are in focus everywhere: the network has to leave such pictures alone."""
+
+    share_uniform: float = 0.15
+    """Pairs blurred by one radius everywhere."""
+
+    share_single: float = 0.25
+    """Pairs of one surface whose depth varies. The rest have one or two cut-out surfaces before a background."""
+
+    share_foreign: float = 0.6
+    """Cut-out surfaces that show other content than the background, so that the outline is visible in focus."""
+
+    share_lifted: float = 0.4
+    """Pairs whose clipped highlights are given back the brightness that clipping took."""
+
+    max_lift: float = 6.0
+    """Largest gain on clipped highlights."""
+
+    share_noisy: float = 0.5
+    """Pairs with sensor noise in the blurred picture."""
+
+    share_sharpened: float = 0.2
+    """Pairs that the camera sharpened: both pictures alike, as in a real pair."""
+
+    share_oversharpened: float = 0.05
+    """Pairs of which only the input was sharpened: the network learns to undo halos rather than to add them."""
+
+    share_jpeg: float = 0.15
+    """Pairs whose blurred picture went through JPEG (quality 70 to 98)."""
+
+    rounded: bool = True
+    """Whether the blurred picture is rounded to 8 bits."""
