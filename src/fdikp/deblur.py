@@ -1,0 +1,331 @@
+"""The one path from image to image, which the library, the command line and everything else call."""
+
+import copy
+import gc
+import logging
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fdikp import weights
+from fdikp.devices import choose_device, choose_precision
+from fdikp.errors import FdikpError
+from fdikp.imaging import Photo
+from fdikp.imaging.tiles import blend, spans
+from fdikp.network import FDIKP, GRID, Stage
+from fdikp.pictures import like, pixels_of
+
+log = logging.getLogger(__name__)
+
+TILE = 512
+"""Side of a tile, pixels. The pooled predictors and Fourier blocks see a whole tile, so it stays near what training
+saw."""
+
+OVERLAP = 64
+"""Least overlap of neighbouring tiles, pixels."""
+
+SMALLEST_TILE = 4 * GRID
+"""Where halving after running out of memory ends."""
+
+Progress = Callable[[int, int], None]
+"""Called with the number of tiles done and of all tiles; what it raises ends the work."""
+
+
+@dataclass(frozen=True)
+class Restoration:
+    """A photograph brought back into focus, and what was noticed on the way."""
+
+    photo: Photo
+    blur_map: np.ndarray | None
+    """[H, W] float32: the dilation D of eq. 9, in pixels; None unless asked for."""
+    notes: tuple[str, ...]
+    """One sentence for each thing that did not go the usual way, such as a halved tile."""
+    tiles: int
+    """How many tiles the picture was cut into."""
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """A restored picture with everything it was made from (Figs. 3, 5, 6)."""
+
+    image: Any
+    """The restored picture, of the kind that was given."""
+    blur_map: np.ndarray
+    """[H, W] float32: the dilation D of eq. 9 at the finest stage, in pixels."""
+    kernels: np.ndarray
+    """[tiles, stages, 2, N, K, K] float32: inverse kernels, stages coarse to fine, for the stage's blurry input and
+    for the result of the stage before."""
+    tile_origins: np.ndarray
+    """[tiles, 4] int: y, x, height and width of each tile."""
+    coefficients: np.ndarray
+    """[2(N + 1), H, W] float32 in -1..1: the weight of each candidate at the finest stage."""
+    coefficient_names: tuple[str, ...]
+    """What each coefficient map weighs."""
+    notes: tuple[str, ...]
+
+
+def load_model(
+    name_or_path: str | os.PathLike[str] = weights.DEFAULT,
+    device: str = "auto",
+    precision: str = "auto",
+    *,
+    tile: int = TILE,
+) -> "Deblurrer":
+    """Load a model that brings photographs back into focus.
+
+    Args:
+        name_or_path: a model that ships (`fdikp.weights.available()`), or a `.safetensors` file.
+        device: `auto`, or a torch device such as `cpu`, `cuda`, `cuda:1`, `mps`.
+        precision: `auto`, `float32`, `bfloat16` or `float16`. Fourier transforms and sampling are float32 in each.
+        tile: side of the tiles a large picture is cut into, a multiple of 16 and at least 64; 0 for no tiles.
+
+    Raises:
+        WeightsError: no such model, or its weights are damaged or of another shape.
+        FdikpError: the device is not usable, or the precision or tile is not one of those above.
+    """
+    if tile and (tile % GRID or tile < SMALLEST_TILE):
+        raise FdikpError(
+            f"tile {tile}: not a multiple of {GRID} of at least {SMALLEST_TILE}; use 512, or 0 for no tiles"
+        )
+    chosen = choose_device(device)
+    network, about = weights.load(name_or_path)
+    return Deblurrer(network, about, device=chosen, precision=choose_precision(precision, chosen), tile=tile)
+
+
+class Deblurrer:
+    """Brings photographs back into focus. Calls from several threads at once are safe: nothing in it changes.
+
+    Args:
+        network: in float32, in inference mode.
+        about: where its weights are from.
+        device: where to run it.
+        precision: the type its convolutions compute in.
+        tile: side of the tiles, a multiple of 16, or 0 for no tiles.
+    """
+
+    def __init__(
+        self, network: FDIKP, about: weights.Weights, *, device: torch.device, precision: torch.dtype, tile: int = TILE
+    ) -> None:
+        self.weights = about
+        self.device = device
+        self.precision = precision
+        self.tile = tile
+        # Kept beside the working copy: a tile that overflows in 16 bit is computed again
+        self._float32 = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._network = self._float32 if precision == torch.float32 else copy.deepcopy(self._float32).to(precision)
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.weights.name
+
+    def __call__(self, image: Any, *, strength: float = 1.0) -> Any:
+        """Bring a picture back into focus.
+
+        Args:
+            image: path, bytes, `Photo`, PIL image, ndarray [H, W] or [H, W, C], or tensor [C, H, W] or [B, C, H, W];
+                8 or 16 bit, or floats in 0..1. Any size from 1×1.
+            strength: how much of the change to apply: 0 for none, 1 for what the network predicts.
+
+        Returns:
+            The same kind, size and type (for a path, a `Photo`).
+
+        Raises:
+            PhotoError: the picture cannot be read or is none.
+        """
+
+        def restore(pixels: Tensor) -> Tensor:
+            return self._restore(pixels, strength, _Run(self))
+
+        return like(image, restore)
+
+    def restore(
+        self, photo: Photo, *, strength: float = 1.0, blur_map: bool = False, progress: Progress | None = None
+    ) -> Restoration:
+        """Bring a photograph back into focus, and say how it went.
+
+        Args:
+            photo: as `read_photo` gives it.
+            strength: how much of the change to apply.
+            blur_map: also keep the dilated map.
+            progress: called after each tile.
+        """
+        run = _Run(self, progress)
+        maps = np.empty(photo.pixels.shape[:2], np.float32) if blur_map else None
+        pixels = self._restore(pixels_of(photo), strength, run, maps)
+        return Restoration(photo.with_pixels(pixels.numpy()), maps, tuple(run.notes), run.tiles)
+
+    def analyse(self, image: Any, *, progress: Progress | None = None) -> Analysis:
+        """Restore a picture and keep the kernels, blur map and coefficient maps it was restored with.
+
+        Memory grows with the picture here: 4 · 2(N + 1) bytes for each pixel, for the coefficient maps.
+
+        Args:
+            image: as for a call, but one picture, not a batch.
+            progress: called after each tile.
+        """
+        run = _Run(self, progress, keep=True)
+        parts: dict[str, np.ndarray] = {}
+
+        def restore(pixels: Tensor) -> Tensor:
+            H, W, _ = pixels.shape
+            parts["coefficients"] = np.empty((self._network.config.candidates, H, W), np.float32)
+            parts["blur_map"] = np.empty((H, W), np.float32)
+            return self._restore(pixels, 1.0, run, **parts)
+
+        if isinstance(image, Tensor) and image.ndim == 4:
+            raise FdikpError("analyse takes one picture, not a batch; give [C, H, W]")
+        restored = like(image, restore)
+        kernels = self._network.config.kernels
+        return Analysis(
+            image=restored,
+            kernels=np.stack(run.kernels),
+            tile_origins=np.array(run.origins),
+            coefficient_names=tuple(
+                f"{whose}, {what}"
+                for whose in ("blurry", "previous stage")
+                for what in (*(f"kernel {n + 1}" for n in range(kernels)), "as it is")
+            ),
+            notes=tuple(run.notes),
+            **parts,
+        )
+
+    def _restore(
+        self,
+        pixels: Tensor,
+        strength: float,
+        run: "_Run",
+        blur_map: np.ndarray | None = None,
+        coefficients: np.ndarray | None = None,
+    ) -> Tensor:
+        """Pixels [H, W, C] to their restoration, of the same type and on the same device; fills the maps given."""
+        out = torch.empty_like(pixels, memory_format=torch.contiguous_format)
+        top = _white(pixels.dtype)
+
+        def outputs(stage: Stage) -> Tensor:
+            maps = [stage.image[0]]
+            if blur_map is not None:
+                maps.append(stage.dilation[0, :1])
+            if coefficients is not None:
+                maps.append(stage.coefficients[0].flatten(0, 1))
+            return torch.cat([m.float() for m in maps])
+
+        for y, band in run.bands(pixels, outputs):
+            rows = slice(y, y + band.shape[1])
+            before = _rgb(pixels[rows]).cpu()
+            after = before + strength * (band[:3].permute(1, 2, 0) - before)
+            if pixels.shape[-1] == 1:
+                after = after.mean(dim=-1, keepdim=True)
+            after = after.clamp(0, 1) * top
+            out[rows] = (after if pixels.is_floating_point() else after.round()).to(pixels.dtype).to(out.device)
+            if blur_map is not None:
+                blur_map[rows] = band[3]
+            if coefficients is not None:
+                coefficients[:, rows] = band[4:]
+        return out
+
+
+class _Run:
+    """One picture's way through the network: tiles, retries, and what is collected on the way."""
+
+    def __init__(self, deblurrer: Deblurrer, progress: Progress | None = None, keep: bool = False) -> None:
+        self.deblurrer = deblurrer
+        self.progress = progress
+        self.keep = keep
+        self.notes: list[str] = []
+        self.tiles = 0
+        self.kernels: list[np.ndarray] = []
+        self.origins: list[tuple[int, int, int, int]] = []
+
+    def bands(self, pixels: Tensor, outputs: Callable[[Stage], Tensor]) -> Iterator[tuple[int, Tensor]]:
+        """Finished bands of the picture's outputs; begins again with half the tile when memory runs out."""
+        tile = self.deblurrer.tile
+        while True:
+            try:
+                yield from self._bands(pixels, outputs, tile)
+                return
+            except (RuntimeError, MemoryError) as error:
+                if not _out_of_memory(error):
+                    raise
+            # Outside the handler, whose traceback would keep the failed tile's memory alive
+            tile = self._halved(tile or max(pixels.shape[:2]))
+            self.kernels.clear()
+            self.origins.clear()
+            gc.collect()
+            if self.deblurrer.device.type == "cuda":
+                torch.cuda.empty_cache()
+
+    def _halved(self, tile: int) -> int:
+        half = tile // 2 // GRID * GRID
+        if half < SMALLEST_TILE:
+            raise FdikpError(
+                f"out of memory even with tiles of {tile} pixels; close other programs or use --device cpu"
+            )
+        self.note(f"out of memory: tile {tile} halved to {half}")
+        return half
+
+    def _bands(self, pixels: Tensor, outputs: Callable[[Stage], Tensor], tile: int) -> Iterator[tuple[int, Tensor]]:
+        rows, columns = (spans(side, tile, min(OVERLAP, tile // 4), GRID) for side in pixels.shape[:2])
+        self.tiles = len(rows) * len(columns)
+        done = 0
+
+        def compute(y: slice, x: slice) -> Tensor:
+            nonlocal done
+            stages = self._stages(pixels, y, x)
+            result = _cropped(outputs(stages[-1]), y, x)
+            done += 1
+            if self.progress:
+                self.progress(done, self.tiles)
+            return result
+
+        return blend(rows, columns, compute)
+
+    @torch.inference_mode()
+    def _stages(self, pixels: Tensor, y: slice, x: slice) -> list[Stage]:
+        """The stages of one tile, computed again in float32 if 16 bits gave no finite image."""
+        device = self.deblurrer.device
+        seen = _rgb(pixels[y, x].to(device)).permute(2, 0, 1).unsqueeze(0)
+        networks = (self.deblurrer._network, self.deblurrer._float32)
+        for network in dict.fromkeys(networks):
+            stages = network.padded_stages(seen)
+            if bool(stages[-1].image.isfinite().all()):
+                break
+            if network is not networks[-1]:
+                self.note(
+                    f"tile at {x.start}, {y.start} was not finite in {self.deblurrer.precision}; redone in float32"
+                )
+        else:
+            raise FdikpError(f"{self.deblurrer.name}: gives no finite image even in float32; its weights are unusable")
+        if self.keep:
+            self.kernels.append(torch.stack([stage.kernels[0] for stage in stages]).float().cpu().numpy())
+            self.origins.append((y.start, x.start, y.stop - y.start, x.stop - x.start))
+        return stages
+
+    def note(self, what: str) -> None:
+        """Keep a note for the caller, and log it."""
+        log.warning(what)
+        self.notes.append(what)
+
+
+def _cropped(maps: Tensor, y: slice, x: slice) -> Tensor:
+    return maps[:, : y.stop - y.start, : x.stop - x.start].cpu()
+
+
+def _white(dtype: torch.dtype) -> float:
+    """The value of white in pixels of this type."""
+    return {torch.uint8: 255.0, torch.uint16: 65535.0}.get(dtype, 1.0)
+
+
+def _rgb(pixels: Tensor) -> Tensor:
+    """[h, w, C] of any type to [h, w, 3] float32 in 0..1."""
+    return (pixels.float() / _white(pixels.dtype)).expand(-1, -1, 3)
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out: torch on CPU has no type of its own for it."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -1,0 +1,117 @@
+"""The whole network: sizes, batches, precision, and what it does before it has learned anything."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from fdikp.network import FDIKP, PRESETS, SMALLEST, downsample
+from fdikp.network.dsrm import DSRM
+from fdikp.network.fdikp import pad, working_size
+from fdikp.network.kernels import FIKP
+
+
+def psnr(a: Tensor, b: Tensor) -> float:
+    return -10 * (a.double() - b.double()).square().mean().clamp_min(1e-20).log10().item()
+
+
+@pytest.fixture(scope="module")
+def lively() -> Iterator[FDIKP]:
+    """A network whose last convolution is not zero, so that everything before it shows."""
+    torch.manual_seed(0)
+    network = FDIKP(PRESETS["fdikp-lite"]).eval().requires_grad_(False)
+    torch.nn.init.normal_(network.output.weight)
+    yield network
+
+
+@pytest.mark.parametrize("name", ["fdikp-lite", "sram", "dsrm"])
+def test_untrained_it_returns_its_input(name: str) -> None:
+    x = torch.rand(1, 3, 50, 70)
+    assert psnr(FDIKP(PRESETS[name]).eval()(x), x) > 40
+
+
+@settings(max_examples=60, deadline=None)
+@given(height=st.integers(1, 70), width=st.integers(1, 70))
+def test_any_size_comes_back_as_it_went_in(lively: FDIKP, height: int, width: int) -> None:
+    x = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(height * 100 + width))
+    y = lively(x)
+    assert y.shape == x.shape
+    assert y.isfinite().all()
+
+
+@pytest.mark.parametrize("side", range(1, 71))
+def test_every_size_from_1_to_70(lively: FDIKP, side: int) -> None:
+    for size in ((side, 71 - side), (side, side)):
+        assert lively(torch.rand(1, 3, *size)).shape == (1, 3, *size)
+
+
+def test_a_batch_gives_what_its_images_give_alone(lively: FDIKP) -> None:
+    x = torch.rand(3, 3, 64, 80, generator=torch.Generator().manual_seed(0))
+    x[1] = 0.5  # a flat image, whose spectrum is rounding noise but for one entry
+    alone = torch.cat([lively(image[None]) for image in x])
+    assert (lively(x) - alone).abs().max() < 1e-5
+
+
+def test_bfloat16_is_close_to_float32(lively: FDIKP) -> None:
+    x = torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(0))
+    torch.manual_seed(0)
+    half = FDIKP(PRESETS["fdikp-lite"]).eval()
+    half.load_state_dict(lively.state_dict())
+    single = lively(x)
+    assert psnr(single, x) < 40  # the network does something, so the comparison says something
+    assert psnr(half.to(torch.bfloat16)(x), single) > 35
+
+
+def test_padding_is_a_mirror_and_repeats() -> None:
+    x = torch.arange(3.0).reshape(1, 1, 1, 3)
+    assert pad(x, 2, 8)[0, 0].tolist() == [[0, 1, 2, 1, 0, 1, 2, 1]] * 2
+
+
+@given(st.integers(1, 5000), st.integers(1, 5000))
+def test_working_size_is_the_least_that_fits(height: int, width: int) -> None:
+    for side, padded in zip((height, width), working_size(height, width), strict=True):
+        assert padded % 16 == 0 and padded >= max(side, SMALLEST) and (padded - side < 16 or padded == SMALLEST)
+
+
+def test_the_coarsest_stage_deconvolves_one_image_and_each_spectrum_is_computed_once(
+    lively: FDIKP, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fdikp.network import kernels
+
+    seen: list[tuple[int, ...]] = []
+    real = kernels.spectrum
+
+    def counted(x: Tensor) -> kernels.Spectrum:
+        seen.append(tuple(x.shape))
+        return real(x)
+
+    monkeypatch.setattr(kernels, "spectrum", counted)
+    lively(torch.rand(1, 3, 64, 64))
+    assert seen == [(1, 3, 16, 16), (2, 3, 32, 32), (2, 3, 64, 64)]
+
+
+def test_stages_blend_as_the_figure_says(lively: FDIKP) -> None:
+    """The finest stage, put together by hand from its boxes."""
+    x = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    stages = lively.stages(x)
+    fikp, dsrm = lively.fikp, lively.dsrm
+    assert isinstance(fikp, FIKP) and isinstance(dsrm, DSRM)
+
+    def up(t: Tensor) -> Tensor:
+        return torch.nn.functional.interpolate(t, scale_factor=2, mode="bilinear")
+
+    memory = None
+    for scale in (4, 2, 1):
+        coefficients, memory = dsrm(downsample(x, scale), memory and type(memory)(*map(up, memory)))
+    candidates = torch.cat((fikp(x).candidates, fikp(up(stages[1].image)).candidates), dim=1)  # [1, 12, 3, 64, 64]
+    weighed = (coefficients[:, :, None] * candidates).reshape(1, 36, 64, 64)
+    torch.testing.assert_close(stages[2].image, x + lively.output(weighed), atol=1e-5, rtol=1e-5)
+
+
+def test_downsampling_is_the_mean_of_blocks() -> None:
+    x = torch.arange(16.0).reshape(1, 1, 4, 4)
+    assert downsample(x, 2).tolist() == [[[[2.5, 4.5], [10.5, 12.5]]]]
+    assert downsample(x, 1) is x

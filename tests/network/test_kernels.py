@@ -1,0 +1,127 @@
+"""Inverse kernels: the spectrum they are read from and the equations they obey."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from fdikp.network import PRESETS
+from fdikp.network.kernels import FIKP, FrequencyPredictor, inverse_kernel, spectrum
+
+
+def known_blur(K: int = 5) -> Tensor:
+    """A lopsided blur whose spectrum stays away from zero: 70 % stays, the rest goes to neighbours, unevenly."""
+    k = torch.zeros(K, K, dtype=torch.float64)
+    c = K // 2
+    k[c, c], k[c, c + 1], k[c - 1, c], k[c + 1, c - 1] = 0.7, 0.15, 0.1, 0.05
+    return k
+
+
+def periodic(image: Tensor, kernel: Tensor) -> Tensor:
+    """Correlation on a torus, the convention of `conv2d`."""
+    c = kernel.shape[-1] // 2
+    return F.conv2d(F.pad(image[None, None], (c, c, c, c), mode="circular"), kernel[None, None])[0, 0]
+
+
+def test_a_known_kernel_is_rebuilt_from_its_spectrum() -> None:
+    """Eq. 2: amplitude and phase of a kernel give it back, with its origin in the middle."""
+    k = known_blur()
+    f = torch.fft.fft2(torch.fft.ifftshift(k))
+    torch.testing.assert_close(inverse_kernel(f.abs(), f.angle()), k)
+
+
+def test_flat_spectrum_is_the_identity() -> None:
+    delta = torch.zeros(5, 5)
+    delta[2, 2] = 1
+    torch.testing.assert_close(inverse_kernel(torch.ones(5, 5), torch.zeros(5, 5)), delta)
+
+
+def test_phase_without_amplitude_matters() -> None:
+    """What the paper says under eq. 2: without its phase a lopsided kernel comes back distorted."""
+    k = known_blur()
+    f = torch.fft.fft2(torch.fft.ifftshift(k))
+    assert (inverse_kernel(f.abs(), torch.zeros(5, 5, dtype=torch.float64)) - k).abs().max() > 0.05
+
+
+@pytest.mark.parametrize("K", [3, 5, 11])
+def test_inverse_of_a_known_blur(K: int) -> None:
+    """Eq. 3: 1/|K| and -φ give k* with k ⊗ k* = δ, exactly on the K×K torus, and undo the blur of an image of it."""
+    k = known_blur(K)
+    f = torch.fft.fft2(torch.fft.ifftshift(k))
+    inverse = inverse_kernel(1 / f.abs(), -f.angle())
+    image = torch.rand(K, K, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    torch.testing.assert_close(periodic(periodic(image, k), inverse), image)
+
+
+def test_inverse_restores_a_larger_image_approximately() -> None:
+    k = known_blur(11)
+    f = torch.fft.fft2(torch.fft.ifftshift(k))
+    inverse = inverse_kernel(1 / f.abs(), -f.angle())
+    image = torch.rand(64, 64, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    blurred = periodic(image, k)
+    assert (periodic(blurred, inverse) - image).square().mean() < 1e-4 * (blurred - image).square().mean()
+
+
+class TestSpectrum:
+    def test_is_the_half_plane_with_zero_in_the_middle_row(self) -> None:
+        x = torch.rand(2, 3, 12, 17, generator=torch.Generator().manual_seed(0))
+        seen = spectrum(x)
+        full = torch.fft.fftshift(torch.fft.fft2(x, norm="ortho"), dim=-2)[..., : 17 // 2 + 1]
+        torch.testing.assert_close(seen.amplitude, torch.log1p(full.abs()))
+        turned = torch.polar(torch.ones_like(seen.phase), seen.phase)
+        torch.testing.assert_close(turned, torch.sgn(full), atol=1e-4, rtol=0)
+        assert seen.amplitude[0, 0].argmax() == 6 * (17 // 2 + 1)
+
+    def test_the_other_half_says_nothing_new(self) -> None:
+        x = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+        f = torch.fft.fft2(x)
+        torch.testing.assert_close(f[..., 1:, 5:].abs(), f[..., 1:, 1:4].abs().flip(-2, -1))
+
+    @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+    def test_is_float32_for_16_bit_images(self, dtype: torch.dtype) -> None:
+        assert spectrum(torch.rand(1, 3, 8, 8).to(dtype)).phase.dtype == torch.float32
+
+    def test_rounding_noise_has_no_phase(self) -> None:
+        """A flat image's spectrum is rounding error but for one entry; its phases must not be random."""
+        phase = spectrum(torch.full((1, 3, 37, 41), 0.3)).phase
+        assert phase.count_nonzero() == 0
+
+    def test_gives_no_gradient(self) -> None:
+        assert not spectrum(torch.rand(1, 3, 8, 8, requires_grad=True)).amplitude.requires_grad
+
+
+def test_predicted_spectra_obey_the_equations() -> None:
+    """Eqs. 6–8 step by step: distributions, attention, scale, and the kernel they make."""
+    torch.manual_seed(0)
+    predictor = FrequencyPredictor(PRESETS["fdikp-lite"])
+    x = torch.rand(2, 3, 32, 48)
+    seen = spectrum(x)
+    amplitude, phase = predictor.amplitude(seen.amplitude), predictor.phase(seen.phase)
+    attention = predictor.attention(seen.amplitude)
+    assert amplitude.shape == phase.shape == (2, 5, 25)
+    for distribution in (amplitude, phase, attention):
+        torch.testing.assert_close(distribution.sum(-1), torch.ones(distribution.shape[:-1]))
+    expected = inverse_kernel(
+        (25 * amplitude).reshape(2, 5, 5, 5), (math.pi * 25 * phase * attention).reshape(2, 5, 5, 5)
+    )
+    torch.testing.assert_close(predictor(x), expected)
+
+
+def test_attention_ignores_what_the_amplitude_has_locally_in_common() -> None:
+    torch.manual_seed(0)
+    predictor = FrequencyPredictor(PRESETS["fdikp-lite"])
+    amplitude = torch.rand(1, 3, 16, 9)
+    torch.testing.assert_close(predictor.attention(amplitude), predictor.attention(amplitude + 3))
+
+
+def test_candidates_start_as_the_deconvolved_images_and_the_image_itself() -> None:
+    torch.manual_seed(0)
+    fikp = FIKP(PRESETS["fdikp-lite"])
+    x = torch.rand(1, 3, 32, 32)
+    candidates, _, dilation = fikp(x)
+    assert candidates.shape == (1, 6, 3, 32, 32)
+    torch.testing.assert_close(candidates[:, -1], x)
+    assert dilation.min() > 0 and dilation.max() < 2
+    torch.testing.assert_close(dilation, 2 * torch.sigmoid(F.conv2d(x, fikp.blur.weight, fikp.blur.bias, padding=1)))  # type: ignore[union-attr]
