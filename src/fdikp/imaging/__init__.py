@@ -1,0 +1,43 @@
+"""Reading and writing photographs with nothing lost: depth, colour profile, EXIF, orientation, transparency.
+
+>>> from fdikp.imaging import read_photo
+>>> photo = read_photo("holiday.jpg")                  # doctest: +SKIP
+>>> photo.with_pixels(255 - photo.pixels).save("negative.jpg")  # doctest: +SKIP
+
+Importing this module is cheap: libvips is loaded when a photograph is first read or written.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from fdikp.imaging.formats import FORMATS, SUFFIXES, is_photo_path
+from fdikp.imaging.photo import Metadata, Photo
+
+_LAZY = {
+    "read_photo": "fdikp.imaging.reading",
+    "encode_photo": "fdikp.imaging.writing",
+    "output_format": "fdikp.imaging.writing",
+    "write_photo": "fdikp.imaging.writing",
+}
+
+__all__ = [
+    "FORMATS",
+    "SUFFIXES",
+    "Metadata",
+    "Photo",
+    "encode_photo",
+    "is_photo_path",
+    "output_format",
+    "read_photo",
+    "write_photo",
+]
+
+if TYPE_CHECKING:
+    from fdikp.imaging.reading import read_photo
+    from fdikp.imaging.writing import encode_photo, output_format, write_photo
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'fdikp.imaging' has no attribute {name!r}")

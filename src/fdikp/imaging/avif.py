@@ -1,0 +1,47 @@
+"""AVIF's boxes: the EXIF item's bytes exchanged for others (ISO/IEC 14496-12 section 8.11, 23008-12 annex A)."""
+
+import struct
+
+from fdikp.imaging import exif
+
+
+def _boxes(data: bytes, start: int, end: int) -> dict[bytes, list[tuple[int, int]]]:
+    """List the boxes between two positions: by name, the first and last position of each body."""
+    found: dict[bytes, list[tuple[int, int]]] = {}
+    while start + 8 <= end:
+        size, name = struct.unpack_from(">I4s", data, start)
+        if size < 8:  # 0 and 1 stand for sizes that only the pixel data needs
+            break
+        found.setdefault(name, []).append((start + 8, start + size))
+        start += size
+    return found
+
+
+def with_exif(data: bytes, block: bytes) -> bytes | None:
+    """Return an AVIF file whose EXIF item is exchanged for `block`; None if it has no item where libheif puts it.
+
+    The block goes to the end of the file, in a box of its own, and the item's location is pointed there: nothing
+    else moves.
+    """
+    try:
+        ((meta, meta_end),) = _boxes(data, 0, len(data))[b"meta"]
+        inside = _boxes(data, meta + 4, meta_end)  # 4: version and flags
+        ((items, items_end),) = inside[b"iinf"]
+        ((locations, _),) = inside[b"iloc"]
+        entries = _boxes(data, items + 6, items_end)[b"infe"]  # 6: version, flags, 16-bit count
+        (number,) = (data[at + 4 : at + 6] for at, _ in entries if data[at + 8 : at + 12] == b"Exif")
+    except (KeyError, ValueError):
+        return None
+    # Version 0, and 32-bit offsets, lengths and base offsets; then each item takes 18 bytes: number, file, base
+    # offset, how many extents (1), offset, length.
+    if data[locations] or data[locations + 4 : locations + 6] != b"\x44\x40":
+        return None
+    count = int.from_bytes(data[locations + 6 : locations + 8], "big")
+    places = (locations + 8 + 18 * i for i in range(count))
+    place = next((at for at in places if data[at : at + 2] == number and data[at + 8 : at + 10] == b"\0\1"), None)
+    if place is None:
+        return None
+    body = struct.pack(">I", len(exif.PREFIX)) + exif.PREFIX + block
+    patched = bytearray(data)
+    struct.pack_into(">IHII", patched, place + 4, len(data) + 8, 1, 0, len(body))
+    return bytes(patched) + struct.pack(">I4s", 8 + len(body), b"mdat") + body

@@ -1,0 +1,76 @@
+"""Bringing every pixel format to grey or RGB with at most one alpha, in 8 bit, 16 bit or float 0..1."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from fdikp.errors import PhotoError
+from fdikp.imaging._vips import pyvips
+
+_OTHER_SPACES = ("lab", "labs", "labq", "xyz", "lch", "cmc", "yxy", "hsv", "oklab", "oklch")
+_NAMES = {"cmyk": "CMYK", "xyz": "XYZ", "lch": "LCh", "yxy": "Yxy", "hsv": "HSV"}
+
+# A wider range of float values than this is no photograph, and would not survive float32 arithmetic.
+_WIDEST = 1e30
+
+
+def as_grey_or_rgb(image: Any) -> tuple[Any, list[str]]:
+    """Return a libvips image with 1 to 4 bands (grey or RGB, then alpha) of uchar, ushort or float, and notes.
+
+    RGB stays the file's own RGB; only what is not RGB at all (CMYK, Lab, ...) becomes sRGB, with its profile.
+    """
+    notes: list[str] = []
+    if image.interpretation == "cmyk":
+        # The fallback profile serves files without a profile of their own.
+        depth = 16 if image.format == "ushort" else 8
+        image = image.icc_transform("srgb", embedded=True, input_profile="cmyk", depth=depth)
+        notes.append("CMYK is converted to sRGB.")
+    elif image.interpretation in _OTHER_SPACES:
+        name = _NAMES.get(image.interpretation, "Lab")
+        image = image.colourspace("srgb" if image.coding == "labq" else "rgb16").copy()
+        image.set_type(pyvips.GValue.blob_type, "icc-profile-data", pyvips.Operation.call("profile_load", "srgb"))
+        notes.append(f"{name} is converted to sRGB.")
+    if image.format == "uint":
+        image = (image >> 16).cast("ushort")
+        notes.append("32-bit integers are reduced to 16 bits.")
+    elif image.format == "double":
+        image = image.cast("float")
+        notes.append("64-bit floats are reduced to 32 bits.")
+    elif image.format not in ("uchar", "ushort", "float"):
+        raise PhotoError(
+            f"its samples are of type {image.format}, which photographs do not use; "
+            "convert it to 8 or 16 bits without sign"
+        )
+    colours = 3 if image.bands >= 3 else 1
+    if image.bands > colours + 1:
+        notes.append(f"Channels after the first {colours + 1} are left out.")
+        image = image.extract_band(0, n=colours + 1)
+    return image, notes
+
+
+def fit_float_range(pixels: np.ndarray, alpha: np.ndarray | None, notes: list[str]) -> tuple[float, float]:
+    """Map float pixels to 0..1 in place; return (scale, offset) with original = pixels * scale + offset.
+
+    Values in 0..1 stay. The scale is a power of two, so that a float file without negative values comes back bit
+    for bit. Integers are left alone. Raises PhotoError at NaN or infinity.
+    """
+    if pixels.dtype != np.float32:
+        return 1.0, 0.0
+    low, high = float(pixels.min()), float(pixels.max())
+    spans = [high - low] if alpha is None else [high - low, float(alpha.max()) - float(alpha.min())]
+    if not all(map(math.isfinite, spans)):
+        raise PhotoError("has pixels that are not numbers (NaN or infinity); replace them first")
+    if low >= 0 and high <= 1:
+        return 1.0, 0.0
+    offset = min(low, 0.0)
+    if high - offset > _WIDEST:
+        raise PhotoError("has pixel values beyond 1e30; rescale them first")
+    scale = 2.0 ** math.ceil(math.log2(max(high - offset, 1.0)))
+    if offset:
+        pixels -= np.float32(offset)
+    pixels /= np.float32(scale)
+    notes.append(f"Values from {low:g} to {high:g} are mapped to 0..1, and back when written as float TIFF.")
+    return scale, offset

@@ -1,0 +1,274 @@
+"""Encoding a photograph into a stream: what each format can hold, with which settings, and its metadata."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from fdikp.errors import PhotoError
+from fdikp.imaging import avif, exif, tiff, webp
+from fdikp.imaging._vips import pyvips
+from fdikp.imaging.formats import FORMATS
+from fdikp.imaging.photo import Metadata, Photo
+from fdikp.imaging.reading import PHOTOSHOP_PREFIX
+
+# A JPEG made from something else, and a WebP or AVIF, whose source does not tell its own quality: high enough for
+# the loss not to be seen beside the deblurring. (A WebP's quantiser is hidden behind its arithmetic coder; AVIF's
+# differs from block to block.)
+_JPEG_QUALITY, _WEBP_QUALITY, _AVIF_QUALITY = 95, 90, 90
+
+# Progressive scans and fitted Huffman tables need all coefficients in memory: several bytes a pixel.
+_MOST_PIXELS_FOR_TWO_PASSES = 50_000_000
+
+# Classic TIFF addresses 4 GiB; what is left is for a compression that enlarges, and for metadata.
+_MOST_BYTES_OF_CLASSIC_TIFF = 3_900_000_000
+
+# JPEG, PNG and TIFF as libvips writes them state some resolution.
+_UNKNOWN_DPI = (72.0, 72.0)
+
+# Bytes in a JPEG segment, the prefix that names the kind of metadata among them.
+_JPEG_ROOM = 65533
+_XMP_PREFIX = b"http://ns.adobe.com/xap/1.0/\0"
+
+# libvips' VIPS_FOREIGN_KEEP_XMP | IPTC | ICC | OTHER: not EXIF, which it would write in its own words.
+_KEEP, _KEEP_EXIF = 2 | 4 | 8 | 16, 1
+
+_VIPS_TYPES = {"uint8": "uchar", "uint16": "ushort", "float32": "float"}
+_SPACES = {"uchar": ("b-w", "srgb"), "ushort": ("grey16", "rgb16"), "float": ("b-w", "scrgb")}
+_FULL_SCALE = {"uchar": 255.0, "ushort": 65535.0, "float": 1.0}
+
+
+def encode(photo: Photo, format: str, file: BinaryIO, quality: int | None, strip: bool) -> list[str]:
+    """Write `photo` in `format` into the empty binary file `file`; return notes on what could not be kept.
+
+    Raises PhotoError if the format cannot hold the photograph at all, pyvips.Error if encoding fails, and whatever
+    writing to `file` raises.
+    """
+    target = FORMATS.get(format)
+    if target is None or not target.writable:
+        known = ", ".join(name for name, each in FORMATS.items() if each.writable)
+        raise PhotoError(f"cannot be written as {format!r}; choose one of {known}")
+    if quality is not None and not 1 <= quality <= 100:
+        raise PhotoError(f"quality {quality} is not between 1 and 100")
+    if target.longest_side is not None and max(photo.width, photo.height) > target.longest_side:
+        raise PhotoError(
+            f"{photo.width} × {photo.height} pixels do not fit in {target.title}, which ends at "
+            f"{target.longest_side} a side; write TIFF or PNG"
+        )
+    notes: list[str] = []
+    photo = replace(photo, metadata=_holdable(photo.metadata, format, strip, notes))
+    image = _described(_as_image(photo, format, notes), photo.metadata, format)
+    _WRITERS[format](image, photo, file, quality, notes)
+    return notes
+
+
+def _holdable(metadata: Metadata, format: str, strip: bool, notes: list[str]) -> Metadata:
+    """Leave out what is to be stripped, and what `format` has no room for."""
+    if strip:
+        return replace(metadata, exif=None, xmp=None, iptc=None, photoshop=None)
+    if format not in ("jpeg", "tiff") and (metadata.iptc or metadata.photoshop):
+        notes.append(f"IPTC is left out: {FORMATS[format].title} has no place for it.")
+        metadata = replace(metadata, iptc=None, photoshop=None)
+    if format == "jpeg":
+        if metadata.iptc and not metadata.photoshop:  # wrapped as Photoshop's resource number 0x0404
+            body = metadata.iptc + bytes(len(metadata.iptc) % 2)
+            resource = b"8BIM\x04\x04\0\0" + struct.pack(">I", len(metadata.iptc)) + body
+            metadata = replace(metadata, photoshop=resource)
+        if len(metadata.exif or b"") > _JPEG_ROOM - len(exif.PREFIX):
+            notes.append("EXIF is left out: it is too long for JPEG.")
+            metadata = replace(metadata, exif=None)
+        if len(metadata.xmp or b"") > _JPEG_ROOM - len(_XMP_PREFIX):
+            notes.append("XMP is left out: it is too long for JPEG.")
+            metadata = replace(metadata, xmp=None)
+        if len(metadata.photoshop or b"") > _JPEG_ROOM - len(PHOTOSHOP_PREFIX):
+            notes.append("IPTC is left out: it is too long for JPEG.")
+            metadata = replace(metadata, photoshop=None)
+    return metadata
+
+
+def _as_image(photo: Photo, format: str, notes: list[str]) -> Any:
+    """Make a libvips image, over the photo's own memory, of the channels and depth that `format` holds."""
+    target, metadata = FORMATS[format], photo.metadata
+    image, own = _wrap(photo.pixels), _VIPS_TYPES[photo.pixels.dtype.name]
+    if (
+        photo.pixels.dtype == np.float32
+        and format == "tiff"
+        and (metadata.float_scale, metadata.float_offset) != (1, 0)
+    ):
+        image = image.linear(metadata.float_scale, metadata.float_offset)
+    if photo.alpha is not None:
+        image = image.bandjoin(_wrap(photo.alpha[..., np.newaxis]))
+    image = image.copy(interpretation=_SPACES[own][photo.pixels.shape[2] == 3])
+    if photo.alpha is not None and metadata.premultiplied and format != "tiff":
+        image = image.unpremultiply(max_alpha=_FULL_SCALE[own]).cast(own)
+    if photo.alpha is not None and not target.alpha:
+        image = image.flatten(background=_FULL_SCALE[own], max_alpha=_FULL_SCALE[own])
+        notes.append(f"Transparency is laid over white: {target.title} has none.")
+    return _in_depth(image, own, format, metadata, notes)
+
+
+def _wrap(pixels: np.ndarray) -> Any:
+    """Wrap samples [H, W, B] as a libvips image, without a copy if they are contiguous."""
+    pixels = np.ascontiguousarray(pixels)
+    height, width, bands = pixels.shape
+    return pyvips.Image.new_from_memory(pixels.data, width, height, bands, _VIPS_TYPES[pixels.dtype.name])
+
+
+def _in_depth(image: Any, own: str, format: str, metadata: Metadata, notes: list[str]) -> Any:
+    """Round the samples to the deepest type that `format` holds, with a note if that loses anything."""
+    target = FORMATS[format]
+    deepest = "uchar" if target.bits == 8 else "ushort" if target.bits <= 16 else "float"
+    wanted = min(own, deepest, key=list(_FULL_SCALE).index)
+    if own == "ushort" and 8 < target.bits < 16 and metadata.bits > target.bits:
+        notes.append(f"16 bit reduced to {target.bits}: {target.title} holds no more.")
+    if wanted == own:
+        return image
+    bits = min(target.bits, 16)
+    notes.append(f"{'16 bit' if own == 'ushort' else 'Float'} reduced to {bits} bit: {target.title} holds no more.")
+    rounded = image.linear(_FULL_SCALE[wanted] / _FULL_SCALE[own], 0.5).cast(wanted)  # the cast cuts off and clips
+    return rounded.copy(interpretation=_SPACES[wanted][image.bands >= 3])
+
+
+def _described(image: Any, metadata: Metadata, format: str) -> Any:
+    """Attach resolution, profile, XMP and IPTC to a libvips image, as `format` wants them."""
+    horizontal, vertical = metadata.dpi or _UNKNOWN_DPI
+    image = image.copy(xres=horizontal / 25.4, yres=vertical / 25.4)
+    image.set_type(pyvips.GValue.gstr_type, "resolution-unit", "in")
+    blocks = {"icc-profile-data": metadata.icc, "xmp-data": metadata.xmp}
+    if format == "jpeg" and metadata.photoshop:
+        blocks["iptc-data"] = PHOTOSHOP_PREFIX + metadata.photoshop
+    elif format == "tiff":
+        blocks |= {"iptc-data": metadata.iptc, "photoshop-data": metadata.photoshop}
+    elif format == "avif" and metadata.exif:
+        blocks["exif-data"] = exif.PREFIX + metadata.exif
+    for name, block in blocks.items():
+        if block:
+            image.set_type(pyvips.GValue.blob_type, name, block)
+    return image
+
+
+def _jpeg(image: Any, photo: Photo, file: BinaryIO, quality: int | None, notes: list[str]) -> None:
+    coding, block = photo.metadata.jpeg, photo.metadata.exif
+    two_passes = photo.width * photo.height <= _MOST_PIXELS_FOR_TWO_PASSES
+    density = (min(round(dpi), 65535) for dpi in photo.metadata.dpi or _UNKNOWN_DPI)
+    # libvips writes a JFIF segment only where it writes EXIF.
+    segments = b"\xff\xe0\0\x10JFIF\0\1\1\1" + struct.pack(">HH", *density) + b"\0\0"
+    if block:
+        segments += b"\xff\xe1" + struct.pack(">H", 2 + len(exif.PREFIX) + len(block)) + exif.PREFIX + block
+    _stream(
+        "jpegsave",
+        image,
+        file,
+        insert=segments,
+        at=2,  # after the start marker
+        Q=quality or (coding.quality if coding else _JPEG_QUALITY),
+        subsample_mode="on" if coding and coding.chroma_halved else "off",
+        interlace=two_passes and bool(coding and coding.progressive),
+        optimize_coding=two_passes,
+        keep=_KEEP,
+    )
+
+
+def _png(image: Any, photo: Photo, file: BinaryIO, quality: int | None, notes: list[str]) -> None:
+    chunk, block = b"", photo.metadata.exif
+    if block:
+        named = b"eXIf" + block
+        chunk = struct.pack(">I", len(block)) + named + struct.pack(">I", zlib.crc32(named))
+    # at: after the signature and the header chunk. The filters halve photographs at little cost.
+    _stream("pngsave", image, file, insert=chunk, at=33, compression=6, filter="all", keep=_KEEP)
+
+
+def _tiff(image: Any, photo: Photo, file: BinaryIO, quality: int | None, notes: list[str]) -> None:
+    metadata = photo.metadata
+    compression = metadata.compression or "deflate"
+    size = photo.pixels.nbytes + (photo.alpha.nbytes if photo.alpha is not None else 0)
+    predictor = "float" if image.format == "float" else "horizontal"
+    _stream(
+        "tiffsave",
+        image,
+        file,
+        compression=compression,
+        predictor=predictor if compression in ("deflate", "lzw") else "none",
+        bigtiff=size > _MOST_BYTES_OF_CLASSIC_TIFF,
+        keep=_KEEP,
+    )
+    premultiplied = metadata.premultiplied and photo.alpha is not None
+    if (metadata.exif or premultiplied) and not tiff.add_metadata(file, metadata.exif, premultiplied=premultiplied):
+        notes.append("The EXIF block is damaged and left out.")
+
+
+def _webp(image: Any, photo: Photo, file: BinaryIO, quality: int | None, notes: list[str]) -> None:
+    lossless = photo.metadata.lossless and quality is None
+    data = image.webpsave_buffer(Q=quality or _WEBP_QUALITY, lossless=lossless, exact=lossless, keep=_KEEP)
+    if photo.metadata.exif:
+        data = webp.with_exif(data, photo.metadata.exif, photo.width, photo.height, alpha=photo.alpha is not None)
+    file.write(data)
+
+
+def _avif(image: Any, photo: Photo, file: BinaryIO, quality: int | None, notes: list[str]) -> None:
+    bits = 8 if image.format == "uchar" else 10 if photo.metadata.bits == 10 else 12
+    keep = _KEEP | _KEEP_EXIF if photo.metadata.exif else _KEEP
+    data = image.heifsave_buffer(compression="av1", Q=quality or _AVIF_QUALITY, bitdepth=bits, keep=keep)
+    if photo.metadata.exif:
+        # Should libheif come to lay out its files in another way, its own version of the block remains.
+        data = avif.with_exif(data, photo.metadata.exif) or data
+    file.write(data)
+
+
+_WRITERS: dict[str, Callable[[Any, Photo, BinaryIO, int | None, list[str]], None]] = {
+    "jpeg": _jpeg,
+    "png": _png,
+    "tiff": _tiff,
+    "webp": _webp,
+    "avif": _avif,
+}
+
+
+def _stream(saver: str, image: Any, file: BinaryIO, *, insert: bytes = b"", at: int = 0, **options: Any) -> None:
+    """Encode into `file` piece by piece, with `insert` put in at byte `at`.
+
+    An exception from `file` (a full disk) or a keyboard interrupt cannot pass through libvips; it is kept, libvips
+    stopped, and the exception raised here.
+    """
+    failures: list[BaseException] = []
+    head = bytearray()
+
+    def guarded(action: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            try:
+                return action(*arguments)
+            except BaseException as error:
+                failures.append(error)
+                return -1
+
+        return call
+
+    def write(data: Any) -> int:
+        nonlocal insert
+        if insert and len(head) + len(data) < at:
+            head.extend(data)
+        elif insert:
+            head.extend(data)
+            file.write(bytes(head[:at]) + insert + bytes(head[at:]))
+            insert = b""
+        else:
+            file.write(data)
+        return len(data)
+
+    target = pyvips.TargetCustom()
+    target.on_write(guarded(write))
+    if saver == "tiffsave":  # the only one that goes back to what it has written
+        target.on_seek(guarded(file.seek))
+        target.on_read(guarded(file.read))
+    try:
+        pyvips.Operation.call(f"{saver}_target", image, target, **options)
+    except pyvips.Error:
+        if not failures:
+            raise
+    if failures:
+        raise failures[0]

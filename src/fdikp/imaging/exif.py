@@ -1,0 +1,82 @@
+"""EXIF blocks: put upright in place, byte for byte the same otherwise.
+
+libvips would rewrite EXIF through libexif, which empties maker notes, drops unknown tags and non-ASCII text. So
+fdikp keeps the block as it was found and patches only what has become wrong.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+
+from fdikp.imaging.ifd import Directory, IfdReader, Order, pack
+
+PREFIX = b"Exif\0\0"  # Stands before the block in JPEG, and optionally elsewhere.
+
+_ORIENTATION = 0x0112
+_EXIF_POINTER = 0x8769
+_PIXEL_SIZE = (0xA002, 0xA003)  # width, height
+_THUMBNAIL, _THUMBNAIL_LENGTH = 0x0201, 0x0202
+
+
+def upright(block: bytes, width: int, height: int) -> bytes | None:
+    """Return an EXIF block for pixels that now stand upright, width × height; None if it is too damaged to tell.
+
+    Orientation becomes 1, the stated pixel size the given one. The thumbnail (directory 1) is cut loose: it shows
+    the picture before deblurring, and lies as the sensor did.
+    """
+    patched = bytearray(block)
+    try:
+        reader = IfdReader(io.BytesIO(block))
+        entries, next_at = reader.entries(reader.first_offset)
+        if _ORIENTATION in entries:
+            _put_number(patched, reader, entries[_ORIENTATION], 1)
+        if _EXIF_POINTER in entries:
+            inner, _ = reader.entries(next(iter(reader.field(entries[_EXIF_POINTER]).numbers()), 0))
+            for tag, size in zip(_PIXEL_SIZE, (width, height), strict=True):
+                if tag in inner:
+                    _put_number(patched, reader, inner[tag], size)
+        return _without_thumbnail(patched, reader, next_at)
+    except ValueError:
+        return None
+
+
+def _put_number(block: bytearray, reader: IfdReader, entry: tuple[int, int, int], value: int) -> None:
+    kind, count, position = entry
+    code = {3: "H", 4: "I"}.get(kind)
+    if code and count:
+        struct.pack_into(reader.order + code, block, position, min(value, 65535 if code == "H" else value))
+
+
+def _without_thumbnail(block: bytearray, reader: IfdReader, next_at: int) -> bytes:
+    """Unlink directory 1; where its picture is the end of the block, as usual, cut that off too."""
+    second = reader.unpack("I", bytes(block[next_at : next_at + 4]).ljust(4, b"\0"))
+    if second:
+        block[next_at : next_at + 4] = bytes(4)
+        try:
+            directory = reader.directory(second)
+        except ValueError:
+            return bytes(block)
+        start, length = directory.first(_THUMBNAIL), directory.first(_THUMBNAIL_LENGTH)
+        if second < start and start + length == len(block):
+            del block[start:]
+    return bytes(block)
+
+
+def parse(block: bytes) -> tuple[Directory, Order]:
+    """Take an EXIF block apart into its main directory with children, and its byte order; ValueError if damaged."""
+    reader = IfdReader(io.BytesIO(block))
+    return reader.directory(reader.first_offset), reader.order
+
+
+def build(directory: Directory, order: Order) -> bytes:
+    """Make an EXIF block out of a directory with children."""
+    signature = b"II*\0" if order == "<" else b"MM\0*"
+    packed, position = pack(directory, 8, order)
+    return signature + struct.pack(order + "I", position) + packed
+
+
+def upright_xmp(packet: bytes) -> bytes:
+    """Return an XMP packet with tiff:Orientation, written as attribute or element, set to 1."""
+    return re.sub(rb"(tiff:Orientation\s*(?:=\s*[\"']|>)\s*)[2-8]", rb"\g<1>1", packet)

@@ -1,0 +1,122 @@
+"""What a JPEG file says about its own quality: quantisation tables, chroma subsampling, progressive or not.
+
+Marker segments after ITU-T T.81 annex B; the tables of annex K scaled as the IJG library does it.
+"""
+
+from dataclasses import dataclass
+from typing import BinaryIO
+
+# T.81 tables K.1 and K.2, row by row.
+# fmt: off
+_LUMINANCE = (
+    16, 11, 10, 16,  24,  40,  51,  61,  12, 12, 14, 19,  26,  58,  60,  55,
+    14, 13, 16, 24,  40,  57,  69,  56,  14, 17, 22, 29,  51,  87,  80,  62,
+    18, 22, 37, 56,  68, 109, 103,  77,  24, 35, 55, 64,  81, 104, 113,  92,
+    49, 64, 78, 87, 103, 121, 120, 101,  72, 92, 95, 98, 112, 100, 103,  99,
+)
+_CHROMINANCE = (
+    17, 18, 24, 47, 99, 99, 99, 99,  18, 21, 26, 66, 99, 99, 99, 99,
+    24, 26, 56, 99, 99, 99, 99, 99,  47, 66, 99, 99, 99, 99, 99, 99,
+) + (99,) * 32
+# Position in the block of the n-th entry as stored (T.81 figure A.6).
+_ZIGZAG = (
+     0,  1,  8, 16,  9,  2,  3, 10, 17, 24, 32, 25, 18, 11,  4,  5,
+    12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13,  6,  7, 14, 21, 28,
+    35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51,
+    58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
+)
+# fmt: on
+
+
+@dataclass(frozen=True)
+class JpegCoding:
+    """How the pixels of a JPEG file are coded."""
+
+    # A table of 64 divisors for each component in the frame's order, row by row; smaller is better.
+    tables: tuple[tuple[int, ...], ...]
+    # (horizontal, vertical) sampling factor of each component.
+    sampling: tuple[tuple[int, int], ...]
+    progressive: bool
+    # Whether more pictures follow the first: a gain map (Ultra HDR), a depth map, a stereo partner.
+    multi_picture: bool = False
+
+    @property
+    def quality(self) -> int:
+        """The least IJG quality (1 to 100) whose tables are nowhere coarser than these."""
+        return next(
+            (
+                quality
+                for quality in range(1, 100)
+                if all(
+                    all(ours <= theirs for ours, theirs in zip(ijg_table(quality, index > 0), table, strict=True))
+                    for index, table in enumerate(self.tables)
+                )
+            ),
+            100,
+        )
+
+    @property
+    def chroma_halved(self) -> bool:
+        """Whether colour has half the resolution both ways (4:2:0) or less: writing 4:2:0 then loses nothing."""
+        if len(self.sampling) < 3:
+            return True
+        (width, height), *chroma = self.sampling
+        return all(2 * h <= width and 2 * v <= height for h, v in chroma[:2])
+
+
+def ijg_table(quality: int, chrominance: bool) -> tuple[int, ...]:
+    """Return the 64 divisors, row by row, that the IJG library uses at `quality` (1 to 100)."""
+    scale = 5000 // quality if quality < 50 else 200 - 2 * quality
+    base = _CHROMINANCE if chrominance else _LUMINANCE
+    return tuple(min(max((value * scale + 50) // 100, 1), 255) for value in base)
+
+
+def read_coding(file: BinaryIO) -> JpegCoding | None:
+    """Read the coding of the JPEG file that `file` is at the start of; None if its markers make no sense."""
+    file.seek(2)
+    tables: dict[int, tuple[int, ...]] = {}
+    components: list[tuple[int, int, int]] = []  # (horizontal, vertical, table number)
+    progressive = multi_picture = False
+    while (marker := _next_marker(file)) not in (None, 0xDA, 0xD9):  # up to the first scan
+        if marker == 0x01 or 0xD0 <= marker <= 0xD7:  # markers without a body
+            continue
+        body = file.read(max(int.from_bytes(file.read(2), "big") - 2, 0))
+        if marker == 0xDB:
+            tables.update(_quantisation_tables(body))
+        elif marker == 0xE2 and body.startswith(b"MPF\0"):
+            multi_picture = True
+        elif marker in (0xC0, 0xC1, 0xC2, 0xC9, 0xCA):
+            progressive = marker in (0xC2, 0xCA)
+            components = [(body[i + 1] >> 4, body[i + 1] & 15, body[i + 2]) for i in range(6, len(body) - 2, 3)]
+    if not components or any(number not in tables for _, _, number in components):
+        return None
+    return JpegCoding(
+        tuple(tables[number] for _, _, number in components),
+        tuple((horizontal, vertical) for horizontal, vertical, _ in components),
+        progressive,
+        multi_picture,
+    )
+
+
+def _next_marker(file: BinaryIO) -> int | None:
+    """Skip to the next marker (stray bytes and fill bytes are passed over) and return its second byte."""
+    previous = b""
+    while byte := file.read(1):
+        if previous == b"\xff" and byte not in (b"\x00", b"\xff"):
+            return byte[0]
+        previous = byte
+    return None
+
+
+def _quantisation_tables(body: bytes) -> dict[int, tuple[int, ...]]:
+    """Take the tables of one DQT segment apart: by number, entries row by row."""
+    tables = {}
+    while body:
+        size = 2 if body[0] >> 4 else 1
+        stored = [int.from_bytes(body[1 + size * i : 1 + size * (i + 1)], "big") for i in range(64)]
+        table = [0] * 64
+        for position, value in zip(_ZIGZAG, stored, strict=True):
+            table[position] = value
+        tables[body[0] & 15] = tuple(table)
+        body = body[1 + 64 * size :]
+    return tables

@@ -1,0 +1,104 @@
+"""A photograph in memory: its pixels, and everything about its file that should outlive the processing."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from fdikp.imaging.jpeg import JpegCoding
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a photograph's file said beside its pixels. None, or the default, where it said nothing."""
+
+    # ICC profile that gives the pixels' numbers their colour.
+    icc: bytes | None = None
+    # EXIF as a TIFF structure (beginning with II or MM), orientation reset, without thumbnail.
+    exif: bytes | None = None
+    # XMP packet.
+    xmp: bytes | None = None
+    # IPTC-IIM records, as TIFF holds them.
+    iptc: bytes | None = None
+    # Photoshop image resources (JPEG's APP13, TIFF's tag 34377); in a JPEG these contain the IPTC records.
+    photoshop: bytes | None = None
+    # (horizontal, vertical) pixels per inch.
+    dpi: tuple[float, float] | None = None
+    # Bits per sample in the file.
+    bits: int = 8
+    # How a JPEG was coded.
+    jpeg: JpegCoding | None = None
+    # Whether a WebP was coded without loss.
+    lossless: bool = False
+    # A TIFF's compression by libvips' name, when it is a lossless one that can be written again.
+    compression: str | None = None
+    # A float file's samples are pixels * float_scale + float_offset; the scale is a power of two, hence exact.
+    float_scale: float = 1.0
+    float_offset: float = 0.0
+    # Whether the colours of a TIFF are multiplied by its alpha.
+    premultiplied: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """A photograph, upright, and what is needed to write it again with nothing lost."""
+
+    # [H, W, C], C = 1 (grey) or 3 (RGB); uint8, uint16 or float32 (0..1); contiguous. RGB is the file's own RGB,
+    # to be understood through `metadata.icc`.
+    pixels: np.ndarray
+    # [H, W] of the same dtype, or None: transparency, which deblurring leaves alone.
+    alpha: np.ndarray | None = None
+    # Format of the source: a key of `fdikp.imaging.FORMATS`.
+    format: str = "png"
+    # What was converted while reading, one sentence each.
+    notes: tuple[str, ...] = ()
+    metadata: Metadata = field(default_factory=Metadata)
+
+    def __post_init__(self) -> None:
+        pixels, alpha = self.pixels, self.alpha
+        if pixels.ndim != 3 or pixels.shape[2] not in (1, 3) or 0 in pixels.shape:
+            raise ValueError(f"pixels must be [H, W, 1] or [H, W, 3], not {list(pixels.shape)}")
+        if pixels.dtype not in (np.uint8, np.uint16, np.float32):
+            raise ValueError(f"pixels must be uint8, uint16 or float32, not {pixels.dtype}")
+        if alpha is not None and (alpha.shape != pixels.shape[:2] or alpha.dtype != pixels.dtype):
+            raise ValueError(
+                f"alpha must be {list(pixels.shape[:2])} {pixels.dtype} like the pixels, "
+                f"not {list(alpha.shape)} {alpha.dtype}"
+            )
+
+    @property
+    def height(self) -> int:
+        """H, in pixels."""
+        return int(self.pixels.shape[0])
+
+    @property
+    def width(self) -> int:
+        """W, in pixels."""
+        return int(self.pixels.shape[1])
+
+    def with_pixels(self, pixels: np.ndarray) -> Photo:
+        """Return this photograph with other pixels of the same shape [H, W, C] and dtype.
+
+        Raises ValueError if shape or dtype differ: alpha, profile and depth would no longer fit.
+        """
+        if pixels.shape != self.pixels.shape or pixels.dtype != self.pixels.dtype:
+            raise ValueError(
+                f"pixels must be {list(self.pixels.shape)} {self.pixels.dtype} as before, "
+                f"not {list(pixels.shape)} {pixels.dtype}"
+            )
+        return replace(self, pixels=pixels)
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        format: str | None = None,
+        quality: int | None = None,
+        strip: bool = False,
+    ) -> tuple[str, ...]:
+        """Write this photograph: see `fdikp.imaging.write_photo`."""
+        from fdikp.imaging.writing import write_photo
+
+        return write_photo(self, path, format=format, quality=quality, strip=strip)

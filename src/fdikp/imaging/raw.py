@@ -1,0 +1,66 @@
+"""Camera RAW, developed by LibRaw through the extra dependency rawpy."""
+
+from __future__ import annotations
+
+import io
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from fdikp.errors import PhotoError
+from fdikp.imaging import exif, tiff
+from fdikp.imaging._vips import pyvips
+from fdikp.imaging.photo import Metadata, Photo
+
+
+def read_raw(file: BinaryIO, max_pixels: int) -> Photo:
+    """Develop a RAW file: camera white balance, no automatic brightness, sRGB in 16 bit, upright.
+
+    Raises PhotoError if rawpy is missing, or the file damaged, unsupported, or larger than `max_pixels`.
+    """
+    from fdikp.imaging.reading import check_size
+
+    try:
+        import rawpy
+    except ImportError as error:
+        raise PhotoError('camera RAW needs rawpy; install it with: pip install "fdikp[raw]"') from error
+    file.seek(0)
+    try:
+        with rawpy.imread(file) as raw:
+            check_size(raw.sizes.width, raw.sizes.height, max_pixels)
+            pixels: np.ndarray = raw.postprocess(
+                output_bps=16,
+                use_camera_wb=True,
+                no_auto_bright=True,  # it would clip highlights, and change with what is in the picture
+                output_color=rawpy.ColorSpace.sRGB,
+                gamma=(2.4, 12.92),  # sRGB's curve; LibRaw's own default is BT.709's
+            )
+            block = _exif(file, raw, rawpy)
+    except (rawpy.LibRawError, rawpy.NotSupportedError) as error:
+        raise PhotoError(
+            "the RAW data is cut short, damaged, or of a camera that LibRaw does not know; "
+            "copy it again or convert it to DNG"
+        ) from error
+    pixels = np.ascontiguousarray(pixels[..., np.newaxis] if pixels.ndim == 2 else pixels)
+    height, width = pixels.shape[:2]
+    profile: bytes = pyvips.Operation.call("profile_load", "srgb")
+    metadata = Metadata(icc=profile, exif=exif.upright(block, width, height) if block else None, bits=16)
+    notes = ("RAW is developed with the camera's white balance into 16-bit sRGB.",)
+    return Photo(pixels, None, "raw", notes, metadata)
+
+
+def _exif(file: BinaryIO, raw: Any, rawpy: Any) -> bytes | None:
+    """EXIF of a RAW file: from its own directories if it is a TIFF inside, else from the preview's."""
+    try:
+        return tiff.read_header(file).exif
+    except ValueError:
+        pass
+    try:
+        preview = raw.extract_thumb()
+    except (rawpy.LibRawNoThumbnailError, rawpy.LibRawUnsupportedThumbnailError):
+        return None
+    if preview.format != rawpy.ThumbFormat.JPEG:
+        return None
+    image = pyvips.Image.jpegload_source(pyvips.Source.new_from_memory(io.BytesIO(preview.data).getvalue()))
+    block: bytes | None = image.get("exif-data") if image.get_typeof("exif-data") else None
+    return block.removeprefix(exif.PREFIX) if block else None

@@ -1,0 +1,240 @@
+"""Reading a photograph: format by content, size before decoding, damage refused, pixels upright."""
+
+from __future__ import annotations
+
+import io
+import mmap
+import os
+import re
+import stat
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from fdikp.errors import PhotoError
+from fdikp.imaging import exif, jpeg, tiff, webp
+from fdikp.imaging._vips import has_operation, pyvips
+from fdikp.imaging.colour import as_grey_or_rgb, fit_float_range
+from fdikp.imaging.formats import FORMATS, HEAD_BYTES, sniff
+from fdikp.imaging.photo import Metadata, Photo
+
+# libvips' `fail_on`, found by trial on damaged files and on sound ones with oddities:
+# - "truncated" lets a TIFF cut in half, or with a broken strip, pass as a half-black picture;
+# - "error" refuses every file cut short and every wrong PNG or TIFF checksum, and reads all the oddities tried
+#   (damaged text chunks, false ICC profiles, unknown TIFF tags, bytes after the end, a false EXIF block);
+# - "warning" refuses some of those oddities, but is the only level that notices a JPEG broken in the middle.
+# So JPEG is held to "warning", and let off where the warning is one of these, which spoil no pixel: stray bytes in
+# the header or before the end, a version or colour transform number that only the decoder wonders about.
+_HARMLESS_JPEG = re.compile(
+    r"extraneous bytes before marker 0x(?:e.|fe|db|c[012]|d9)|unknown JFIF revision|Unknown Adobe color transform"
+)
+
+# Formats whose decoder has turned the picture already; an orientation tag that is left over must not turn it again.
+_TURNED_BY_DECODER = ("avif", "heic", "jxl")
+
+_DTYPES = {"uchar": np.uint8, "ushort": np.uint16, "float": np.float32}
+
+
+def read_photo(source: str | os.PathLike[str] | bytes, *, max_pixels: int = 200_000_000) -> Photo:
+    """Read a photograph from a file or from the bytes of one.
+
+    The format is told by the content; the name does not matter. Of several pages or frames the first is read.
+    Raises PhotoError, in one line, if `source` is missing, not a photograph, damaged, or has more than
+    `max_pixels` pixels (checked before anything is decoded).
+    """
+    name = "image data" if isinstance(source, (bytes, bytearray, memoryview)) else os.fsdecode(source)
+    try:
+        with _open(source) as file:
+            return _read(source, file, max_pixels)
+    except PhotoError as error:
+        raise PhotoError(f"{name!r}: {error}" if not name.isprintable() else f"{name}: {error}") from error.__cause__
+    except OSError as error:
+        raise PhotoError(f"{name}: cannot be read: {error.strerror or error}") from error
+
+
+def _open(source: str | os.PathLike[str] | bytes) -> BinaryIO:
+    """Open `source` for reading; PhotoErrors from here on do not name the file, `read_photo` does."""
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return io.BytesIO(source)
+    try:
+        if not stat.S_ISREG(os.stat(source).st_mode):  # noqa: PTH116 - before opening: opening a pipe would wait
+            raise PhotoError("is not a file; give the photograph itself")
+        return open(source, "rb")  # noqa: PTH123 - the caller closes it
+    except ValueError as error:
+        raise PhotoError("is not a possible file name") from error
+
+
+def _read(source: str | os.PathLike[str] | bytes, file: BinaryIO, max_pixels: int) -> Photo:
+    """Read the photograph that is open as `file`."""
+    head = file.read(HEAD_BYTES)
+    kind = sniff(head)
+    if kind is None:
+        reason = "is empty" if not head else "is not a photograph in a format that fdikp reads"
+        raise PhotoError(f"{reason}; give a JPEG, PNG, TIFF, WebP, AVIF or camera RAW file")
+    header = _tiff_header(file) if kind == "tiff" else None
+    if kind == "raw" or (header is not None and header.is_raw):
+        from fdikp.imaging.raw import read_raw
+
+        return read_raw(file, max_pixels)
+    vips_source = _vips_source(source, header)
+    try:
+        image, pixels, notes = _decode(vips_source, kind, "warning" if kind == "jpeg" else "error", max_pixels)
+    except pyvips.Error as error:
+        if kind != "jpeg" or not _HARMLESS_JPEG.search(error.detail):
+            raise _damaged(kind, error) from error
+        try:
+            image, pixels, notes = _decode(vips_source, kind, "error", max_pixels)
+        except pyvips.Error as worse:
+            raise _damaged(kind, worse) from worse
+    return _assemble(image, pixels, notes, kind, file, header)
+
+
+def _tiff_header(file: BinaryIO) -> tiff.TiffHeader:
+    try:
+        return tiff.read_header(file)
+    except ValueError as error:
+        raise _damaged("tiff", error) from error
+
+
+def _damaged(kind: str, error: Exception) -> PhotoError:
+    """Say that a file is broken.
+
+    libvips' own words are left to the cause: they come from a buffer shared by all threads, and may speak of
+    another file.
+    """
+    if kind in ("heic", "jxl", "jp2"):
+        advice = f"or this build of libvips has no decoder for {FORMATS[kind].title}; convert it to JPEG, PNG or TIFF"
+    elif kind == "tiff":
+        advice = "or its kind of TIFF is not supported; copy it again or convert it to an ordinary TIFF"
+    else:
+        advice = "copy it again from where it came"
+    separator = ", " if advice.startswith("or ") else "; "
+    return PhotoError(f"the {FORMATS[kind].title} data is cut short or damaged{separator}{advice}")
+
+
+def _vips_source(source: str | os.PathLike[str] | bytes, header: tiff.TiffHeader | None) -> Any:
+    """Make a libvips source; one never takes `[...]` in a file's name for loader options, as file names do."""
+    if header is not None and header.unassociate is not None:
+        position, value = header.unassociate
+        data: Any
+        if isinstance(source, (bytes, bytearray, memoryview)):
+            data = bytearray(source)
+        else:
+            with open(source, "rb") as file:  # noqa: PTH123
+                data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)  # the file itself stays as it is
+        data[position : position + len(value)] = value
+        return pyvips.Source.new_from_memory(data)
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return pyvips.Source.new_from_memory(source)
+    return pyvips.Source.new_from_file(os.fsencode(source))
+
+
+def _decode(source: Any, kind: str, fail_on: str, max_pixels: int) -> tuple[Any, np.ndarray, list[str]]:
+    """Decode a file: libvips' image (for its fields), samples [H, W, B] with B = colours + alpha, and notes."""
+    operation = f"{FORMATS[kind].loader}load_source"
+    if not has_operation(operation):
+        raise PhotoError(
+            f"{FORMATS[kind].title} cannot be read by this build of libvips; convert it to JPEG, PNG or TIFF"
+        )
+    image = pyvips.Operation.call(operation, source, access="sequential", fail_on=fail_on)
+    check_size(image.width, image.height, max_pixels)
+    image, notes = as_grey_or_rgb(image)
+    samples = np.frombuffer(image.write_to_memory(), _DTYPES[image.format])
+    return image, samples.reshape(image.height, image.width, image.bands), notes
+
+
+def check_size(width: int, height: int, max_pixels: int) -> None:
+    """Raise PhotoError if a declared size is above the limit."""
+    if width * height > max_pixels:
+        raise PhotoError(
+            f"declares {width} × {height} pixels, more than the limit of {max_pixels / 1e6:g} million; "
+            f"raise it with --max-pixels if the file is to be trusted"
+        )
+
+
+def _assemble(
+    image: Any, samples: np.ndarray, notes: list[str], kind: str, file: BinaryIO, header: tiff.TiffHeader | None
+) -> Photo:
+    """Put pixels, alpha and metadata together."""
+    turn = 1 if kind in _TURNED_BY_DECODER else field(image, "orientation", 1)
+    samples = turned(samples, turn)
+    colours = 3 if samples.shape[2] >= 3 else 1
+    pixels = np.ascontiguousarray(samples[..., :colours])
+    alpha = np.ascontiguousarray(samples[..., colours]) if samples.shape[2] > colours else None
+    scale, offset = fit_float_range(pixels, alpha, notes)
+    coding = jpeg.read_coding(file) if kind == "jpeg" else None
+    height, width = pixels.shape[:2]
+    metadata = Metadata(
+        icc=field(image, "icc-profile-data"),
+        exif=_exif(header.exif if header else field(image, "exif-data"), width, height, notes),
+        xmp=_xmp(image, turn != 1 or kind in _TURNED_BY_DECODER),
+        iptc=field(image, "iptc-data") if kind == "tiff" else None,
+        photoshop=_photoshop(image),
+        dpi=_dpi(image, turn),
+        bits=field(image, "bits-per-sample", 8),
+        jpeg=coding,
+        lossless=kind == "webp" and webp.is_lossless(file),
+        compression=header.compression if header else None,
+        float_scale=scale,
+        float_offset=offset,
+        premultiplied=bool(header and header.unassociate and alpha is not None),
+    )
+    pages = field(image, "n-pages", 1)
+    if pages > 1:
+        notes.append(f"First of {pages} {'pages' if kind == 'tiff' else 'frames'}; the others are left out.")
+    if coding and coding.multi_picture:
+        notes.append("Further pictures in the JPEG (gain map, depth map, stereo partner) are left out.")
+    if header and header.compression is None:
+        notes.append("The TIFF's lossy compression is replaced by deflate.")
+    return Photo(pixels, alpha, kind, tuple(notes), metadata)
+
+
+def field(image: Any, name: str, default: Any = None) -> Any:
+    """Return a metadata field of a libvips image, or `default` where it has none."""
+    return image.get(name) if image.get_typeof(name) else default
+
+
+def turned(samples: np.ndarray, orientation: int) -> np.ndarray:
+    """Return a view of samples [H, W, B] turned upright from an EXIF orientation (1 to 8; others count as 1)."""
+    if orientation in (5, 6, 7, 8):  # rows and columns change places
+        samples = samples.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        samples = samples[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        samples = samples[::-1]
+    return samples
+
+
+def _exif(block: bytes | None, width: int, height: int, notes: list[str]) -> bytes | None:
+    if not block:
+        return None
+    upright = exif.upright(block.removeprefix(exif.PREFIX), width, height)
+    if upright is None:
+        notes.append("The EXIF block is damaged and left out.")
+    return upright
+
+
+def _xmp(image: Any, was_turned: bool) -> bytes | None:
+    packet: bytes | None = field(image, "xmp-data")
+    return exif.upright_xmp(packet) if packet and was_turned else packet
+
+
+def _photoshop(image: Any) -> bytes | None:
+    """Photoshop's image resources: libvips keeps those of a TIFF as such, those of a JPEG as "IPTC" with a prefix."""
+    resources: bytes | None = field(image, "photoshop-data")
+    if resources is None:
+        iptc: bytes = field(image, "iptc-data", b"")
+        resources = iptc.removeprefix(PHOTOSHOP_PREFIX) if iptc.startswith(PHOTOSHOP_PREFIX) else None
+    return resources
+
+
+# Opens the APP13 segment of a JPEG.
+PHOTOSHOP_PREFIX = b"Photoshop 3.0\0"
+
+
+def _dpi(image: Any, turn: int) -> tuple[float, float] | None:
+    """Resolution in pixels per inch; libvips means "unknown" by one pixel per millimetre."""
+    if image.xres == 1 and image.yres == 1:
+        return None
+    dpi = image.xres * 25.4, image.yres * 25.4
+    return dpi[::-1] if turn >= 5 else dpi

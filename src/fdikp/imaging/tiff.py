@@ -1,0 +1,109 @@
+"""What libvips does not tell or keep of a TIFF file: compression, RAW or not, descriptive tags and EXIF.
+
+Reads them from the first directory, and adds them to a finished file by appending a second version of it.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from fdikp.imaging import exif
+from fdikp.imaging.ifd import Directory, Field, IfdReader, pack
+
+_COMPRESSION, _PHOTOMETRIC, _SUB_DIRECTORIES = 259, 262, 330
+_EXTRA_SAMPLES, _ASSOCIATED_ALPHA, _UNASSOCIATED_ALPHA = 338, 1, 2
+_DNG_VERSION, _COLOUR_FILTER_ARRAY, _LINEAR_RAW = 50706, 32803, 34892
+
+# By tag value: libvips' name of the lossless compressions that it can write.
+_LOSSLESS = {1: "none", 5: "lzw", 8: "deflate", 32946: "deflate", 32773: "packbits", 2: "deflate", 3: "deflate"}
+_LOSSLESS |= {4: "deflate", 50000: "deflate", 34925: "deflate", 34933: "deflate"}  # fax codes, zstd, lzma, PNG
+
+# Tags of the main directory that describe the photograph, not how its pixels are stored: camera, author, date,
+# rating, Windows' title and keywords. They mean the same in an EXIF block and in a TIFF file.
+_DESCRIPTIVE = frozenset(
+    {11, 269, 270, 271, 272, 285, 305, 306, 315, 316, 18246, 18249, 33432, 40091, 40092, 40093, 40094, 40095, 50341}
+)
+
+
+@dataclass(frozen=True)
+class TiffHeader:
+    """What the first directory of a TIFF file says beyond libvips' fields."""
+
+    # libvips' name of the compression to write again; None if the source's loses something.
+    compression: str | None
+    # Camera RAW in TIFF's shell: DNG, NEF, ARW, ...
+    is_raw: bool
+    # Where alpha is multiplied into the colours: the position in the file, and the two bytes to put there, that make
+    # it pass for an ordinary one. libvips would divide by alpha, which loses the colours where alpha is small.
+    unassociate: tuple[int, bytes] | None
+    # Descriptive tags, EXIF and GPS as an EXIF block; None if there are none.
+    exif: bytes | None
+
+
+def read_header(file: BinaryIO) -> TiffHeader:
+    """Read what is needed from the TIFF file `file`; raise ValueError if its first directory is damaged."""
+    reader = IfdReader(file)
+    entries, _ = reader.entries(reader.first_offset)
+
+    def numbers(tag: int) -> tuple[int, ...]:
+        return reader.field(entries[tag]).numbers() if tag in entries else ()
+
+    described = reader.directory(reader.first_offset, _DESCRIPTIVE)
+    extra = numbers(_EXTRA_SAMPLES)
+    return TiffHeader(
+        compression=_LOSSLESS.get(next(iter(numbers(_COMPRESSION)), 1)),
+        is_raw=_DNG_VERSION in entries or _has_sensor_data(reader, entries),
+        unassociate=(entries[_EXTRA_SAMPLES][2], struct.pack(reader.order + "H", _UNASSOCIATED_ALPHA))
+        if extra[:1] == (_ASSOCIATED_ALPHA,)
+        else None,
+        exif=exif.build(described, reader.order) if described.fields or described.children else None,
+    )
+
+
+def _has_sensor_data(reader: IfdReader, entries: dict[int, tuple[int, int, int]]) -> bool:
+    """Look for undeveloped sensor data in a directory and its sub-directories."""
+    if _PHOTOMETRIC in entries:
+        kind = reader.field(entries[_PHOTOMETRIC]).numbers()
+        if kind and kind[0] in (_COLOUR_FILTER_ARRAY, _LINEAR_RAW):
+            return True
+    if _SUB_DIRECTORIES not in entries:
+        return False
+    try:
+        offsets = reader.field(entries[_SUB_DIRECTORIES]).numbers()[:16]
+        found = [reader.entries(offset)[0] for offset in offsets]
+    except ValueError:
+        return False
+    return any(_has_sensor_data(reader, {tag: e for tag, e in sub.items() if tag == _PHOTOMETRIC}) for sub in found)
+
+
+def add_metadata(file: BinaryIO, block: bytes | None, *, premultiplied: bool) -> bool:
+    """Add an EXIF block's descriptive tags, EXIF and GPS directories to the finished TIFF file `file`.
+
+    The first directory is written again, longer, at the end of the file, and the header points to it; pixels
+    stay where they are. `premultiplied` marks the alpha as multiplied into the colours. Returns False if the block
+    cannot be taken apart (the rest is done all the same).
+    """
+    reader = IfdReader(file)
+    entries, next_at = reader.entries(reader.first_offset)
+    own = Directory({tag: reader.field(entry) for tag, entry in entries.items()})
+    width = 8 if reader.big else 4
+    following = reader.unpack("Q" if reader.big else "I", reader.read(next_at, width))
+    understood = True
+    if block is not None:
+        try:
+            added, _ = exif.parse(block)
+        except ValueError:
+            added, understood = Directory(), False
+        own.fields.update({tag: item for tag, item in added.fields.items() if tag in _DESCRIPTIVE})
+        own.children.update(added.children)
+    if premultiplied:
+        own.fields[_EXTRA_SAMPLES] = Field(3, 1, struct.pack("<H", _ASSOCIATED_ALPHA), "<")
+    end = file.seek(0, 2)
+    start = end + end % 2
+    packed, position = pack(own, start, reader.order, big=reader.big, following=following)
+    file.write(bytes(start - end) + packed)
+    file.seek(8 if reader.big else 4)
+    file.write(struct.pack(reader.order + ("Q" if reader.big else "I"), position))
+    return understood
