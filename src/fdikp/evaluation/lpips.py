@@ -1,0 +1,103 @@
+"""LPIPS v0.1 (Zhang et al. 2018): distance of two pictures in the features of a classification network."""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Backbone = Literal["alex", "squeeze"]
+
+
+class LPIPS(nn.Module):
+    """Perceptual distance, 0 for equal pictures; for comparisons, and as the loss of eq. 11.
+
+    Args:
+        weights: safetensors with the backbone's `features.N.weight/bias` and the heads' `linN.model.1.weight`; by
+            default the file named by the environment variable FDIKP_LPIPS. Which backbone it holds, AlexNet or
+            SqueezeNet 1.1, is seen from the shapes.
+
+    Raises:
+        FileNotFoundError: no weights were given, or the file is not there.
+    """
+
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(self, weights: str | Path | None = None) -> None:
+        super().__init__()
+        file = weights or os.environ.get("FDIKP_LPIPS")
+        if not file or not Path(file).is_file():
+            raise FileNotFoundError(f"LPIPS weights {file or ''} not found: give a path or set FDIKP_LPIPS")
+        tensors = load_file(file)
+        self.backbone: Backbone = "alex" if tensors["features.0.weight"].shape[-1] == 11 else "squeeze"
+        self.slices = nn.ModuleList(_alexnet() if self.backbone == "alex" else _squeezenet())
+        self.heads = nn.ParameterList(tensors[f"lin{n}.model.1.weight"] for n in range(len(self.slices)))
+        features = {name.removeprefix("features."): t for name, t in tensors.items() if name.startswith("features.")}
+        nn.Sequential(*(layer for part in self.slices for layer in part)).load_state_dict(features)  # type: ignore[attr-defined]
+        self.register_buffer("shift", torch.tensor([-0.030, -0.088, -0.188])[:, None, None])
+        self.register_buffer("scale", torch.tensor([0.458, 0.448, 0.450])[:, None, None])
+        self.requires_grad_(False).eval()
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """x, y: [B, 3, H, W] RGB in 0..1, at least 32 pixels a side. Returns [B]."""
+        a, b = ((2.0 * image - 1.0 - self.shift) / self.scale for image in (x, y))
+        total = x.new_zeros(len(x))
+        for part, head in zip(self.slices, self.heads, strict=True):
+            a, b = part(a), part(b)
+            difference = (_unit(a) - _unit(b)).square()  # [B, C, h, w]
+            total = total + F.conv2d(difference, head).mean(dim=(1, 2, 3))
+        return total
+
+
+def _unit(features: Tensor) -> Tensor:
+    """Features of each position scaled to length 1; the published code's epsilon, where the gradient stays finite."""
+    length = features.square().sum(dim=1, keepdim=True).clamp_min(1e-20).sqrt()
+    return features / (length + 1e-10)
+
+
+def _alexnet() -> list[nn.Sequential]:
+    """The convolutions of AlexNet, cut after each ReLU."""
+
+    def conv(i: int, o: int, kernel: int, stride: int, padding: int) -> nn.Sequential:
+        return nn.Sequential(nn.Conv2d(i, o, kernel, stride, padding), nn.ReLU())
+
+    pool = nn.MaxPool2d(3, 2)
+    return [
+        conv(3, 64, 11, 4, 2),
+        nn.Sequential(pool, *conv(64, 192, 5, 1, 2)),
+        nn.Sequential(pool, *conv(192, 384, 3, 1, 1)),
+        conv(384, 256, 3, 1, 1),
+        conv(256, 256, 3, 1, 1),
+    ]
+
+
+class _Fire(nn.Module):
+    """SqueezeNet's module: few channels, then many by 1x1 and by 3x3."""
+
+    def __init__(self, channels: int, squeezed: int, expanded: int) -> None:
+        super().__init__()
+        self.squeeze = nn.Conv2d(channels, squeezed, 1)
+        self.expand1x1 = nn.Conv2d(squeezed, expanded, 1)
+        self.expand3x3 = nn.Conv2d(squeezed, expanded, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.squeeze(x))
+        return torch.cat([F.relu(self.expand1x1(x)), F.relu(self.expand3x3(x))], dim=1)
+
+
+def _squeezenet() -> list[nn.Sequential]:
+    """SqueezeNet 1.1, cut where LPIPS reads it."""
+    pool = nn.MaxPool2d(3, 2, ceil_mode=True)
+    return [
+        nn.Sequential(nn.Conv2d(3, 64, 3, 2), nn.ReLU()),
+        nn.Sequential(pool, _Fire(64, 16, 64), _Fire(128, 16, 64)),
+        nn.Sequential(pool, _Fire(128, 32, 128), _Fire(256, 32, 128)),
+        nn.Sequential(pool, _Fire(256, 48, 192)),
+        nn.Sequential(_Fire(384, 48, 192)),
+        nn.Sequential(_Fire(384, 64, 256)),
+        nn.Sequential(_Fire(512, 64, 256)),
+    ]

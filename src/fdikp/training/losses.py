@@ -1,0 +1,47 @@
+"""The loss of the paper: eqs. 4 and 5, with the terms of eqs. 10 to 12."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from fdikp.network import downsample
+
+Perceptual = Callable[[Tensor, Tensor], Tensor]
+"""LPIPS: two [B, 3, H, W] in 0..1 to a distance for each picture, [B]."""
+
+
+def frequency_loss(output: Tensor, target: Tensor) -> Tensor:
+    """L1 distance of the spectra (eq. 12), [B, C, H, W] to a scalar.
+
+    Ours, not the paper's: the transform is orthonormal and the mean is over all numbers, real and imaginary parts
+    apart, so that the weight γ means the same at every crop size.
+    """
+    spectrum = torch.fft.rfft2(output.float() - target.float(), norm="ortho")
+    return torch.view_as_real(spectrum).abs().mean()
+
+
+def restoration_loss(
+    outputs: Sequence[Tensor],
+    target: Tensor,
+    scales: Sequence[float] = (1.0, 0.2, 0.1),
+    alpha: float = 1.0,
+    beta: float = 0.2,
+    gamma: float = 0.2,
+    perceptual: Perceptual | None = None,
+) -> Tensor:
+    """The multi-scale loss (eq. 4) of the three stages' images, a scalar.
+
+    outputs: coarse to fine, [B, 3, H/4, W/4], [B, 3, H/2, W/2], [B, 3, H, W]. target: [B, 3, H, W].
+    scales: λ of eq. 4, fine to coarse. alpha, beta, gamma: eq. 5. The LPIPS term is left out without `perceptual`,
+    and where a picture is smaller than the 32 pixels that its backbone can read.
+    """
+    total = target.new_zeros(())
+    for weight, output in zip(scales, reversed(outputs), strict=True):
+        truth = downsample(target, target.shape[-1] // output.shape[-1])
+        output = output.float()
+        loss = alpha * (output - truth).square().mean() + gamma * frequency_loss(output, truth)
+        if perceptual is not None and beta and min(output.shape[-2:]) >= 32:
+            loss = loss + beta * perceptual(output, truth).abs().mean()
+        total = total + weight * loss
+    return total
