@@ -1,0 +1,117 @@
+"""Pictures of what the network saw and did. Colours are told apart by colour-blind readers too.
+
+Matplotlib is used through its objects, never pyplot: no global state, no window.
+"""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+UNSIGNED, SIGNED = "cividis", "PuOr_r"
+"""Colour maps: for amounts, and for values around 0, which is white."""
+
+WIDTH = 9.0
+"""Width of every figure in inches, at 100 pixels an inch."""
+
+STAGES = ("coarse, 1/4 size", "middle, 1/2 size", "fine, full size")
+"""The network's three stages."""
+
+
+def shrunk(array: np.ndarray, longest: int) -> np.ndarray:
+    """[H, W, ...] as float32 means over blocks, so that no side is longer than `longest`; small arrays as they are."""
+    factor = math.ceil(max(array.shape[:2]) / longest)
+    if factor <= 1:
+        return array.astype(np.float32)
+    columns = np.arange(0, array.shape[1], factor)
+    widths = np.diff(columns, append=array.shape[1]).reshape(-1, *[1] * (array.ndim - 2))
+    bands = (array[y : y + factor].mean(axis=0, dtype=np.float32) for y in range(0, array.shape[0], factor))
+    return np.stack([np.add.reduceat(band, columns, axis=0) / widths for band in bands])
+
+
+def side_by_side(before: np.ndarray, after: np.ndarray, longest: int = 1600) -> np.ndarray:
+    """Both pictures [H, W, C] (uint8, uint16, or floats in 0..1) as one in uint8, with a thin white line between."""
+    white = 255 / {"uint8": 255, "uint16": 65535}.get(before.dtype.name, 1)
+    left, right = (
+        np.rint(shrunk(picture, longest) * white).clip(0, 255).astype(np.uint8) for picture in (before, after)
+    )
+    line = np.full((len(left), max(1, left.shape[1] // 200), left.shape[2]), 255, np.uint8)
+    return np.concatenate((left, line, right), axis=1)
+
+
+def blur_map(values: np.ndarray, title: str) -> np.ndarray:
+    """The dilated map [H, W], 0..2, as a picture with its scale."""
+    figure, grid = _figure(1, 1, _height(values.shape, WIDTH))
+    picture = _show(grid[0, 0], shrunk(values, 1200), UNSIGNED, 0, max(2.0, float(values.max())))
+    scale = "dilation D(p), pixels between the taps of the inverse kernels (1 is plain convolution)"
+    return _drawn(figure, picture, scale, title)
+
+
+def kernels(values: np.ndarray, title: str) -> np.ndarray:
+    """The inverse kernels [3, 2, N, K, K] of one tile as a picture: a row for each stage and image."""
+    # At the coarsest stage there is no stage before: both images are the same, and so are the kernels
+    rows = [(0, 0, "photograph"), *((s, i, ("photograph", "result before")[i]) for s in (1, 2) for i in (0, 1))]
+    count = values.shape[2]
+    figure, grid = _figure(len(rows), count, len(rows) * (WIDTH - 0.4) / count + 0.3)
+    limit = float(np.abs(values).max()) or 1.0
+    for axes_row, (stage, image, what) in zip(grid, rows, strict=True):
+        for n, axes in enumerate(axes_row):
+            picture = _show(axes, values[stage, image, n], SIGNED, -limit, limit)
+            if stage == 0:
+                axes.set_title(f"kernel {n + 1}", fontsize=10)
+        axes_row[0].set_ylabel(f"{STAGES[stage]}\n{what}", fontsize=9)
+    return _drawn(figure, picture, "weight of the tap (white is 0)", title)
+
+
+def coefficients(values: np.ndarray, names: tuple[str, ...], title: str) -> np.ndarray:
+    """The coefficient maps [2(N + 1), H, W], -1..1, as a picture: a small map for each candidate image."""
+    columns = 3
+    rows = math.ceil(len(values) / columns)
+    figure, grid = _figure(rows, columns, rows * (_height(values.shape[1:], WIDTH / columns) + 0.28))
+    places = grid.ravel()
+    for axes, name, value in zip(places, names, values, strict=False):
+        picture = _show(axes, shrunk(value, 500), SIGNED, -1, 1)
+        axes.set_title(name, fontsize=10)
+    for axes in places[len(values) :]:
+        axes.set_axis_off()
+    return _drawn(figure, picture, "weight of the candidate image (white is 0)", title)
+
+
+def _figure(rows: int, columns: int, height: float) -> "tuple[Figure, np.ndarray]":
+    """A figure with a grid of axes; `height` is that of the grid, title and colour bar come on top."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(WIDTH, height + 1.2), dpi=100, layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def _height(shape: tuple[int, ...], width: float) -> float:
+    """Height in inches of a picture drawn `width` wide, within what a page can show."""
+    return min(max(width * shape[0] / shape[1], 0.6), 1.5 * width)
+
+
+def _show(axes: "Axes", values: np.ndarray, colours: str, low: float, high: float) -> Any:
+    """Draw a map without ticks; one so long that true proportions would leave a line is stretched."""
+    height, width = values.shape
+    picture = axes.imshow(values, cmap=colours, vmin=low, vmax=high, interpolation="nearest")
+    if max(height, width) > 8 * min(height, width):
+        axes.set_aspect("auto")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    return picture
+
+
+def _drawn(figure: "Figure", picture: Any, scale: str, title: str) -> np.ndarray:
+    """Add title and colour bar, and draw: [H, W, 3] uint8."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    thickness = 0.25 / figure.get_figheight()
+    figure.colorbar(picture, ax=figure.axes, location="bottom", fraction=thickness, aspect=40, shrink=0.7, label=scale)
+    figure.suptitle(title)
+    canvas: Any = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
