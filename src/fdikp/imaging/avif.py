@@ -2,7 +2,7 @@
 
 import struct
 
-from fdikp.imaging import exif
+from fdikp.imaging.jpeg import EXIF_PREFIX
 
 
 def _boxes(data: bytes, start: int, end: int) -> dict[bytes, list[tuple[int, int]]]:
@@ -41,7 +41,7 @@ def with_exif(data: bytes, block: bytes) -> bytes | None:
     place = next((at for at in places if data[at : at + 2] == number and data[at + 8 : at + 10] == b"\0\1"), None)
     if place is None:
         return None
-    body = struct.pack(">I", len(exif.PREFIX)) + exif.PREFIX + block
+    body = struct.pack(">I", len(EXIF_PREFIX)) + EXIF_PREFIX + block
     patched = bytearray(data)
     struct.pack_into(">IHII", patched, place + 4, len(data) + 8, 1, 0, len(body))
     return bytes(patched) + struct.pack(">I4s", 8 + len(body), b"mdat") + body

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, BinaryIO
@@ -11,11 +10,10 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from fdikp.errors import PhotoError
-from fdikp.imaging import avif, exif, tiff, webp
+from fdikp.imaging import avif, jpeg, png, tiff, webp
 from fdikp.imaging._vips import pyvips
 from fdikp.imaging.formats import FORMATS
 from fdikp.imaging.photo import Metadata, Photo
-from fdikp.imaging.reading import PHOTOSHOP_PREFIX
 
 # A JPEG made from something else, and a WebP or AVIF, whose source does not tell its own quality: high enough for
 # the loss not to be seen beside the deblurring. (A WebP's quantiser is hidden behind its arithmetic coder; AVIF's
@@ -30,10 +28,6 @@ _MOST_BYTES_OF_CLASSIC_TIFF = 3_900_000_000
 
 # JPEG, PNG and TIFF as libvips writes them state some resolution.
 _UNKNOWN_DPI = (72.0, 72.0)
-
-# Bytes in a JPEG segment, the prefix that names the kind of metadata among them.
-_JPEG_ROOM = 65533
-_XMP_PREFIX = b"http://ns.adobe.com/xap/1.0/\0"
 
 # libvips' VIPS_FOREIGN_KEEP_XMP | IPTC | ICC | OTHER: not EXIF, which it would write in its own words.
 _KEEP, _KEEP_EXIF = 2 | 4 | 8 | 16, 1
@@ -62,6 +56,9 @@ def encode(photo: Photo, format: str, file: BinaryIO, quality: int | None, strip
         )
     notes: list[str] = []
     photo = replace(photo, metadata=_holdable(photo.metadata, format, strip, notes))
+    if format == "webp" and photo.pixels.shape[2] == 1 and photo.metadata.icc:
+        notes.append("The grey colour profile is left out: WebP has no grey pictures.")
+        photo = replace(photo, metadata=replace(photo.metadata, icc=None))
     image = _described(_as_image(photo, format, notes), photo.metadata, format)
     _WRITERS[format](image, photo, file, quality, notes)
     return notes
@@ -70,7 +67,9 @@ def encode(photo: Photo, format: str, file: BinaryIO, quality: int | None, strip
 def _holdable(metadata: Metadata, format: str, strip: bool, notes: list[str]) -> Metadata:
     """Leave out what is to be stripped, and what `format` has no room for."""
     if strip:
-        return replace(metadata, exif=None, xmp=None, iptc=None, photoshop=None)
+        chunks = tuple((name, body) for name, body in metadata.png_chunks if name in png.COLOUR)
+        coding = metadata.jpeg and replace(metadata.jpeg, comments=())
+        return replace(metadata, exif=None, xmp=None, iptc=None, photoshop=None, jpeg=coding, png_chunks=chunks)
     if format not in ("jpeg", "tiff") and (metadata.iptc or metadata.photoshop):
         notes.append(f"IPTC is left out: {FORMATS[format].title} has no place for it.")
         metadata = replace(metadata, iptc=None, photoshop=None)
@@ -79,13 +78,13 @@ def _holdable(metadata: Metadata, format: str, strip: bool, notes: list[str]) ->
             body = metadata.iptc + bytes(len(metadata.iptc) % 2)
             resource = b"8BIM\x04\x04\0\0" + struct.pack(">I", len(metadata.iptc)) + body
             metadata = replace(metadata, photoshop=resource)
-        if len(metadata.exif or b"") > _JPEG_ROOM - len(exif.PREFIX):
+        if len(metadata.exif or b"") > jpeg.SEGMENT_ROOM - len(jpeg.EXIF_PREFIX):
             notes.append("EXIF is left out: it is too long for JPEG.")
             metadata = replace(metadata, exif=None)
-        if len(metadata.xmp or b"") > _JPEG_ROOM - len(_XMP_PREFIX):
+        if len(metadata.xmp or b"") > jpeg.SEGMENT_ROOM - len(jpeg.XMP_PREFIX):
             notes.append("XMP is left out: it is too long for JPEG.")
             metadata = replace(metadata, xmp=None)
-        if len(metadata.photoshop or b"") > _JPEG_ROOM - len(PHOTOSHOP_PREFIX):
+        if len(metadata.photoshop or b"") > jpeg.SEGMENT_ROOM - len(jpeg.PHOTOSHOP_PREFIX):
             notes.append("IPTC is left out: it is too long for JPEG.")
             metadata = replace(metadata, photoshop=None)
     return metadata
@@ -141,11 +140,11 @@ def _described(image: Any, metadata: Metadata, format: str) -> Any:
     image.set_type(pyvips.GValue.gstr_type, "resolution-unit", "in")
     blocks = {"icc-profile-data": metadata.icc, "xmp-data": metadata.xmp}
     if format == "jpeg" and metadata.photoshop:
-        blocks["iptc-data"] = PHOTOSHOP_PREFIX + metadata.photoshop
+        blocks["iptc-data"] = jpeg.PHOTOSHOP_PREFIX + metadata.photoshop
     elif format == "tiff":
         blocks |= {"iptc-data": metadata.iptc, "photoshop-data": metadata.photoshop}
     elif format == "avif" and metadata.exif:
-        blocks["exif-data"] = exif.PREFIX + metadata.exif
+        blocks["exif-data"] = jpeg.EXIF_PREFIX + metadata.exif
     for name, block in blocks.items():
         if block:
             image.set_type(pyvips.GValue.blob_type, name, block)
@@ -157,9 +156,11 @@ def _jpeg(image: Any, photo: Photo, file: BinaryIO, quality: int | None, notes: 
     two_passes = photo.width * photo.height <= _MOST_PIXELS_FOR_TWO_PASSES
     density = (min(round(dpi), 65535) for dpi in photo.metadata.dpi or _UNKNOWN_DPI)
     # libvips writes a JFIF segment only where it writes EXIF.
-    segments = b"\xff\xe0\0\x10JFIF\0\1\1\1" + struct.pack(">HH", *density) + b"\0\0"
+    segments = jpeg.segment(0xE0, b"JFIF\0\1\1\1" + struct.pack(">HH", *density) + b"\0\0")
     if block:
-        segments += b"\xff\xe1" + struct.pack(">H", 2 + len(exif.PREFIX) + len(block)) + exif.PREFIX + block
+        segments += jpeg.segment(0xE1, jpeg.EXIF_PREFIX + block)
+    for comment in coding.comments if coding else ():
+        segments += jpeg.segment(0xFE, comment)
     _stream(
         "jpegsave",
         image,
@@ -175,12 +176,11 @@ def _jpeg(image: Any, photo: Photo, file: BinaryIO, quality: int | None, notes: 
 
 
 def _png(image: Any, photo: Photo, file: BinaryIO, quality: int | None, notes: list[str]) -> None:
-    chunk, block = b"", photo.metadata.exif
-    if block:
-        named = b"eXIf" + block
-        chunk = struct.pack(">I", len(block)) + named + struct.pack(">I", zlib.crc32(named))
+    chunks = b"".join(png.chunk(name, body) for name, body in photo.metadata.png_chunks)
+    if photo.metadata.exif:
+        chunks += png.chunk(b"eXIf", photo.metadata.exif)
     # at: after the signature and the header chunk. The filters halve photographs at little cost.
-    _stream("pngsave", image, file, insert=chunk, at=33, compression=6, filter="all", keep=_KEEP)
+    _stream("pngsave", image, file, insert=chunks, at=33, compression=6, filter="all", keep=_KEEP)
 
 
 def _tiff(image: Any, photo: Photo, file: BinaryIO, quality: int | None, notes: list[str]) -> None:

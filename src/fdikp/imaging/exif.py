@@ -12,8 +12,6 @@ import struct
 
 from fdikp.imaging.ifd import Directory, IfdReader, Order, pack
 
-PREFIX = b"Exif\0\0"  # Stands before the block in JPEG, and optionally elsewhere.
-
 _ORIENTATION = 0x0112
 _EXIF_POINTER = 0x8769
 _PIXEL_SIZE = (0xA002, 0xA003)  # width, height

@@ -26,6 +26,13 @@ class Format:
     longest_side: int | None = None
 
 
+# fmt: off
+_RAW_SUFFIXES = (
+    ".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".sr2", ".srf", ".raf", ".rw2", ".orf", ".pef", ".srw",
+    ".x3f", ".mrw", ".3fr", ".fff", ".iiq", ".mos", ".kdc", ".dcr", ".erf", ".rwl", ".gpr",
+)
+# fmt: on
+
 FORMATS: dict[str, Format] = {
     "jpeg": Format("JPEG", (".jpg", ".jpeg", ".jpe", ".jfif"), "jpeg", True, 8, False, 65500),
     "png": Format("PNG", (".png",), "png", True),
@@ -38,10 +45,7 @@ FORMATS: dict[str, Format] = {
     "gif": Format("GIF", (".gif",), "gif"),
     "raw": Format(
         "RAW",
-        tuple(
-            ".dng .cr2 .cr3 .crw .nef .nrw .arw .sr2 .srf .raf .rw2 .orf .pef .srw .x3f .mrw .3fr .fff .iiq .mos .kdc "
-            ".dcr .erf .rwl .gpr".split()
-        ),
+        _RAW_SUFFIXES,
         None,
     ),
 }

@@ -22,6 +22,8 @@ POINTERS = (0x8769, 0x8825, 0xA005)
 # More entries, or larger values, than any real directory has: such a file is damaged or hostile.
 _MOST_ENTRIES = 4096
 _LARGEST_VALUE = 1 << 26
+# All values of a tree together: many entries may point to the same megabytes.
+_LARGEST_TREE = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ class IfdReader:
 
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
+        self._room = _LARGEST_TREE
         head = self.read(0, 16, at_least=8)
         orders: dict[bytes, Order] = {b"II": "<", b"MM": ">"}
         if head[:2] not in orders:
@@ -131,6 +134,9 @@ class IfdReader:
             if tags is not None and tag not in tags and tag not in POINTERS:
                 continue
             try:
+                self._room -= entry[1]
+                if self._room < 0:
+                    break
                 value = self.field(entry)
                 if tag not in POINTERS:
                     result.fields[tag] = value

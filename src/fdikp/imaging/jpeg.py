@@ -6,6 +6,14 @@ Marker segments after ITU-T T.81 annex B; the tables of annex K scaled as the IJ
 from dataclasses import dataclass
 from typing import BinaryIO
 
+# What the APP1 and APP13 segments of a JPEG begin with.
+EXIF_PREFIX = b"Exif\0\0"
+XMP_PREFIX = b"http://ns.adobe.com/xap/1.0/\0"
+PHOTOSHOP_PREFIX = b"Photoshop 3.0\0"
+
+# Bytes that a segment holds, its prefix among them.
+SEGMENT_ROOM = 65533
+
 # T.81 tables K.1 and K.2, row by row.
 # fmt: off
 _LUMINANCE = (
@@ -39,6 +47,8 @@ class JpegCoding:
     progressive: bool
     # Whether more pictures follow the first: a gain map (Ultra HDR), a depth map, a stereo partner.
     multi_picture: bool = False
+    # Bodies of the comment segments.
+    comments: tuple[bytes, ...] = ()
 
     @property
     def quality(self) -> int:
@@ -77,6 +87,7 @@ def read_coding(file: BinaryIO) -> JpegCoding | None:
     tables: dict[int, tuple[int, ...]] = {}
     components: list[tuple[int, int, int]] = []  # (horizontal, vertical, table number)
     progressive = multi_picture = False
+    comments: list[bytes] = []
     while (marker := _next_marker(file)) not in (None, 0xDA, 0xD9):  # up to the first scan
         if marker == 0x01 or 0xD0 <= marker <= 0xD7:  # markers without a body
             continue
@@ -85,6 +96,8 @@ def read_coding(file: BinaryIO) -> JpegCoding | None:
             tables.update(_quantisation_tables(body))
         elif marker == 0xE2 and body.startswith(b"MPF\0"):
             multi_picture = True
+        elif marker == 0xFE:
+            comments.append(body)
         elif marker in (0xC0, 0xC1, 0xC2, 0xC9, 0xCA):
             progressive = marker in (0xC2, 0xCA)
             components = [(body[i + 1] >> 4, body[i + 1] & 15, body[i + 2]) for i in range(6, len(body) - 2, 3)]
@@ -95,7 +108,13 @@ def read_coding(file: BinaryIO) -> JpegCoding | None:
         tuple((horizontal, vertical) for horizontal, vertical, _ in components),
         progressive,
         multi_picture,
+        tuple(comments),
     )
+
+
+def segment(marker: int, body: bytes) -> bytes:
+    """Serialise a marker segment."""
+    return bytes((0xFF, marker)) + (2 + len(body)).to_bytes(2, "big") + body
 
 
 def _next_marker(file: BinaryIO) -> int | None:

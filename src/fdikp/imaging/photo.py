@@ -30,6 +30,8 @@ class Metadata:
     bits: int = 8
     # How a JPEG was coded.
     jpeg: JpegCoding | None = None
+    # (name, body) of a PNG's colour and text chunks.
+    png_chunks: tuple[tuple[bytes, bytes], ...] = ()
     # Whether a WebP was coded without loss.
     lossless: bool = False
     # A TIFF's compression by libvips' name, when it is a lossless one that can be written again.

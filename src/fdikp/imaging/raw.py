@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from fdikp.errors import PhotoError
-from fdikp.imaging import exif, tiff
+from fdikp.imaging import exif, jpeg, tiff
 from fdikp.imaging._vips import pyvips
 from fdikp.imaging.photo import Metadata, Photo
 
@@ -61,6 +60,9 @@ def _exif(file: BinaryIO, raw: Any, rawpy: Any) -> bytes | None:
         return None
     if preview.format != rawpy.ThumbFormat.JPEG:
         return None
-    image = pyvips.Image.jpegload_source(pyvips.Source.new_from_memory(io.BytesIO(preview.data).getvalue()))
+    try:
+        image = pyvips.Image.jpegload_source(pyvips.Source.new_from_memory(bytes(preview.data)))
+    except pyvips.Error:
+        return None
     block: bytes | None = image.get("exif-data") if image.get_typeof("exif-data") else None
-    return block.removeprefix(exif.PREFIX) if block else None
+    return block.removeprefix(jpeg.EXIF_PREFIX) if block else None

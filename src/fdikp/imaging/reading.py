@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from fdikp.errors import PhotoError
-from fdikp.imaging import exif, jpeg, tiff, webp
+from fdikp.imaging import exif, jpeg, png, tiff, webp
 from fdikp.imaging._vips import has_operation, pyvips
 from fdikp.imaging.colour import as_grey_or_rgb, fit_float_range
 from fdikp.imaging.formats import FORMATS, HEAD_BYTES, sniff
@@ -42,14 +42,20 @@ def read_photo(source: str | os.PathLike[str] | bytes, *, max_pixels: int = 200_
     Raises PhotoError, in one line, if `source` is missing, not a photograph, damaged, or has more than
     `max_pixels` pixels (checked before anything is decoded).
     """
-    name = "image data" if isinstance(source, (bytes, bytearray, memoryview)) else os.fsdecode(source)
+    name = "image data" if isinstance(source, (bytes, bytearray, memoryview)) else shown(source)
     try:
         with _open(source) as file:
             return _read(source, file, max_pixels)
     except PhotoError as error:
-        raise PhotoError(f"{name!r}: {error}" if not name.isprintable() else f"{name}: {error}") from error.__cause__
+        raise PhotoError(f"{name}: {error}") from error.__cause__
     except OSError as error:
         raise PhotoError(f"{name}: cannot be read: {error.strerror or error}") from error
+
+
+def shown(path: str | os.PathLike[str]) -> str:
+    """Return a file's name as a message of one line can show it: quoted if it holds line breaks and the like."""
+    name = os.fspath(path)
+    return name if name.isprintable() else ascii(name)
 
 
 def _open(source: str | os.PathLike[str] | bytes) -> BinaryIO:
@@ -81,7 +87,7 @@ def _read(source: str | os.PathLike[str] | bytes, file: BinaryIO, max_pixels: in
         image, pixels, notes = _decode(vips_source, kind, "warning" if kind == "jpeg" else "error", max_pixels)
     except pyvips.Error as error:
         if kind != "jpeg" or not _HARMLESS_JPEG.search(error.detail):
-            raise _damaged(kind, error) from error
+            raise _damaged(kind, error, header) from error
         try:
             image, pixels, notes = _decode(vips_source, kind, "error", max_pixels)
         except pyvips.Error as worse:
@@ -96,20 +102,19 @@ def _tiff_header(file: BinaryIO) -> tiff.TiffHeader:
         raise _damaged("tiff", error) from error
 
 
-def _damaged(kind: str, error: Exception) -> PhotoError:
+def _damaged(kind: str, error: Exception, header: tiff.TiffHeader | None = None) -> PhotoError:
     """Say that a file is broken.
 
     libvips' own words are left to the cause: they come from a buffer shared by all threads, and may speak of
     another file.
     """
-    if kind in ("heic", "jxl", "jp2"):
-        advice = f"or this build of libvips has no decoder for {FORMATS[kind].title}; convert it to JPEG, PNG or TIFF"
-    elif kind == "tiff":
-        advice = "or its kind of TIFF is not supported; copy it again or convert it to an ordinary TIFF"
-    else:
-        advice = "copy it again from where it came"
-    separator = ", " if advice.startswith("or ") else "; "
-    return PhotoError(f"the {FORMATS[kind].title} data is cut short or damaged{separator}{advice}")
+    title = FORMATS[kind].title
+    if header is not None and header.oddity:
+        reason = f"is damaged, or has {header.oddity}, which this build of libvips cannot decode"
+        return PhotoError(f"{reason}; convert it to a TIFF of 8 or 16 bits or 32-bit float")
+    if kind == "heic":
+        return PhotoError(f"is damaged, or this build of libvips has no {title} decoder; convert it to JPEG or TIFF")
+    return PhotoError(f"the {title} data is cut short, damaged or of an unknown kind; copy or export it again")
 
 
 def _vips_source(source: str | os.PathLike[str] | bytes, header: tiff.TiffHeader | None) -> Any:
@@ -163,9 +168,10 @@ def _assemble(
     alpha = np.ascontiguousarray(samples[..., colours]) if samples.shape[2] > colours else None
     scale, offset = fit_float_range(pixels, alpha, notes)
     coding = jpeg.read_coding(file) if kind == "jpeg" else None
+    chunks, animated = png.read_chunks(file) if kind == "png" else ((), False)
     height, width = pixels.shape[:2]
     metadata = Metadata(
-        icc=field(image, "icc-profile-data"),
+        icc=_icc(image, colours, notes),
         exif=_exif(header.exif if header else field(image, "exif-data"), width, height, notes),
         xmp=_xmp(image, turn != 1 or kind in _TURNED_BY_DECODER),
         iptc=field(image, "iptc-data") if kind == "tiff" else None,
@@ -173,6 +179,7 @@ def _assemble(
         dpi=_dpi(image, turn),
         bits=field(image, "bits-per-sample", 8),
         jpeg=coding,
+        png_chunks=chunks,
         lossless=kind == "webp" and webp.is_lossless(file),
         compression=header.compression if header else None,
         float_scale=scale,
@@ -182,6 +189,8 @@ def _assemble(
     pages = field(image, "n-pages", 1)
     if pages > 1:
         notes.append(f"First of {pages} {'pages' if kind == 'tiff' else 'frames'}; the others are left out.")
+    if animated:
+        notes.append("First frame of an animated PNG; the others are left out.")
     if coding and coding.multi_picture:
         notes.append("Further pictures in the JPEG (gain map, depth map, stereo partner) are left out.")
     if header and header.compression is None:
@@ -205,10 +214,19 @@ def turned(samples: np.ndarray, orientation: int) -> np.ndarray:
     return samples
 
 
+def _icc(image: Any, colours: int, notes: list[str]) -> bytes | None:
+    profile: bytes | None = field(image, "icc-profile-data")
+    # libvips would not write these again, and would not say so.
+    if profile and (profile[36:40] != b"acsp" or profile[16:20] != (b"RGB " if colours == 3 else b"GRAY")):
+        notes.append("The colour profile is damaged, or not one for such pixels, and left out.")
+        return None
+    return profile
+
+
 def _exif(block: bytes | None, width: int, height: int, notes: list[str]) -> bytes | None:
     if not block:
         return None
-    upright = exif.upright(block.removeprefix(exif.PREFIX), width, height)
+    upright = exif.upright(block.removeprefix(jpeg.EXIF_PREFIX), width, height)
     if upright is None:
         notes.append("The EXIF block is damaged and left out.")
     return upright
@@ -224,12 +242,9 @@ def _photoshop(image: Any) -> bytes | None:
     resources: bytes | None = field(image, "photoshop-data")
     if resources is None:
         iptc: bytes = field(image, "iptc-data", b"")
-        resources = iptc.removeprefix(PHOTOSHOP_PREFIX) if iptc.startswith(PHOTOSHOP_PREFIX) else None
+        prefix = jpeg.PHOTOSHOP_PREFIX
+        resources = iptc.removeprefix(prefix) if iptc.startswith(prefix) else None
     return resources
-
-
-# Opens the APP13 segment of a JPEG.
-PHOTOSHOP_PREFIX = b"Photoshop 3.0\0"
 
 
 def _dpi(image: Any, turn: int) -> tuple[float, float] | None:

@@ -14,11 +14,15 @@ from fdikp.imaging.ifd import Directory, Field, IfdReader, pack
 
 _COMPRESSION, _PHOTOMETRIC, _SUB_DIRECTORIES = 259, 262, 330
 _EXTRA_SAMPLES, _ASSOCIATED_ALPHA, _UNASSOCIATED_ALPHA = 338, 1, 2
+_BITS, _LAB = 258, 8
 _DNG_VERSION, _COLOUR_FILTER_ARRAY, _LINEAR_RAW = 50706, 32803, 34892
 
 # By tag value: libvips' name of the lossless compressions that it can write.
 _LOSSLESS = {1: "none", 5: "lzw", 8: "deflate", 32946: "deflate", 32773: "packbits", 2: "deflate", 3: "deflate"}
 _LOSSLESS |= {4: "deflate", 50000: "deflate", 34925: "deflate", 34933: "deflate"}  # fax codes, zstd, lzma, PNG
+
+# Compressions that a build of libtiff may have been made without.
+_OPTIONAL = {50000: "ZSTD", 50001: "WebP", 50002: "JPEG XL", 34925: "LZMA", 34887: "LERC", 34712: "JPEG 2000"}
 
 # Tags of the main directory that describe the photograph, not how its pixels are stored: camera, author, date,
 # rating, Windows' title and keywords. They mean the same in an EXIF block and in a TIFF file.
@@ -38,6 +42,8 @@ class TiffHeader:
     # Where alpha is multiplied into the colours: the position in the file, and the two bytes to put there, that make
     # it pass for an ordinary one. libvips would divide by alpha, which loses the colours where alpha is small.
     unassociate: tuple[int, bytes] | None
+    # What a libvips that cannot decode the file is likely to lack; None if nothing is unusual.
+    oddity: str | None
     # Descriptive tags, EXIF and GPS as an EXIF block; None if there are none.
     exif: bytes | None
 
@@ -58,8 +64,17 @@ def read_header(file: BinaryIO) -> TiffHeader:
         unassociate=(entries[_EXTRA_SAMPLES][2], struct.pack(reader.order + "H", _UNASSOCIATED_ALPHA))
         if extra[:1] == (_ASSOCIATED_ALPHA,)
         else None,
+        oddity=_oddity(numbers(_BITS), numbers(_PHOTOMETRIC), numbers(_COMPRESSION)),
         exif=exif.build(described, reader.order) if described.fields or described.children else None,
     )
+
+
+def _oddity(bits: tuple[int, ...], photometric: tuple[int, ...], compression: tuple[int, ...]) -> str | None:
+    if any(each > 32 for each in bits):
+        return f"{max(bits)}-bit samples"
+    if photometric == (_LAB,) and 8 in bits:
+        return "8-bit Lab"
+    return next((f"{_OPTIONAL[code]} compression" for code in compression if code in _OPTIONAL), None)
 
 
 def _has_sensor_data(reader: IfdReader, entries: dict[int, tuple[int, int, int]]) -> bool:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import os
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import BinaryIO
 
 import numpy as np
 
@@ -14,6 +16,7 @@ from fdikp.imaging._vips import pyvips
 from fdikp.imaging.encoding import encode
 from fdikp.imaging.formats import FORMATS, format_of_suffix
 from fdikp.imaging.photo import Photo
+from fdikp.imaging.reading import shown
 
 
 def write_photo(
@@ -32,30 +35,39 @@ def write_photo(
     kept. The new file is written under a hidden name beside `path`, synced, and renamed at the end; whatever goes
     wrong, the earlier file is untouched. Raises PhotoError, in one line.
     """
-    name = os.fspath(path)
+    name = shown(path)
     format = format or format_of_suffix(path)
     if format is None:
         raise PhotoError(f"{name}: its suffix names no format to write; use .jpg, .png, .tif, .webp or .avif")
-    final = os.path.realpath(name)  # through a symbolic link, to the file it stands for
-    temporary = os.path.join(os.path.dirname(final), f".fdikp-{secrets.token_hex(8)}.part")  # noqa: PTH118, PTH120
     try:
-        try:
-            with open(temporary, "x+b") as file:  # noqa: PTH123
-                notes = encode(photo, format, file, quality, strip)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, final)  # noqa: PTH105
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(temporary)  # noqa: PTH108
-            raise
+        with _replacing(path) as file:
+            notes = encode(photo, format, file, quality, strip)
     except PhotoError as error:
         raise PhotoError(f"{name}: {error}") from error.__cause__
-    except (OSError, ValueError) as error:
-        raise PhotoError(f"{name}: cannot be written: {getattr(error, 'strerror', None) or error}") from error
+    except OSError as error:
+        raise PhotoError(f"{name}: cannot be written: {error.strerror or error}") from error
+    except ValueError as error:  # a NUL in the name
+        raise PhotoError(f"{name}: is not a possible file name") from error
     except pyvips.Error as error:
         raise PhotoError(f"{name}: cannot be written: {_reason(error)}") from error
     return tuple(notes)
+
+
+@contextmanager
+def _replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Open a hidden file beside `path` that takes its place once the block ends, or vanishes if the block fails."""
+    final = os.path.realpath(path)  # through a symbolic link, to the file it stands for
+    temporary = os.path.join(os.path.dirname(final), f".fdikp-{secrets.token_hex(8)}.part")  # noqa: PTH118, PTH120
+    try:
+        with open(temporary, "x+b") as file:  # noqa: PTH123
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, final)  # noqa: PTH105
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)  # noqa: PTH108
+        raise
 
 
 def encode_photo(photo: Photo, format: str, *, quality: int | None = None, strip: bool = False) -> bytes:

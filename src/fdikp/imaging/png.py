@@ -1,0 +1,39 @@
+"""PNG's chunks: those that libvips drops, carried over as they are (ISO/IEC 15948)."""
+
+import struct
+import zlib
+from typing import BinaryIO
+
+# What the numbers mean in colour, beside or instead of a profile; without it the picture would look different.
+COLOUR = (b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI")
+TEXT = (b"tEXt", b"zTXt", b"iTXt")
+
+_XMP = b"XML:com.adobe.xmp\0"  # an iTXt that libvips carries
+_LONGEST = 1 << 20
+
+
+def chunk(name: bytes, body: bytes) -> bytes:
+    """Serialise one chunk."""
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+
+def read_chunks(file: BinaryIO) -> tuple[tuple[tuple[bytes, bytes], ...], bool]:
+    """Collect the colour and text chunks (name, body) that stand before the pixels of the PNG file `file`.
+
+    Damaged ones are left out. Also returns whether the file is animated.
+    """
+    kept: list[tuple[bytes, bytes]] = []
+    position, animated, room = 8, False, _LONGEST
+    while True:
+        file.seek(position)
+        head = file.read(8)
+        if len(head) < 8 or head[4:] in (b"IDAT", b"IEND"):
+            return tuple(kept), animated
+        size, name = int.from_bytes(head[:4], "big"), head[4:]
+        position += 12 + size
+        animated |= name == b"acTL"
+        if name in COLOUR + TEXT and size <= room:
+            body, checksum = file.read(size), file.read(4)
+            if checksum == struct.pack(">I", zlib.crc32(name + body)) and not body.startswith(_XMP):
+                kept.append((name, body))
+                room -= size
