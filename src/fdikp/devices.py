@@ -25,10 +25,8 @@ def choose_device(name: str = "auto") -> torch.device:
         reason = str(error).splitlines()[0]
         raise FdikpError(f"device {name}: not usable here ({reason[:120]}); use --device auto or cpu") from None
     # MPS has shipped inverse transforms that were wrong; every result would be
-    if device.type == "mps" and (error := fft_error(device)) > FFT_TOLERANCE:
-        raise FdikpError(
-            f"device {name}: its Fourier transform is off by {error:.2g}; update torch or use --device cpu"
-        )
+    if device.type == "mps" and (off := fft_error(device)) > FFT_TOLERANCE:
+        raise FdikpError(f"device {name}: its Fourier transform is off by {off:.2g}; update torch or use --device cpu")
     return device
 
 

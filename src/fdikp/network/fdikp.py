@@ -102,7 +102,11 @@ class FDIKP(nn.Module):
             [B, 3, H, W] of x's type, not clamped.
         """
         H, W = x.shape[-2:]
-        return self.stages(pad(x, *working_size(H, W)))[-1].image[..., :H, :W]
+        return self.padded_stages(x)[-1].image[..., :H, :W]
+
+    def padded_stages(self, x: Tensor) -> list[Stage]:
+        """All three stages for an image of any size: their maps belong to it mirrored below and to the right."""
+        return self.stages(pad(x, *working_size(*x.shape[-2:])))
 
     def stages(self, x: Tensor) -> list[Stage]:
         """All three stages, coarse to fine, for x [B, 3, H, W] with H, W ≥ 48 and multiples of 16."""

@@ -12,7 +12,7 @@ from fdikp.network.pac import plain_convolution, position_adaptive_convolution
 
 
 class Spectrum(NamedTuple):
-    """The half-plane spectrum of a real image, each part [B, 3, H, W // 2 + 1], zero vertical frequency in the middle row."""
+    """The half-plane spectrum of a real image, [B, 3, H, W // 2 + 1], its zero vertical frequency in the middle row."""
 
     amplitude: Tensor  # log(1 + |F|), orthonormal transform
     phase: Tensor  # -π..π

@@ -1,0 +1,39 @@
+# Two commands for a fresh machine: `make demo` and `make test`. Each makes its own set-up.
+# Without CUDA libraries: make demo PIP_FLAGS="--extra-index-url https://download.pytorch.org/whl/cpu"
+PYTHON ?= python3
+VENV ?= .venv
+PIP_FLAGS ?=
+BIN := $(VENV)/bin
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) --constraint constraints.txt
+
+.PHONY: demo test lint types check clean
+
+# A real photograph, partly out of focus, through the shipped weights
+demo: $(VENV)/.demo
+	@$(BIN)/python examples/coffee.py demo
+	@$(BIN)/fdikp analyse demo/coffee.png --output demo/analysis --overwrite
+	@$(BIN)/fdikp deblur demo/coffee.png --output demo/deblurred --compare --blur-map --overwrite
+
+test: $(VENV)/.test lint types
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.test
+	$(BIN)/mypy
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(INSTALL) --editable ".[demo]"
+	@touch $@
+
+$(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(INSTALL) --editable ".[dev]"
+	@touch $@
+
+clean:
+	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

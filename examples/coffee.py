@@ -1,0 +1,13 @@
+"""Write the photograph of the demonstration, `coffee` by Rachel Michetti, as scikit-image ships it (CC0)."""
+
+import sys
+from pathlib import Path
+
+from skimage import data
+
+from fdikp import write_photo
+from fdikp.imaging import Photo
+
+folder = Path(sys.argv[1] if len(sys.argv) > 1 else ".")
+folder.mkdir(parents=True, exist_ok=True)
+write_photo(Photo(data.coffee(), format="png"), folder / "coffee.png")

@@ -1,0 +1,7 @@
+"""`python -m fdikp` is the command line."""
+
+import sys
+
+from fdikp.cli import main
+
+sys.exit(main())

@@ -1,0 +1,43 @@
+"""What every test shares."""
+
+import os
+
+# Small networks are quicker on one thread, and two test runs side by side do not spin against each other
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A weights file of a real network, narrow and untrained, but whose result differs visibly from its input."""
+    import torch
+
+    from fdikp import weights
+    from fdikp.network import FDIKP, PRESETS
+
+    torch.manual_seed(0)
+    config = replace(
+        PRESETS["fdikp-lite"],
+        widths=(8, 8, 16),
+        encoder_blocks=(1, 1),
+        decoder_blocks=(1, 1),
+        bottleneck_depth=1,
+        predictor_width=4,
+    )
+    network = FDIKP(config)
+    torch.nn.init.normal_(network.output.weight)
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    weights.save(network, path, name="tiny", half=False)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Settings of whoever runs the tests do not reach them."""
+    monkeypatch.delenv("FDIKP_DEBUG", raising=False)
+    yield
