@@ -4,24 +4,24 @@ import json
 import signal
 import types
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from fdikp import weights
 from fdikp.evaluation.lpips import LPIPS
 from fdikp.network import FDIKP, PRESETS
 from fdikp.synthesis import RenderSettings
-from fdikp.training.checkpoint import load_checkpoint, save_checkpoint, save_weights
+from fdikp.training.checkpoint import load_checkpoint, save_checkpoint
 from fdikp.training.data import PairStream, load_pictures
 from fdikp.training.losses import restoration_loss
 from fdikp.training.recipe import Recipe
 from fdikp.training.schedule import WorkClock, learning_rate, progress
-from fdikp.training.validate import load_real_pairs, validate
+from fdikp.training.validate import RealPair, load_real_pairs, validate
 
 
 @dataclass
@@ -79,7 +79,6 @@ def train(recipe: Recipe) -> Path:
     pairs = load_real_pairs(recipe.validate, recipe.validate_crop) if recipe.validate else None
     recipe.out.mkdir(parents=True, exist_ok=True)
     (recipe.out / "recipe.json").write_text(json.dumps(recipe.to_dict(), indent=2) + "\n")
-    weights = recipe.out / "weights.safetensors"
     log = _Log(recipe.out / "log.jsonl", append=recipe.resume)
     saved = validated = run.clock.seconds
     run.clock.side_work(most=0.0)  # the budget begins here, not with reading the pictures
@@ -96,19 +95,17 @@ def train(recipe: Recipe) -> Path:
                     step=run.step, seconds=run.clock.seconds, per_step=counted, lr=lr, **facts, skipped=run.skipped
                 )
             if pairs and run.clock.seconds - validated >= 60.0 * recipe.validate_every and done < 1.0:
-                result = validate(run.average.module, pairs, device, recipe.precision == "bf16")
-                log.write(step=run.step, seconds=run.clock.seconds, validation=result.to_dict())
+                _validate(run, recipe, pairs, device, log)
                 run.clock.side_work()
                 validated = run.clock.seconds
             if run.clock.seconds - saved >= 60.0 * recipe.save_every:
-                _save(run, recipe, weights)
+                _save(run, recipe)
                 run.clock.side_work()
                 saved = run.clock.seconds
-    _save(run, recipe, weights)
+    file = _save(run, recipe)
     if pairs:
-        result = validate(run.average.module, pairs, device, recipe.precision == "bf16")
-        log.write(step=run.step, seconds=run.clock.seconds, validation=result.to_dict())
-    return weights
+        _validate(run, recipe, pairs, device, log)
+    return file
 
 
 def _device(recipe: Recipe) -> torch.device:
@@ -119,12 +116,9 @@ def _device(recipe: Recipe) -> torch.device:
 
 def _start(recipe: Recipe, device: torch.device) -> Run:
     layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
-    network = FDIKP(PRESETS[recipe.config])
-    if recipe.start:
-        network.load_state_dict(
-            {name: t.float() if t.is_floating_point() else t for name, t in load_file(recipe.start).items()}
-        )
-    network = network.to(device=device, memory_format=layout).train()  # type: ignore[call-overload]
+    network = weights.load(recipe.start)[0] if recipe.start else FDIKP(PRESETS[recipe.config])
+    network = network.requires_grad_(True).train()
+    network = network.to(device=device, memory_format=layout)  # type: ignore[call-overload]
 
     def blend(averages: Any, values: Any, count: Any) -> None:
         n = float(count)
@@ -183,16 +177,20 @@ def _mean_psnr(output: Tensor, target: Tensor) -> float:
     return float(-10.0 * errors.log10().mean())
 
 
-def _save(run: Run, recipe: Recipe, weights: Path) -> None:
+def _save(run: Run, recipe: Recipe) -> Path:
+    """Write the checkpoint and the averaged weights; returns the file of the latter."""
     save_checkpoint(recipe.out / "checkpoint.pt", run.state())
-    about = {
-        "format": "fdikp",
-        "config": run.network.config.to_dict(),
-        "name": recipe.config,
-        "step": run.step,
-        "recipe": recipe.to_dict(),
-    }
-    save_weights(weights, run.average.module, about, getattr(torch, recipe.weights_dtype))
+    file = recipe.out / "weights.safetensors"
+    average = run.average.module
+    assert isinstance(average, FDIKP)
+    weights.save(average, file, name=recipe.config, half=recipe.half, step=run.step, recipe=recipe.to_dict())
+    return file
+
+
+def _validate(run: Run, recipe: Recipe, pairs: list[RealPair], device: torch.device, log: "_Log") -> None:
+    result = asdict(validate(run.average.module, pairs, device, recipe.precision == "bf16"))
+    facts = {name: _short(value) for name, value in result.items() if value is not None}
+    log.write(step=run.step, seconds=run.clock.seconds, validation=facts)
 
 
 class _Log:

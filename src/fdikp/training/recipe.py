@@ -56,7 +56,7 @@ class Recipe:
     validate_crop: int = _option(256, "side of the centre crop that is validated")
     save_every: float = _option(3.0, "minutes of work between checkpoints")
     log_every: int = _option(20, "steps between lines of the log")
-    weights_dtype: Literal["float32", "float16"] = _option("float32", "type of the numbers in weights.safetensors")
+    half: bool = _option(False, "store weights.safetensors in 16 bit")
 
     def __post_init__(self) -> None:
         if self.steps <= 0 and self.minutes <= 0:
