@@ -26,11 +26,15 @@ def as_grey_or_rgb(image: Any) -> tuple[Any, list[str]]:
     if image.interpretation == "cmyk":
         # The fallback profile serves files without a profile of their own.
         depth = 16 if image.format == "ushort" else 8
-        image = image.icc_transform("srgb", embedded=True, input_profile="cmyk", depth=depth)
+        inks, alpha = _apart(image, 4)
+        image = inks.icc_transform("srgb", embedded=True, input_profile="cmyk", depth=depth)
+        image = image if alpha is None else image.bandjoin(alpha)
         notes.append("CMYK is converted to sRGB.")
     elif image.interpretation in _OTHER_SPACES:
         name = _NAMES.get(image.interpretation, "Lab")
-        image = image.colourspace("srgb" if image.coding == "labq" else "rgb16").copy()
+        colours, alpha = _apart(image, 3)
+        image = colours.colourspace("rgb16")
+        image = (image if alpha is None else image.bandjoin(alpha)).copy()
         image.set_type(pyvips.GValue.blob_type, "icc-profile-data", pyvips.Operation.call("profile_load", "srgb"))
         notes.append(f"{name} is converted to sRGB.")
     if image.format == "uint":
@@ -49,6 +53,13 @@ def as_grey_or_rgb(image: Any) -> tuple[Any, list[str]]:
         notes.append(f"Channels after the first {colours + 1} are left out.")
         image = image.extract_band(0, n=colours + 1)
     return image, notes
+
+
+def _apart(image: Any, colours: int) -> tuple[Any, Any]:
+    """Separate the first bands from the others (None if there are none), which a conversion would rescale."""
+    if image.bands <= colours:
+        return image, None
+    return image.extract_band(0, n=colours), image.extract_band(colours, n=image.bands - colours)
 
 
 def fit_float_range(pixels: np.ndarray, alpha: np.ndarray | None, notes: list[str]) -> tuple[float, float]:

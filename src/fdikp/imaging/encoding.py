@@ -20,6 +20,9 @@ from fdikp.imaging.photo import Metadata, Photo
 # differs from block to block.)
 _JPEG_QUALITY, _WEBP_QUALITY, _AVIF_QUALITY = 95, 90, 90
 
+# What AVIF offers beside 8 bits.
+_AVIF_DEPTHS = (10, 12)
+
 # Progressive scans and fitted Huffman tables need all coefficients in memory: several bytes a pixel.
 _MOST_PIXELS_FOR_TWO_PASSES = 50_000_000
 
@@ -123,8 +126,8 @@ def _in_depth(image: Any, own: str, format: str, metadata: Metadata, notes: list
     target = FORMATS[format]
     deepest = "uchar" if target.bits == 8 else "ushort" if target.bits <= 16 else "float"
     wanted = min(own, deepest, key=list(_FULL_SCALE).index)
-    if own == "ushort" and 8 < target.bits < 16 and metadata.bits > target.bits:
-        notes.append(f"16 bit reduced to {target.bits}: {target.title} holds no more.")
+    if own == "ushort" and format == "avif" and metadata.bits not in _AVIF_DEPTHS:
+        notes.append(f"16 bit reduced to {target.bits} bit: {target.title} holds no more.")
     if wanted == own:
         return image
     bits = min(target.bits, 16)
@@ -142,7 +145,7 @@ def _described(image: Any, metadata: Metadata, format: str) -> Any:
     if format == "jpeg" and metadata.photoshop:
         blocks["iptc-data"] = jpeg.PHOTOSHOP_PREFIX + metadata.photoshop
     elif format == "tiff":
-        blocks |= {"iptc-data": metadata.iptc, "photoshop-data": metadata.photoshop}
+        blocks["photoshop-data"] = metadata.photoshop
     elif format == "avif" and metadata.exif:
         blocks["exif-data"] = jpeg.EXIF_PREFIX + metadata.exif
     for name, block in blocks.items():
@@ -198,7 +201,9 @@ def _tiff(image: Any, photo: Photo, file: BinaryIO, quality: int | None, notes: 
         keep=_KEEP,
     )
     premultiplied = metadata.premultiplied and photo.alpha is not None
-    if (metadata.exif or premultiplied) and not tiff.add_metadata(file, metadata.exif, premultiplied=premultiplied):
+    if (metadata.exif or metadata.iptc or premultiplied) and not tiff.add_metadata(
+        file, metadata.exif, metadata.iptc, premultiplied=premultiplied
+    ):
         notes.append("The EXIF block is damaged and left out.")
 
 
@@ -211,7 +216,7 @@ def _webp(image: Any, photo: Photo, file: BinaryIO, quality: int | None, notes: 
 
 
 def _avif(image: Any, photo: Photo, file: BinaryIO, quality: int | None, notes: list[str]) -> None:
-    bits = 8 if image.format == "uchar" else 10 if photo.metadata.bits == 10 else 12
+    bits = 8 if image.format == "uchar" else photo.metadata.bits if photo.metadata.bits in _AVIF_DEPTHS else 12
     keep = _KEEP | _KEEP_EXIF if photo.metadata.exif else _KEEP
     data = image.heifsave_buffer(compression="av1", Q=quality or _AVIF_QUALITY, bitdepth=bits, keep=keep)
     if photo.metadata.exif:

@@ -174,7 +174,7 @@ def _assemble(
         icc=_icc(image, colours, notes),
         exif=_exif(header.exif if header else field(image, "exif-data"), width, height, notes),
         xmp=_xmp(image, turn != 1 or kind in _TURNED_BY_DECODER),
-        iptc=field(image, "iptc-data") if kind == "tiff" else None,
+        iptc=header.iptc if header else None,
         photoshop=_photoshop(image),
         dpi=_dpi(image, turn),
         bits=field(image, "bits-per-sample", 8),

@@ -14,7 +14,7 @@ from fdikp.imaging.ifd import Directory, Field, IfdReader, pack
 
 _COMPRESSION, _PHOTOMETRIC, _SUB_DIRECTORIES = 259, 262, 330
 _EXTRA_SAMPLES, _ASSOCIATED_ALPHA, _UNASSOCIATED_ALPHA = 338, 1, 2
-_BITS, _LAB = 258, 8
+_BITS, _IPTC, _LAB = 258, 33723, 8
 _DNG_VERSION, _COLOUR_FILTER_ARRAY, _LINEAR_RAW = 50706, 32803, 34892
 
 # By tag value: libvips' name of the lossless compressions that it can write.
@@ -46,6 +46,8 @@ class TiffHeader:
     oddity: str | None
     # Descriptive tags, EXIF and GPS as an EXIF block; None if there are none.
     exif: bytes | None
+    # IPTC-IIM records. (libvips would mistake the number of 32-bit words that often hold them for that of bytes.)
+    iptc: bytes | None
 
 
 def read_header(file: BinaryIO) -> TiffHeader:
@@ -66,6 +68,7 @@ def read_header(file: BinaryIO) -> TiffHeader:
         else None,
         oddity=_oddity(numbers(_BITS), numbers(_PHOTOMETRIC), numbers(_COMPRESSION)),
         exif=exif.build(described, reader.order) if described.fields or described.children else None,
+        iptc=reader.field(entries[_IPTC]).data if _IPTC in entries else None,
     )
 
 
@@ -93,8 +96,8 @@ def _has_sensor_data(reader: IfdReader, entries: dict[int, tuple[int, int, int]]
     return any(_has_sensor_data(reader, {tag: e for tag, e in sub.items() if tag == _PHOTOMETRIC}) for sub in found)
 
 
-def add_metadata(file: BinaryIO, block: bytes | None, *, premultiplied: bool) -> bool:
-    """Add an EXIF block's descriptive tags, EXIF and GPS directories to the finished TIFF file `file`.
+def add_metadata(file: BinaryIO, block: bytes | None, iptc: bytes | None, *, premultiplied: bool) -> bool:
+    """Add an EXIF block's descriptive tags, EXIF and GPS directories, and IPTC, to the finished TIFF file `file`.
 
     The first directory is written again, longer, at the end of the file, and the header points to it; pixels
     stay where they are. `premultiplied` marks the alpha as multiplied into the colours. Returns False if the block
@@ -113,6 +116,8 @@ def add_metadata(file: BinaryIO, block: bytes | None, *, premultiplied: bool) ->
             added, understood = Directory(), False
         own.fields.update({tag: item for tag, item in added.fields.items() if tag in _DESCRIPTIVE})
         own.children.update(added.children)
+    if iptc is not None:
+        own.fields[_IPTC] = Field(7, len(iptc), iptc, reader.order)
     if premultiplied:
         own.fields[_EXTRA_SAMPLES] = Field(3, 1, struct.pack("<H", _ASSOCIATED_ALPHA), "<")
     end = file.seek(0, 2)
