@@ -62,7 +62,7 @@ def test_bfloat16_is_close_to_float32(lively: FDIKP) -> None:
     half.load_state_dict(lively.state_dict())
     single = lively(x)
     assert psnr(single, x) < 40  # the network does something, so the comparison says something
-    assert psnr(half.to(torch.bfloat16)(x), single) > 35
+    assert psnr(half.to(torch.bfloat16)(x), single) > 55  # pixels stay in float32, so far above the 35 asked for
 
 
 def test_padding_is_a_mirror_and_repeats() -> None:

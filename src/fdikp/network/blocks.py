@@ -1,5 +1,6 @@
-"""The residual block that encoder, decoder and the plain bottleneck are made of."""
+"""The residual block that encoder, decoder and the plain bottleneck are made of, and where precision is kept."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -24,3 +25,18 @@ class ResBlock(nn.Module):
 def resblocks(width: int, count: int) -> nn.Sequential:
     """`count` residual blocks, one after another."""
     return nn.Sequential(*(ResBlock(width) for _ in range(count)))
+
+
+def wide(x: Tensor) -> Tensor:
+    """x in float32 at least."""
+    return x if x.dtype in (torch.float32, torch.float64) else x.float()
+
+
+def convolve_pixels(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    """A layer that works on pixels and not on features, in the pixels' own precision whatever that of its weights.
+
+    The result differs from the photograph by small sums of large terms, which 16 bits would round away.
+    """
+    with torch.autocast(x.device.type, enabled=False):
+        bias = None if conv.bias is None else conv.bias.to(x.dtype)
+        return F.conv2d(x, conv.weight.to(x.dtype), bias, conv.stride, conv.padding)

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fdikp.network.blocks import SLOPE, resblocks
+from fdikp.network.blocks import SLOPE, resblocks, wide
 from fdikp.network.config import NetworkConfig
 from fdikp.network.dual_domain import dual_domain_module
 
@@ -86,7 +86,8 @@ class APU(nn.Module):
         hidden = F.sigmoid(read) * F.tanh(cell)
         u = F.interpolate(hidden, scale_factor=2.0, mode="nearest")
         v = F.relu(self.norm(self.locate(features)))
-        return 2 * F.sigmoid(u * v + u) - 1, Memory(hidden, cell)
+        # 2 σ(x) - 1, in the form that 16 bits do not round to nothing near 0, where coefficients start
+        return torch.tanh(wide(u * v + u) / 2), Memory(hidden, cell)
 
 
 class DSRM(nn.Module):

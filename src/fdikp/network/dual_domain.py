@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fdikp.network.blocks import resblocks
+from fdikp.network.blocks import resblocks, wide
 from fdikp.network.config import NetworkConfig
 from fdikp.network.strips import StripAttention
 
@@ -27,9 +27,8 @@ class FrequencyBlock(nn.Module):
     def globally(self, x: Tensor) -> Tensor:
         """The frequency branch: [B, width, H, W] to the same shape and type."""
         size = x.shape[-2:]
-        wide = x if x.dtype in (torch.float32, torch.float64) else x.float()
-        f = torch.fft.rfft2(wide, norm="ortho")
-        f = self.spectral(torch.cat((f.real, f.imag), dim=1).to(x.dtype)).to(wide.dtype)
+        f = torch.fft.rfft2(wide(x), norm="ortho")
+        f = wide(self.spectral(torch.cat((f.real, f.imag), dim=1).to(x.dtype)))
         real, imaginary = f.chunk(2, dim=1)
         # irfft2 wants its input contiguous in the last dimension
         f = torch.complex(real.contiguous(), imaginary.contiguous())

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fdikp.network.blocks import convolve_pixels
 from fdikp.network.config import NetworkConfig
 from fdikp.network.dsrm import DSRM, Memory
 from fdikp.network.kernels import FIKP, Deconvolved, FixedKernels
@@ -125,7 +126,7 @@ class FDIKP(nn.Module):
         candidates, kernels, dilation = self._deconvolve(blurry, previous)
         coefficients, memory = self.dsrm(blurry.to(self.output.weight.dtype), memory)
         weighed = candidates.flatten(1, 2) * coefficients.unsqueeze(2)  # [B, 2(N+1), 3, H, W]
-        image = blurry + self.output(weighed.flatten(1, 2)).to(blurry.dtype)
+        image = blurry + convolve_pixels(self.output, weighed.flatten(1, 2).to(blurry.dtype))
         return Stage(image, kernels, dilation.squeeze(2), coefficients.unflatten(1, (2, -1))), memory
 
     def _deconvolve(self, blurry: Tensor, previous: Tensor | None) -> Deconvolved:

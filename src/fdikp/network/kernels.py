@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fdikp.network.blocks import convolve_pixels, wide
 from fdikp.network.config import NetworkConfig
 from fdikp.network.pac import plain_convolution, position_adaptive_convolution
 
@@ -31,10 +32,7 @@ def spectrum(x: Tensor) -> Spectrum:
     Args:
         x: [B, 3, H, W], any float type; the transform is computed in float32 or better.
     """
-    x = x.detach()
-    if x.dtype not in (torch.float32, torch.float64):
-        x = x.float()
-    f = torch.fft.fftshift(torch.fft.rfft2(x, norm="ortho"), dim=-2)
+    f = torch.fft.fftshift(torch.fft.rfft2(wide(x.detach()), norm="ortho"), dim=-2)
     amplitude = f.abs()
     noise = 1e-6 * amplitude.amax(dim=(-2, -1), keepdim=True)
     phase = torch.where(amplitude > noise, torch.atan2(f.imag, f.real), 0.0)
@@ -73,7 +71,7 @@ class Predictor(nn.Module):
         """[B, 3, H, W] with H, W ≥ 7 to [B, N, K²], each of the N summing to 1."""
         x = F.adaptive_avg_pool2d(F.relu(self.read(x)), self.kernels)  # [B, width, N, N]
         x = F.adaptive_avg_pool2d(F.relu(self.mix(x)), (self.kernels, 1))  # [B, K², N, 1]
-        return self.last(x).float().softmax(dim=1).squeeze(-1).transpose(1, 2)
+        return wide(self.last(x)).softmax(dim=1).squeeze(-1).transpose(1, 2)
 
 
 class FrequencyPredictor(nn.Module):
@@ -98,7 +96,7 @@ class FrequencyPredictor(nn.Module):
         It reads the amplitude's residual, what is left without its local mean: the mean is mostly the scene's.
         """
         residual = amplitude - F.avg_pool2d(amplitude, 3, stride=1, padding=1, count_include_pad=False)
-        return self.attend(residual).mean(dim=(-2, -1)).float().softmax(dim=1).unsqueeze(1)
+        return wide(self.attend(residual).mean(dim=(-2, -1))).softmax(dim=1).unsqueeze(1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Images [B, 3, H, W] to inverse kernels [B, N, K, K] in float32, origin in the middle."""
@@ -151,7 +149,7 @@ class FIKP(nn.Module):
         """The blur-aware dilated map D in pixels, [B, 3, H, W] to [B, 1, H, W] in float32."""
         if self.blur is None:
             return torch.ones_like(x[:, :1], dtype=torch.float32)
-        return self.dilation_range * torch.sigmoid(self.blur(x.to(self.blur.weight.dtype)).float())
+        return self.dilation_range * torch.sigmoid(wide(self.blur(x.to(self.blur.weight.dtype))))
 
     def forward(self, x: Tensor) -> Deconvolved:
         """Images [B, 3, H, W] in 0..1, float32 or float64, to their deconvolved candidates."""
@@ -163,7 +161,7 @@ class FIKP(nn.Module):
             # eq. 9 samples at fractions of a pixel: 16-bit coordinates would be off by pixels in a large image
             deconvolved = position_adaptive_convolution(x, kernels.to(x.dtype), dilation.to(x.dtype))
         maps = torch.cat((deconvolved.flatten(1, 2), x), dim=1)  # [B, 3(N + 1), H, W]
-        refined = self.refine(maps.to(self.refine.weight.dtype))
+        refined = convolve_pixels(self.refine, maps)
         return Deconvolved(refined.unflatten(1, (-1, 3)), kernels, dilation)
 
 
