@@ -1,0 +1,146 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from fdikp.synthesis import RenderSettings, render_pair
+from fdikp.synthesis.depth import draw_scene
+from fdikp.synthesis.draws import Draws
+
+CLEAN = RenderSettings(
+    share_noisy=0, share_sharpened=0, share_oversharpened=0, share_jpeg=0, share_lifted=0, rounded=False
+)
+
+
+@pytest.fixture(scope="module")
+def pictures() -> torch.Tensor:
+    generator = torch.Generator().manual_seed(1)
+    coarse = torch.rand(6, 3, 12, 12, generator=generator)
+    return torch.nn.functional.interpolate(coarse, (64, 80), mode="bicubic").clamp(0, 1)
+
+
+def test_a_pair_is_a_function_of_picture_and_seed_alone(pictures):
+    seeds = [11, 12, 13, 14, 15, 16]
+    together = render_pair(pictures, seeds)
+    for i in (5, 0, 3):
+        alone = render_pair(pictures[i : i + 1], [seeds[i]])
+        for part in ("blurred", "target", "radius"):
+            assert torch.equal(getattr(alone, part)[0], getattr(together, part)[i])
+
+
+def test_global_random_state_is_neither_read_nor_changed(pictures):
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    first = render_pair(pictures[:1], [5])
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(4)
+    assert torch.equal(render_pair(pictures[:1], [5]).blurred, first.blurred)
+
+
+def test_other_seeds_make_other_pairs(pictures):
+    same = pictures[:1].expand(6, -1, -1, -1)
+    pairs = render_pair(same, range(6)).blurred
+    assert all(not torch.equal(pairs[i], pairs[j]) for i in range(6) for j in range(i))
+
+
+def test_values_stay_in_range_and_in_8_bits(pictures):
+    pair = render_pair(pictures, range(50, 56))
+    for image in (pair.blurred, pair.target):
+        assert image.shape == pictures.shape
+        assert image.dtype == torch.float32
+        assert 0 <= float(image.min()) <= float(image.max()) <= 1
+    assert torch.allclose((pair.blurred * 255).round() / 255, pair.blurred, atol=1e-7)
+    assert pair.radius.shape == (6, 1, 64, 80)
+    assert float(pair.radius.max()) <= RenderSettings().max_radius
+
+
+def test_a_sharp_pair_is_the_picture_itself(pictures):
+    pair = render_pair(pictures, range(6), replace(CLEAN, share_sharp=1.0))
+    assert torch.equal(pair.target, pictures)
+    assert torch.allclose(pair.blurred, pictures, atol=1e-5)
+    assert not pair.radius.any()
+
+
+def test_a_uniform_pair_has_one_radius_and_loses_contrast(pictures):
+    pair = render_pair(pictures, range(6), replace(CLEAN, share_sharp=0.0, share_uniform=1.0))
+    for radius, blurred, target in zip(pair.radius, pair.blurred, pair.target, strict=True):
+        assert radius.min() == radius.max() >= 0.6
+        assert blurred.std() < target.std()
+
+
+def test_without_noise_what_is_in_focus_equals_the_target():
+    settings = replace(CLEAN, share_sharp=0, share_uniform=0, share_single=1.0)
+    picture = torch.rand(1, 3, 96, 96)
+    compared = 0
+    for seed in range(12):
+        pair = render_pair(picture, [seed], settings)
+        away = torch.nn.functional.max_pool2d(pair.radius, 35, 1, 17) == 0  # no blurred point in reach
+        compared += int(away.sum())
+        assert torch.allclose(pair.blurred * away, pair.target * away, atol=2e-4)
+    assert compared > 1000
+
+
+def test_about_half_is_in_focus_and_small_blur_prevails():
+    settings = RenderSettings()
+    picture = torch.rand(3, 48, 48)
+    maps = []
+    for seed in range(400):
+        surfaces = draw_scene(Draws(seed), picture, settings)
+        radius = surfaces[0].radius_map()
+        for surface in surfaces[1:]:
+            radius = torch.where(surface.matte > 0.5, surface.radius_map(), radius)
+        maps.append(radius)
+    radii = torch.stack(maps)
+    assert 0.40 < float((radii < 0.5).float().mean()) < 0.55
+    assert float((radii[radii >= 0.5] < 4).float().mean()) > 0.6
+    assert 0.08 < float((radii.amax(dim=(1, 2, 3)) == 0).float().mean()) < 0.2
+
+
+def test_surfaces_further_back_lie_further_behind_the_focal_plane():
+    settings = replace(RenderSettings(), share_sharp=0, share_uniform=0, share_single=0)
+    several = 0
+    for seed in range(200):
+        surfaces = draw_scene(Draws(seed), torch.rand(3, 32, 32), settings)
+        first = [float(s.radii[0]) for s in surfaces]
+        several += len(surfaces) == 3
+        assert bool((surfaces[0].matte == 1).all())
+        assert all(float(s.matte.min()) >= 0 and float(s.matte.max()) <= 1 for s in surfaces)
+        if 0.0 in first:
+            focus = first.index(0.0)
+            assert first == sorted(first, reverse=True)
+            assert all(r > 0 for r in first[:focus])
+            assert all(r <= 0 for r in first[focus:])
+    assert 30 < several < 90
+
+
+def test_noise_is_in_the_input_only_and_differs_from_pair_to_pair():
+    picture = torch.full((1, 3, 64, 64), 0.5)
+    settings = replace(CLEAN, share_sharp=1.0, share_noisy=1.0)
+    levels = []
+    for seed in range(10):
+        pair = render_pair(picture, [seed], settings)
+        assert torch.equal(pair.target, picture)
+        levels.append(float((pair.blurred - picture).std()))
+    assert min(levels) > 0
+    assert max(levels) > 3 * min(levels)
+    assert max(levels) < 0.04
+    assert abs(float((pair.blurred - picture).mean())) < 1e-3
+
+
+def test_shares_of_jpeg_and_sharpening(pictures):
+    jpeg = render_pair(pictures, range(6), replace(CLEAN, share_sharp=1.0, share_jpeg=1.0))
+    error = (jpeg.blurred - pictures).abs().amax(dim=(1, 2, 3))
+    assert 1 / 255 < float(error.min()) < 0.2
+    both = render_pair(pictures, range(6), replace(CLEAN, share_sharp=1.0, share_sharpened=1.0))
+    assert torch.allclose(both.blurred, both.target, atol=1e-4)
+    assert not torch.allclose(both.target, pictures, atol=1e-3)
+    halo = render_pair(pictures, range(6), replace(CLEAN, share_sharp=1.0, share_oversharpened=1.0))
+    assert torch.equal(halo.target, pictures)
+    assert not torch.allclose(halo.blurred, pictures, atol=1e-3)
+
+
+def test_wrong_input_is_named(pictures):
+    with pytest.raises(ValueError, match="2 seeds"):
+        render_pair(pictures, [1, 2])
+    with pytest.raises(ValueError, match=r"\(64, 80\)"):
+        render_pair(pictures[0, 0], [1])
