@@ -190,6 +190,8 @@ def harmless_oddities(jpeg):
     yield jpeg[:-2] + b"\0\0\0\0" + jpeg[-2:]
     yield jpeg.replace(b"JFIF\0\1\1", b"JFIF\0\3\3")
     yield jpeg + b"trailing bytes"
+    start = jpeg.index(b"\xff\xda")
+    yield jpeg[: start + 11] + b"\0\0\0" + jpeg[start + 14 :]
     yield jpeg[:2] + b"\xff\xee\0\x0eAdobe\0d\0\0\0\0\7" + jpeg[2:]
 
 

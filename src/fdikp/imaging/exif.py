@@ -44,6 +44,8 @@ def _put_number(block: bytearray, reader: IfdReader, entry: tuple[int, int, int]
     kind, count, position = entry
     code = {3: "H", 4: "I"}.get(kind)
     if code and count:
+        if position + struct.calcsize(code) > len(block):
+            raise ValueError("a value lies beyond the end of the block")
         struct.pack_into(reader.order + code, block, position, min(value, 65535 if code == "H" else value))
 
 

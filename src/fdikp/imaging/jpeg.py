@@ -117,6 +117,31 @@ def segment(marker: int, body: bytes) -> bytes:
     return bytes((0xFF, marker)) + (2 + len(body)).to_bytes(2, "big") + body
 
 
+def tidied(file: BinaryIO) -> bytes:
+    """Return the JPEG file `file` with its header put in order, where libjpeg would warn though no pixel suffers.
+
+    Stray bytes between segments go; a JFIF version, an Adobe colour transform and a baseline scan's spectral range
+    that the standard does not know become what decoders take them for. The coded pixels stay as they are.
+    """
+    file.seek(2)
+    out, progressive = bytearray(b"\xff\xd8"), False
+    while (marker := _next_marker(file)) is not None:
+        if marker == 0x01 or 0xD0 <= marker <= 0xD9:
+            continue
+        body = bytearray(file.read(max(int.from_bytes(file.read(2), "big") - 2, 0)))
+        progressive |= marker in (0xC2, 0xCA)
+        if marker == 0xE0 and body.startswith(b"JFIF\0"):
+            body[5:6] = b"\1"
+        elif marker == 0xEE and body.startswith(b"Adobe") and len(body) > 11 and body[11] > 2:
+            body[11] = 1
+        elif marker == 0xDA and not progressive:
+            body[-3:] = b"\0\x3f\0"
+        out += segment(marker, bytes(body))
+        if marker == 0xDA:
+            break
+    return bytes(out) + file.read()
+
+
 def _next_marker(file: BinaryIO) -> int | None:
     """Skip to the next marker (stray bytes and fill bytes are passed over) and return its second byte."""
     previous = b""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import mmap
 import os
-import re
 import stat
 from typing import Any, BinaryIO
 
@@ -23,11 +22,8 @@ from fdikp.imaging.photo import Metadata, Photo
 # - "error" refuses every file cut short and every wrong PNG or TIFF checksum, and reads all the oddities tried
 #   (damaged text chunks, false ICC profiles, unknown TIFF tags, bytes after the end, a false EXIF block);
 # - "warning" refuses some of those oddities, but is the only level that notices a JPEG broken in the middle.
-# So JPEG is held to "warning", and let off where the warning is one of these, which spoil no pixel: stray bytes in
-# the header or before the end, a version or colour transform number that only the decoder wonders about.
-_HARMLESS_JPEG = re.compile(
-    r"extraneous bytes before marker 0x(?:e.|fe|db|c[012]|d9)|unknown JFIF revision|Unknown Adobe color transform"
-)
+# So JPEG is held to "warning", and if that fails, once more with its header put in order.
+_FAIL_ON = {"jpeg": "warning"}
 
 # Formats whose decoder has turned the picture already; an orientation tag that is left over must not turn it again.
 _TURNED_BY_DECODER = ("avif", "heic", "jxl")
@@ -82,16 +78,15 @@ def _read(source: str | os.PathLike[str] | bytes, file: BinaryIO, max_pixels: in
         from fdikp.imaging.raw import read_raw
 
         return read_raw(file, max_pixels)
-    vips_source = _vips_source(source, header)
     try:
-        image, pixels, notes = _decode(vips_source, kind, "warning" if kind == "jpeg" else "error", max_pixels)
+        image, pixels, notes = _decode(_vips_source(source, header), kind, max_pixels)
     except pyvips.Error as error:
-        if kind != "jpeg" or not _HARMLESS_JPEG.search(error.detail):
+        if kind != "jpeg":
             raise _damaged(kind, error, header) from error
         try:
-            image, pixels, notes = _decode(vips_source, kind, "error", max_pixels)
-        except pyvips.Error as worse:
-            raise _damaged(kind, worse) from worse
+            image, pixels, notes = _decode(_vips_source(jpeg.tidied(file), None), kind, max_pixels)
+        except pyvips.Error:
+            raise _damaged(kind, error) from error
     return _assemble(image, pixels, notes, kind, file, header)
 
 
@@ -134,14 +129,15 @@ def _vips_source(source: str | os.PathLike[str] | bytes, header: tiff.TiffHeader
     return pyvips.Source.new_from_file(os.fsencode(source))
 
 
-def _decode(source: Any, kind: str, fail_on: str, max_pixels: int) -> tuple[Any, np.ndarray, list[str]]:
+def _decode(source: Any, kind: str, max_pixels: int) -> tuple[Any, np.ndarray, list[str]]:
     """Decode a file: libvips' image (for its fields), samples [H, W, B] with B = colours + alpha, and notes."""
     operation = f"{FORMATS[kind].loader}load_source"
     if not has_operation(operation):
         raise PhotoError(
             f"{FORMATS[kind].title} cannot be read by this build of libvips; convert it to JPEG, PNG or TIFF"
         )
-    image = pyvips.Operation.call(operation, source, access="sequential", fail_on=fail_on)
+    level = _FAIL_ON.get(kind, "error")
+    image = pyvips.Operation.call(operation, source, access="sequential", fail_on=level)
     check_size(image.width, image.height, max_pixels)
     image, notes = as_grey_or_rgb(image)
     samples = np.frombuffer(image.write_to_memory(), _DTYPES[image.format])
