@@ -147,7 +147,9 @@ def _step(
     blurred = pair.blurred.contiguous(memory_format=layout)
     with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
         images = [stage.image for stage in run.network.stages(blurred)]
-    loss = restoration_loss(images, pair.target, recipe.scales, recipe.alpha, recipe.beta, recipe.gamma, perceptual)
+    loss = restoration_loss(
+        images, pair.target, recipe.scales, recipe.alpha, recipe.beta, recipe.gamma, perceptual, recipe.delta
+    )
     run.step += 1
     run.optimizer.zero_grad(set_to_none=True)
     finite = bool(loss.isfinite())

@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+import torch
+
+from fdikp.training import frequency_loss, restoration_loss
+
+
+def by_hand(output: np.ndarray, target: np.ndarray, alpha: float, gamma: float) -> float:
+    """Eq. 5 without LPIPS, with numpy's transform."""
+    spectrum = np.fft.rfft2(output - target, norm="ortho")
+    parts = np.stack([spectrum.real, spectrum.imag])
+    return alpha * float(((output - target) ** 2).mean()) + gamma * float(np.abs(parts).mean())
+
+
+def halved(image: np.ndarray) -> np.ndarray:
+    b, c, h, w = image.shape
+    return image.reshape(b, c, h // 2, 2, w // 2, 2).mean(axis=(3, 5))
+
+
+def test_the_loss_of_three_scales_written_out():
+    generator = np.random.default_rng(0)
+    target = generator.random((2, 3, 32, 48))
+    truths = [halved(halved(target)), halved(target), target]
+    outputs = [generator.random(t.shape) for t in truths]
+    expected = sum(
+        scale * by_hand(o, t, 0.7, 0.3) for scale, o, t in zip((0.1, 0.2, 1.0), outputs, truths, strict=True)
+    )
+    loss = restoration_loss(
+        [torch.from_numpy(o) for o in outputs], torch.from_numpy(target), (1.0, 0.2, 0.1), 0.7, 0.2, 0.3
+    )
+    assert float(loss) == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_frequency_loss_means_the_same_at_every_size():
+    torch.manual_seed(0)
+    values = [float(frequency_loss(torch.randn(4, 3, n, n), torch.zeros(4, 3, n, n))) for n in (32, 64, 128)]
+    assert values == pytest.approx([values[-1]] * 3, rel=0.05)
+    assert float(frequency_loss(torch.randn(2, 3, 32, 32).bfloat16(), torch.zeros(2, 3, 32, 32))) > 0
+
+
+def test_the_guard_term_feels_a_shift_that_the_paper_s_loss_does_not():
+    target = torch.rand(1, 3, 64, 64)
+    exact = [torch.nn.functional.avg_pool2d(target, 4), torch.nn.functional.avg_pool2d(target, 2), target]
+    shifted = [image + 0.005 for image in exact]
+    without = float(restoration_loss(shifted, target))
+    assert without < 2e-4
+    assert float(restoration_loss(shifted, target, delta=0.5)) - without == pytest.approx(0.5 * 0.005 * 1.3, rel=1e-3)
+
+
+def test_a_perfect_result_costs_nothing_and_each_term_counts():
+    target = torch.rand(1, 3, 64, 64)
+    exact = [torch.nn.functional.avg_pool2d(target, 4), torch.nn.functional.avg_pool2d(target, 2), target]
+    assert float(restoration_loss(exact, target)) == pytest.approx(0, abs=1e-6)
+
+    def perceptual(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        assert a.shape == b.shape
+        return torch.ones(len(a))
+
+    # 16 pixels are too few for LPIPS: two of three scales count
+    loss = restoration_loss(exact, target, (1.0, 0.2, 0.1), beta=0.5, perceptual=perceptual)
+    assert float(loss) == pytest.approx(0.5 * 1.2, abs=1e-5)

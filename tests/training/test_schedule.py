@@ -1,0 +1,76 @@
+import pytest
+
+from fdikp.training import schedule
+from fdikp.training.recipe import Recipe, parse_recipe
+from fdikp.training.schedule import WorkClock, learning_rate, progress
+
+
+class Time:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 100.0
+        monkeypatch.setattr(schedule.time, "perf_counter", lambda: self.now)
+
+
+def test_a_pause_of_the_process_does_not_eat_the_budget(monkeypatch):
+    time = Time(monkeypatch)
+    clock = WorkClock()
+    for _ in range(10):
+        time.now += 1.0
+        clock.step()
+    assert clock.seconds == pytest.approx(10.0)
+    time.now += 600.0
+    assert clock.step() == pytest.approx(5.0)
+    time.now += 1.0
+    clock.step()
+    assert clock.seconds == pytest.approx(16.0)
+    time.now += 20.0
+    clock.side_work()
+    assert clock.seconds == pytest.approx(36.0)
+    time.now += 600.0
+    clock.side_work()
+    assert clock.seconds == pytest.approx(96.0)
+
+
+def test_a_machine_that_became_slower_is_followed(monkeypatch):
+    time = Time(monkeypatch)
+    clock = WorkClock()
+    for seconds in [1.0] * 30 + [8.0] * 60:
+        time.now += seconds
+        counted = clock.step()
+    assert counted == pytest.approx(8.0)
+
+
+def test_progress_is_that_of_the_budget_that_ends_first():
+    assert progress(Recipe(steps=100), 25, 1e9) == 0.25
+    assert progress(Recipe(minutes=10), 10**9, 150.0) == 0.25
+    both = Recipe(steps=100, minutes=10)
+    assert progress(both, 25, 300.0) == 0.5
+    assert progress(both, 75, 300.0) == 0.75
+    assert progress(both, 500, 300.0) == 1.0
+
+
+def test_the_rate_warms_up_and_falls_to_its_floor():
+    recipe = Recipe(steps=100, lr=2.0, warmup=10, floor=0.1)
+    rates = [learning_rate(recipe, step, step / 100) for step in range(101)]
+    assert rates[:10] == sorted(rates[:10])
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+    assert max(rates) < 2.0
+    assert rates[-1] == pytest.approx(0.2)
+
+
+def test_every_field_is_an_option():
+    line = "--data a b --minutes 2.5 --crop 96 --lr 1e-3 --resume --validate v --scales 1 0 0 --precision fp32"
+    recipe = parse_recipe(line.split())
+    assert [str(p) for p in recipe.data] == ["a", "b"]
+    assert (recipe.minutes, recipe.crop, recipe.lr, recipe.resume) == (2.5, 96, 1e-3, True)
+    assert str(recipe.validate) == "v"
+    assert recipe.start is None
+    assert recipe.to_dict()["data"] == ["a", "b"]
+
+
+@pytest.mark.parametrize("line", ["--data a", "--minutes 1 --crop 100", "--minutes 1 --precision fp8"])
+def test_wrong_recipes_are_refused(line, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        parse_recipe(line.split())
+    assert stopped.value.code == 2
+    assert "error:" in capsys.readouterr().err
