@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from skimage import data
 from torch import Tensor
 
 from fdikp.network import PRESETS
@@ -103,10 +104,30 @@ def test_predicted_spectra_obey_the_equations() -> None:
     assert amplitude.shape == phase.shape == (2, 5, 25)
     for distribution in (amplitude, phase, attention):
         torch.testing.assert_close(distribution.sum(-1), torch.ones(distribution.shape[:-1]))
-    expected = inverse_kernel(
-        (25 * amplitude).reshape(2, 5, 5, 5), (math.pi * 25 * phase * attention).reshape(2, 5, 5, 5)
-    )
+    amplitude, phase = 2 * 25 * amplitude, math.pi * 25 * phase * attention
+    amplitude[..., 0], phase[..., 0] = 1, 0
+    expected = inverse_kernel(amplitude.reshape(2, 5, 5, 5), phase.reshape(2, 5, 5, 5))
     torch.testing.assert_close(predictor(x), expected)
+    torch.testing.assert_close(expected.sum(dim=(-2, -1)), torch.ones(2, 5))  # an inverse kernel keeps brightness
+
+
+def test_a_flat_prediction_is_an_unsharp_mask() -> None:
+    predictor = FrequencyPredictor(PRESETS["fdikp-lite"])
+    for branch in (predictor.amplitude, predictor.phase):
+        torch.nn.init.zeros_(branch.last.weight)
+    torch.nn.init.zeros_(predictor.phase.last.bias)  # type: ignore[arg-type]
+    mask = -torch.ones(5, 5) / 25
+    mask[2, 2] += 2
+    # the phase of a flat prediction is π / 25 times a flat attention: nearly none
+    torch.testing.assert_close(predictor(torch.rand(1, 3, 32, 32))[0, 0], mask, atol=0.03, rtol=0)
+
+
+def test_the_kernels_of_an_untrained_predictor_differ() -> None:
+    """The N kernels are read from N bands of the spectrum, which differ in a photograph."""
+    torch.manual_seed(0)
+    photograph = torch.from_numpy(data.coffee()[100:228, 200:328]).permute(2, 0, 1)[None] / 255
+    kernels = FrequencyPredictor(PRESETS["fdikp-base"])(photograph)[0]
+    assert kernels.std(dim=0).amax() > 0.01
 
 
 def test_attention_ignores_what_the_amplitude_has_locally_in_common() -> None:

@@ -77,8 +77,10 @@ def pad(x: Tensor, height: int, width: int) -> Tensor:
 class FDIKP(nn.Module):
     """Frequency-driven inverse kernel prediction (arXiv 2508.12736).
 
-    Ours, not the paper's: each stage adds what it blends to its own input, and the last convolution starts at zero, so
-    that an untrained network returns the photograph as it is and training starts there.
+    Ours, not the paper's: a stage begins from its input with the change of the stage before carried over, blends what
+    its candidates would change of that rather than the candidates themselves, and its last convolution starts at zero.
+    So an untrained network returns the photograph as it is and training starts there; and coefficients that are a
+    little off leave the brightness alone, where blending whole images they would shift it.
 
     Args:
         config: the network's shape; `PRESETS` has the named ones.
@@ -112,21 +114,27 @@ class FDIKP(nn.Module):
     def stages(self, x: Tensor) -> list[Stage]:
         """All three stages, coarse to fine, for x [B, 3, H, W] with H, W ≥ 48 and multiples of 16."""
         stages: list[Stage] = []
+        previous: Tensor | None = None
         memory: Memory | None = None
+        change: Tensor | float = 0.0
         for scale in SCALES:
             blurry = downsample(x, scale)
-            previous = upsample(stages[-1].image) if stages else None
-            if memory is not None:
-                memory = Memory(*(upsample(t) for t in memory))
-            stage, memory = self._stage(blurry, previous, memory)
+            stage, memory = self._stage(blurry, previous, blurry + change, memory)
             stages.append(stage)
+            if scale > 1:
+                previous, memory = upsample(stage.image), Memory(upsample(memory.hidden), upsample(memory.cell))
+                change = upsample(stage.image - blurry)
         return stages
 
-    def _stage(self, blurry: Tensor, previous: Tensor | None, memory: Memory | None) -> tuple[Stage, Memory]:
+    def _stage(
+        self, blurry: Tensor, previous: Tensor | None, begin: Tensor, memory: Memory | None
+    ) -> tuple[Stage, Memory]:
+        """One stage: its input, the result of the stage before, where to begin, what to remember."""
         candidates, kernels, dilation = self._deconvolve(blurry, previous)
         coefficients, memory = self.dsrm(blurry.to(self.output.weight.dtype), memory)
-        weighed = candidates.flatten(1, 2) * coefficients.unsqueeze(2)  # [B, 2(N+1), 3, H, W]
-        image = blurry + convolve_pixels(self.output, weighed.flatten(1, 2).to(blurry.dtype))
+        changes = candidates.flatten(1, 2) - begin.unsqueeze(1)  # [B, 2(N+1), 3, H, W]
+        weighed = (changes * coefficients.unsqueeze(2)).flatten(1, 2)
+        image = begin + convolve_pixels(self.output, weighed.to(begin.dtype))
         return Stage(image, kernels, dilation.squeeze(2), coefficients.unflatten(1, (2, -1))), memory
 
     def _deconvolve(self, blurry: Tensor, previous: Tensor | None) -> Deconvolved:

@@ -66,6 +66,9 @@ class Predictor(nn.Module):
         self.mix = nn.Conv2d(config.predictor_width, K * K, 1)
         self.last = nn.Conv2d(K * K, K * K, 1)
         self.kernels = N
+        # Ours: logits start with a spread near 1. With torch's default all N kernels start, and stay long, the same
+        nn.init.normal_(self.last.weight)
+        nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, 3, H, W] with H, W ≥ 7 to [B, N, K²], each of the N summing to 1."""
@@ -78,10 +81,14 @@ class FrequencyPredictor(nn.Module):
     """Dual-branch inverse kernel prediction (DIKP): amplitude and phase of k* from amplitude and phase of the image.
 
     Softmax leaves |K_A| and K_P' with a sum of 1 over K² entries, far below what an inverse needs (its gain is at
-    least about 1 at every frequency, its phase reaches π where the blur's spectrum changes sign). Ours: |K_A| is
-    scaled by K², so that a flat prediction is the identity kernel, and the phase by π K², so that a flat prediction
-    turns no frequency by more than π / K² and attention can turn single ones all the way.
+    least about 1 at every frequency, its phase reaches π where the blur's spectrum changes sign). Ours:
+
+    - |K_A| is scaled by 2 K² and the phase by π K². A flat prediction then doubles every frequency and hardly turns
+      any (π / K²), which is an unsharp mask; attention can turn single frequencies all the way.
+    - The zero frequency passes as it is: a blur neither makes nor destroys light, and so must its inverse not.
     """
+
+    zero: Tensor
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -89,6 +96,7 @@ class FrequencyPredictor(nn.Module):
         self.amplitude = Predictor(config)
         self.phase = Predictor(config)
         self.attend = nn.Conv2d(3, config.kernel_size**2, 3, padding=1)
+        self.register_buffer("zero", torch.arange(config.kernel_size**2) == 0, persistent=False)
 
     def attention(self, amplitude: Tensor) -> Tensor:
         """The amplitude-guided attention of eq. 7: [B, 3, H, W] to [B, 1, K²], summing to 1.
@@ -104,8 +112,8 @@ class FrequencyPredictor(nn.Module):
         seen = spectrum(x)
         dtype = self.attend.weight.dtype
         A, P = seen.amplitude.to(dtype), seen.phase.to(dtype)
-        amplitude = K**2 * self.amplitude(A)  # eq. 6
-        phase = math.pi * K**2 * self.phase(P) * self.attention(A)  # eq. 7
+        amplitude = torch.where(self.zero, 1.0, 2 * K**2 * self.amplitude(A))  # eq. 6
+        phase = torch.where(self.zero, 0.0, math.pi * K**2 * self.phase(P) * self.attention(A))  # eq. 7
         return inverse_kernel(amplitude.unflatten(-1, (K, K)), phase.unflatten(-1, (K, K)))
 
 
