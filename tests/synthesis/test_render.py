@@ -92,7 +92,8 @@ def test_about_half_is_in_focus_and_small_blur_prevails():
         maps.append(radius)
     radii = torch.stack(maps)
     assert 0.40 < float((radii < 0.5).float().mean()) < 0.55
-    assert float((radii[radii >= 0.5] < 4).float().mean()) > 0.6
+    small = float((radii[radii >= 0.5] < 4).float().mean())
+    assert 0.5 < small < 0.75
     assert 0.08 < float((radii.amax(dim=(1, 2, 3)) == 0).float().mean()) < 0.2
 
 

@@ -89,7 +89,13 @@ def _draw_layers(draws: Draws, picture: Tensor, settings: RenderSettings) -> lis
 
 
 def _radius(draws: Draws, settings: RenderSettings) -> float:
-    return draws.log_uniform(settings.min_radius, settings.max_radius)
+    """Radius of a surface out of focus: median 3.2 px for 0.6 to 8 px, 14 % below 1 px, 40 % above 4 px.
+
+    Between even and even in log scale. Kernels fitted to the blurred parts of the real lytro pairs have quartiles of
+    2, 4.3 and 6 px; those too faint to be fitted are below.
+    """
+    share: float = draws.uniform(0.0, 1.0) ** 1.5
+    return settings.min_radius + (settings.max_radius - settings.min_radius) * share
 
 
 def _surface(

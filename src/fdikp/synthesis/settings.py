@@ -11,8 +11,7 @@ class RenderSettings:
     """Largest blur radius (half the circle of confusion)."""
 
     min_radius: float = 0.6
-    """Smallest radius of a surface drawn out of focus; radii between are drawn evenly in log scale, which puts
-    half of them between 1 and 4 px, where those of real photographs lie."""
+    """Smallest radius of a surface drawn out of focus; small ones are the more frequent (`depth`)."""
 
     levels: int = 7
     """Radii into which the depth range of one surface is cut; between two levels their blurs are blended."""
