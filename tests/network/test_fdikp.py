@@ -106,9 +106,10 @@ def test_stages_blend_as_the_figure_says(lively: FDIKP) -> None:
     memory = None
     for scale in (4, 2, 1):
         coefficients, memory = dsrm(downsample(x, scale), memory and type(memory)(*map(up, memory)))
-    candidates = torch.cat((fikp(x).candidates, fikp(up(stages[1].image)).candidates), dim=1)  # [1, 12, 3, 64, 64]
-    begin = x + up(stages[1].image - downsample(x, 2))
-    weighed = (coefficients[:, :, None] * (candidates - begin[:, None])).reshape(1, 36, 64, 64)
+    previous = up(stages[1].image)
+    begin = x + previous - up(downsample(x, 2))
+    changes = torch.cat((fikp(x, begin).changes, fikp(previous, begin).changes), dim=1)  # [1, 12, 3, 64, 64]
+    weighed = (coefficients[:, :, None] * changes).reshape(1, 36, 64, 64)
     torch.testing.assert_close(stages[2].image, begin + lively.output(weighed), atol=1e-4, rtol=1e-4)
 
 

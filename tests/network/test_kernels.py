@@ -10,6 +10,7 @@ from torch import Tensor
 
 from fdikp.network import PRESETS
 from fdikp.network.kernels import FIKP, FrequencyPredictor, inverse_kernel, spectrum
+from fdikp.network.pac import position_adaptive_convolution
 
 
 def known_blur(K: int = 5) -> Tensor:
@@ -137,12 +138,13 @@ def test_attention_ignores_what_the_amplitude_has_locally_in_common() -> None:
     torch.testing.assert_close(predictor.attention(amplitude), predictor.attention(amplitude + 3))
 
 
-def test_candidates_start_as_the_deconvolved_images_and_the_image_itself() -> None:
+def test_changes_start_as_what_the_deconvolved_images_and_the_image_itself_would_change() -> None:
     torch.manual_seed(0)
     fikp = FIKP(PRESETS["fdikp-lite"])
-    x = torch.rand(1, 3, 32, 32)
-    candidates, _, dilation = fikp(x)
-    assert candidates.shape == (1, 6, 3, 32, 32)
-    torch.testing.assert_close(candidates[:, -1], x)
+    x, begin = torch.rand(2, 1, 3, 32, 32)
+    changes, kernels, dilation = fikp(x, begin)
+    assert changes.shape == (1, 6, 3, 32, 32)
+    torch.testing.assert_close(changes[:, -1], x - begin)
+    torch.testing.assert_close(changes[:, :-1], position_adaptive_convolution(x, kernels, dilation) - begin[:, None])
     assert dilation.min() > 0 and dilation.max() < 2
     torch.testing.assert_close(dilation, 2 * torch.sigmoid(F.conv2d(x, fikp.blur.weight, fikp.blur.bias, padding=1)))  # type: ignore[union-attr]

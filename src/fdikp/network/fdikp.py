@@ -130,16 +130,15 @@ class FDIKP(nn.Module):
         self, blurry: Tensor, previous: Tensor | None, begin: Tensor, memory: Memory | None
     ) -> tuple[Stage, Memory]:
         """One stage: its input, the result of the stage before, where to begin, what to remember."""
-        candidates, kernels, dilation = self._deconvolve(blurry, previous)
+        changes, kernels, dilation = self._deconvolve(blurry, previous, begin)
         coefficients, memory = self.dsrm(blurry.to(self.output.weight.dtype), memory)
-        changes = candidates.flatten(1, 2) - begin.unsqueeze(1)  # [B, 2(N+1), 3, H, W]
-        weighed = (changes * coefficients.unsqueeze(2)).flatten(1, 2)
+        weighed = (changes.flatten(1, 2) * coefficients.unsqueeze(2)).flatten(1, 2)  # [B, 6(N + 1), H, W]
         image = begin + convolve_pixels(self.output, weighed.to(begin.dtype))
         return Stage(image, kernels, dilation.squeeze(2), coefficients.unflatten(1, (2, -1))), memory
 
-    def _deconvolve(self, blurry: Tensor, previous: Tensor | None) -> Deconvolved:
+    def _deconvolve(self, blurry: Tensor, previous: Tensor | None, begin: Tensor) -> Deconvolved:
         """Both images through FIKP as one batch, or the coarsest stage's only one once; each part [B, 2, ...]."""
         if previous is None:
-            return Deconvolved(*(torch.stack((part, part), dim=1) for part in self.fikp(blurry)))
-        both = self.fikp(torch.cat((blurry, previous)))
+            return Deconvolved(*(torch.stack((part, part), dim=1) for part in self.fikp(blurry, begin)))
+        both = self.fikp(torch.cat((blurry, previous)), torch.cat((begin, begin)))
         return Deconvolved(*(torch.stack(part.chunk(2), dim=1) for part in both))

@@ -134,7 +134,7 @@ class SpatialPredictor(nn.Module):
 class Deconvolved(NamedTuple):
     """What FIKP makes of a batch of images."""
 
-    candidates: Tensor  # [B, N + 1, 3, H, W]: N deconvolved images, then the image itself, refined
+    changes: Tensor  # [B, N + 1, 3, H, W]: what N deconvolved images, then the image itself, would change, refined
     kernels: Tensor  # [B, N, K, K], float32
     dilation: Tensor  # [B, 1, H, W], float32, pixels
 
@@ -149,7 +149,7 @@ class FIKP(nn.Module):
         self.blur = nn.Conv2d(3, 1, 3, padding=1) if config.position_adaptive else None
         self.dilation_range = config.dilation_range
         self.refine = nn.Conv2d(maps, maps, 3, padding=1)
-        # Ours: the refinement starts as the identity, so that candidates start as what eq. 9 makes of them
+        # Ours: the refinement starts as the identity, so that changes start as what eq. 9 makes of them
         nn.init.dirac_(self.refine.weight)
         nn.init.zeros_(self.refine.bias)  # type: ignore[arg-type]
 
@@ -159,8 +159,11 @@ class FIKP(nn.Module):
             return torch.ones_like(x[:, :1], dtype=torch.float32)
         return self.dilation_range * torch.sigmoid(wide(self.blur(x.to(self.blur.weight.dtype))))
 
-    def forward(self, x: Tensor) -> Deconvolved:
-        """Images [B, 3, H, W] in 0..1, float32 or float64, to their deconvolved candidates."""
+    def forward(self, x: Tensor, begin: Tensor) -> Deconvolved:
+        """Images [B, 3, H, W] in 0..1, float32 or float64, to what they would change of `begin`, of the same shape.
+
+        Ours: the refinement sees changes rather than images, for the reason that `FDIKP` blends them.
+        """
         kernels = self.predict(x)
         dilation = self.dilation(x)
         if self.blur is None:
@@ -168,8 +171,8 @@ class FIKP(nn.Module):
         else:
             # eq. 9 samples at fractions of a pixel: 16-bit coordinates would be off by pixels in a large image
             deconvolved = position_adaptive_convolution(x, kernels.to(x.dtype), dilation.to(x.dtype))
-        maps = torch.cat((deconvolved.flatten(1, 2), x), dim=1)  # [B, 3(N + 1), H, W]
-        refined = convolve_pixels(self.refine, maps)
+        changes = torch.cat((deconvolved, x.unsqueeze(1)), dim=1) - begin.unsqueeze(1)
+        refined = convolve_pixels(self.refine, changes.flatten(1, 2))  # [B, 3(N + 1), H, W]
         return Deconvolved(refined.unflatten(1, (-1, 3)), kernels, dilation)
 
 
@@ -192,8 +195,8 @@ class FixedKernels(nn.Module):
         kernels[:, K // 2, K // 2] += 2
         self.register_buffer("kernels", kernels, persistent=False)
 
-    def forward(self, x: Tensor) -> Deconvolved:
-        """Images [B, 3, H, W] in 0..1 to their sharpened candidates."""
+    def forward(self, x: Tensor, begin: Tensor) -> Deconvolved:
+        """Images [B, 3, H, W] in 0..1 to what they, sharpened, would change of `begin`."""
         kernels = self.kernels.float().expand(len(x), -1, -1, -1)
         candidates = torch.cat((plain_convolution(x, kernels), x.unsqueeze(1)), dim=1)
-        return Deconvolved(candidates, kernels, torch.ones_like(x[:, :1], dtype=torch.float32))
+        return Deconvolved(candidates - begin.unsqueeze(1), kernels, torch.ones_like(x[:, :1], dtype=torch.float32))
