@@ -114,6 +114,16 @@ def test_surfaces_further_back_lie_further_behind_the_focal_plane():
     assert 30 < several < 90
 
 
+def test_where_the_focal_plane_cuts_a_surface_it_is_in_focus():
+    settings = replace(RenderSettings(), share_sharp=0, share_uniform=0, share_single=1.0)
+    crossing = 0
+    for seed in range(60):
+        (surface,) = draw_scene(Draws(seed), torch.rand(3, 48, 48), settings)
+        assert 0.0 in surface.radii
+        crossing += float(surface.radii.min()) < 0 < float(surface.radii.max())
+    assert 4 < crossing < 25
+
+
 def test_noise_is_in_the_input_only_and_differs_from_pair_to_pair():
     picture = torch.full((1, 3, 64, 64), 0.5)
     settings = replace(CLEAN, share_sharp=1.0, share_noisy=1.0)

@@ -124,7 +124,6 @@ def test_a_step_that_is_not_finite_changes_nothing_and_is_counted(recipe, monkey
 
 
 def test_the_average_follows_its_rule(recipe):
-    train(replace(recipe, steps=1, out=recipe.out / "one"))
     train(replace(recipe, steps=2, warmup=1, floor=1.0, out=recipe.out / "two"))
     train(replace(recipe, steps=1, warmup=1, floor=1.0, out=recipe.out / "first"))
     first, second = (load_checkpoint(recipe.out / n / "checkpoint.pt") for n in ("first", "two"))
@@ -133,6 +132,12 @@ def test_the_average_follows_its_rule(recipe):
     assert torch.equal(start, first["network"][name])
     expected = start.lerp(second["network"][name], 1 - (1 + 1) / (10 + 1))
     assert torch.allclose(second["average"][f"module.{name}"], expected, atol=1e-7)
+
+
+def test_steps_are_as_long_as_the_schedule_says(recipe):
+    train(replace(recipe, steps=1, warmup=4))
+    moved = load_checkpoint(recipe.out / "checkpoint.pt")["network"]["output.bias"].abs()
+    assert torch.allclose(moved, torch.tensor(recipe.lr / 4), rtol=1e-2)  # Adam's first step is the rate itself
 
 
 def test_a_run_is_not_overwritten(recipe):

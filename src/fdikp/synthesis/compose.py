@@ -79,13 +79,10 @@ class _Blur:
 
     def _pad(self, layers: Tensor) -> Tensor:
         """Mirror the borders (or repeat them, for pictures smaller than a kernel) up to the padded size."""
-        mode = (
-            "reflect"
-            if max(p - n for p, n in zip(self.padded, self.size, strict=True)) < min(self.size)
-            else "replicate"
-        )
+        top = left = self.reach
         bottom, right = (p - n - self.reach for p, n in zip(self.padded, self.size, strict=True))
-        return F.pad(layers, (self.reach, right, self.reach, bottom), mode=mode)
+        mode = "reflect" if max(bottom, right) < min(self.size) else "replicate"
+        return F.pad(layers, (left, right, top, bottom), mode=mode)
 
     def _transfer(self, radii: Tensor) -> Tensor:
         """[Q, 1, P, P/2+1] spectra of the kernels, with the kernels' centres at the origin."""
