@@ -7,7 +7,6 @@ it in `VERBS`. Verbs import what is heavy (torch, pyvips, matplotlib, numpy) ins
 
 import difflib
 import inspect
-import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,6 +16,7 @@ from typing import Any
 
 import fdikp
 from fdikp.cli import console
+from fdikp.cli.stopping import stop_code, stoppable
 
 VERBS = {
     "deblur": "bring photographs back into focus",
@@ -33,27 +33,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     130, 143, 141: stopped by Ctrl-C, by SIGTERM, by the reader of our output.
     """
     args = list(sys.argv[1:] if argv is None else argv)
-    former = signal.getsignal(signal.SIGTERM)
     try:
-        if former is signal.SIG_DFL:
-            signal.signal(signal.SIGTERM, console.terminate)
-        code = _run(args)
-        sys.stdout.flush()
+        with stoppable():
+            code = _run(args)
+            sys.stdout.flush()
+            return code
     except SystemExit as stop:  # the option parser's way to say "help shown" or "wrong"
         return stop.code if isinstance(stop.code, int) else 2
     except KeyboardInterrupt as stop:
         console.problem("stopped")
-        return console.stop_code(stop)
+        return stop_code(stop)
     except BrokenPipeError:
         console.close_stdout()
         return 141
     except Exception as error:
         console.problem(console.explain(error))
         return 2 if isinstance(error, console.UsageError) else 1
-    finally:
-        if former is signal.SIG_DFL:
-            signal.signal(signal.SIGTERM, former)
-    return code
 
 
 def _run(args: list[str]) -> int:

@@ -71,6 +71,8 @@ def run(options: Options) -> int:
     from fdikp.imaging import output_format, read_photo, write_photo
 
     options.compute.check()
+    if not (options.image and options.output):
+        raise UsageError("the photograph or --output is empty; give a path (. is the current folder)")
     if options.max_pixels < 1:
         raise UsageError(f"--max-pixels {options.max_pixels}: must be at least 1")
     photo = read_photo(options.image, max_pixels=options.max_pixels)
@@ -208,5 +210,7 @@ def whole(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(path)
+    except OSError as error:
+        raise PhotoError(f"{path}: cannot be written: {error.strerror}") from error
     finally:
         unfinished.unlink(missing_ok=True)

@@ -1,30 +1,18 @@
 """How every verb talks: results go to stdout, everything else to stderr, one line a message."""
 
+import logging
 import os
-import signal
 import sys
 import traceback
-from types import FrameType
 
 from fdikp.errors import FdikpError
+
+# What the library logs is in the results that verbs report; a program without a handler would print it twice
+logging.getLogger("fdikp").addHandler(logging.NullHandler())
 
 
 class UsageError(FdikpError):
     """The command line asks for what cannot be; exit code 2."""
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM asked us to stop: the same as Ctrl-C but for the exit code."""
-
-
-def terminate(signum: int, frame: FrameType | None) -> None:
-    """Handle SIGTERM by unwinding the program, so that temporary files go."""
-    raise Terminated
-
-
-def stop_code(stop: KeyboardInterrupt) -> int:
-    """The exit code shells expect of a program that a signal stopped."""
-    return 128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)
 
 
 def one_line(text: object) -> str:

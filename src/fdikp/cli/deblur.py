@@ -16,6 +16,7 @@ from fdikp.cli.model_options import Flag, ModelOptions
 from fdikp.cli.plan import Job, Naming, plan
 from fdikp.cli.progress import Bars
 from fdikp.cli.restore import Outcome, Restorer
+from fdikp.cli.stopping import stop_code
 
 BESIDE = "_deblurred"
 """Suffix of results that lie beside their photographs."""
@@ -128,14 +129,14 @@ def run(options: Options) -> int:
             for job in jobs:
                 bars.begin(job.source.name)
                 outcome = restorer.run(job, bars)
-                _report(outcome, options, bars, alone=len(jobs) == 1)
-                failed += outcome.status == "failed"
                 done += 1
+                failed += outcome.status == "failed"
                 bars.end()
+                _report(outcome, options, bars, alone=len(jobs) == 1)
         except KeyboardInterrupt as stop:
             bars.stop()
             console.problem(f"stopped; {done} of {len(jobs)} done; run again with --skip-existing to go on")
-            return console.stop_code(stop)
+            return stop_code(stop)
     if failed and len(jobs) > 1:
         console.problem(f"{failed} of {len(jobs)} photographs failed")
     return 1 if failed else 0
@@ -160,6 +161,8 @@ def _check(options: Options) -> None:
     options.compute.check()
     if not options.inputs:
         raise UsageError("nothing to deblur; give photographs, folders or globs (fdikp deblur --help)")
+    if "" in (*options.inputs, options.output):  # an unset variable; taken for the current folder it would do harm
+        raise UsageError("an input or --output is empty; give a path (. is the current folder)")
     if not 0 <= options.strength <= 2:
         raise UsageError(f"--strength {options.strength:g}: must be between 0 and 2")
     if options.quality is not None and not 1 <= options.quality <= 100:

@@ -56,14 +56,14 @@ def kernels(values: np.ndarray, title: str) -> np.ndarray:
     # At the coarsest stage there is no stage before: both images are the same, and so are the kernels
     rows = [(0, 0, "photograph"), *((s, i, ("photograph", "result before")[i]) for s in (1, 2) for i in (0, 1))]
     count = values.shape[2]
-    figure, grid = _figure(len(rows), count, len(rows) * (WIDTH - 0.4) / count + 0.3)
+    figure, grid = _figure(len(rows), count, len(rows) * min((WIDTH - 1.3) / count, 1.8) + 0.3)
     limit = float(np.abs(values).max()) or 1.0
     for axes_row, (stage, image, what) in zip(grid, rows, strict=True):
         for n, axes in enumerate(axes_row):
             picture = _show(axes, values[stage, image, n], SIGNED, -limit, limit)
             if stage == 0:
-                axes.set_title(f"kernel {n + 1}", fontsize=10)
-        axes_row[0].set_ylabel(f"{STAGES[stage]}\n{what}", fontsize=9)
+                axes.set_title(f"kernel {n + 1}" if count < 8 else str(n + 1), fontsize=10)
+        axes_row[0].set_ylabel(f"{STAGES[stage]}:\n{what}", rotation=0, ha="right", va="center", fontsize=9)
     return _drawn(figure, picture, "weight of the tap (white is 0)", title)
 
 

@@ -86,6 +86,8 @@ def plan(found: Sequence[Found], naming: Naming) -> list[Job]:
             writers.setdefault(key(path), []).append(job)
 
     def conflict(job: Job) -> str:
+        if len({key(path) for path in job.outputs}) < len(job.outputs):
+            return f"{job.source}: its result would have the name of a picture beside it; give another --suffix"
         for path in job.outputs:
             rivals = [rival for rival in writers[key(path)] if rival is not job]
             if rivals:

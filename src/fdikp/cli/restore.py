@@ -117,9 +117,11 @@ class Restorer:
         mark = output.stat()
         if (mark.st_dev, mark.st_ino) in self._written:  # two names for one file, as where case does not count
             raise PhotoError(f"{source}: {output} was just written for another photograph; deblur them apart")
-        if self.existing == "replace" and output.is_file():
+        if output.is_dir():
+            raise PhotoError(f"{source}: its result {output} is a folder; give another --output or --suffix")
+        if self.existing == "replace":
             return
-        if source.exists() and output.samefile(source):
+        if output.samefile(source):
             raise PhotoError(f"{source}: would be replaced by its result; give --output, --suffix or --overwrite")
         if self.existing == "skip":
             outcome.status = "skipped"

@@ -1,0 +1,50 @@
+"""Ctrl-C and SIGTERM end a verb by an exception, so that temporary files go and what is done is told."""
+
+import contextlib
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from types import FrameType
+from typing import NoReturn
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM asked us to stop: the same as Ctrl-C but for the exit code."""
+
+
+def stop_code(stop: KeyboardInterrupt) -> int:
+    """The exit code shells expect of a program that a signal stopped."""
+    return 128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)
+
+
+@contextlib.contextmanager
+def stoppable() -> Iterator[None]:
+    """Within this context SIGTERM raises `Terminated` and no interruption is lost.
+
+    libvips calls Python back for every line of its log. An exception that a signal raises there cannot pass through
+    its C code: Python reports it as unraisable and drops it. The signal is then sent again a moment later.
+    """
+    former_handler, former_hook = signal.getsignal(signal.SIGTERM), sys.unraisablehook
+
+    def terminate(signum: int, frame: FrameType | None) -> NoReturn:
+        raise Terminated
+
+    def send_again(unraisable: "sys.UnraisableHookArgs") -> None:
+        if not issubclass(unraisable.exc_type, KeyboardInterrupt):
+            former_hook(unraisable)
+            return
+        signum = signal.SIGTERM if issubclass(unraisable.exc_type, Terminated) else signal.SIGINT
+        timer = threading.Timer(0.02, signal.raise_signal, (signum,))
+        timer.daemon = True
+        timer.start()
+
+    sys.unraisablehook = send_again
+    if former_handler is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        sys.unraisablehook = former_hook
+        if former_handler is signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, former_handler)
