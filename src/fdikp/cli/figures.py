@@ -4,12 +4,14 @@ Matplotlib is used through its objects, never pyplot: no global state, no window
 """
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.colors import Normalize
     from matplotlib.figure import Figure
 
 UNSIGNED, SIGNED = "cividis", "PuOr_r"
@@ -46,7 +48,7 @@ def side_by_side(before: np.ndarray, after: np.ndarray, longest: int = 1600) -> 
 def blur_map(values: np.ndarray, title: str) -> np.ndarray:
     """The dilated map [H, W], 0..2, as a picture with its scale."""
     figure, grid = _figure(1, 1, _height(values.shape, WIDTH))
-    picture = _show(grid[0, 0], shrunk(values, 1200), UNSIGNED, 0, max(2.0, float(values.max())))
+    picture = _show(grid[0, 0], shrunk(values, 1200), cmap=UNSIGNED, vmin=0, vmax=max(2.0, float(values.max())))
     scale = "dilation D(p), pixels between the taps of the inverse kernels (1 is plain convolution)"
     return _drawn(figure, picture, scale, title)
 
@@ -60,11 +62,12 @@ def kernels(values: np.ndarray, title: str) -> np.ndarray:
     limit = float(np.abs(values).max()) or 1.0
     for axes_row, (stage, image, what) in zip(grid, rows, strict=True):
         for n, axes in enumerate(axes_row):
-            picture = _show(axes, values[stage, image, n], SIGNED, -limit, limit)
+            picture = _show(axes, values[stage, image, n], cmap=SIGNED, norm=_root_scale(limit))
             if stage == 0:
                 axes.set_title(f"kernel {n + 1}" if count < 8 else str(n + 1), fontsize=10)
         axes_row[0].set_ylabel(f"{STAGES[stage]}:\n{what}", rotation=0, ha="right", va="center", fontsize=9)
-    return _drawn(figure, picture, "weight of the tap (white is 0)", title)
+    ticks = [part * limit for part in (-1, -0.5, -0.2, -0.05, 0, 0.05, 0.2, 0.5, 1)]
+    return _drawn(figure, picture, "weight of the tap (white is 0; colours on a square-root scale)", title, ticks)
 
 
 def coefficients(values: np.ndarray, names: tuple[str, ...], title: str) -> np.ndarray:
@@ -73,8 +76,9 @@ def coefficients(values: np.ndarray, names: tuple[str, ...], title: str) -> np.n
     rows = math.ceil(len(values) / columns)
     figure, grid = _figure(rows, columns, rows * (_height(values.shape[1:], WIDTH / columns) + 0.28))
     places = grid.ravel()
+    limit = float(np.abs(values).max()) or 1.0
     for axes, name, value in zip(places, names, values, strict=False):
-        picture = _show(axes, shrunk(value, 500), SIGNED, -1, 1)
+        picture = _show(axes, shrunk(value, 500), cmap=SIGNED, vmin=-limit, vmax=limit)
         axes.set_title(name, fontsize=10)
     for axes in places[len(values) :]:
         axes.set_axis_off()
@@ -94,10 +98,18 @@ def _height(shape: tuple[int, ...], width: float) -> float:
     return min(max(width * shape[0] / shape[1], 0.6), 1.5 * width)
 
 
-def _show(axes: "Axes", values: np.ndarray, colours: str, low: float, high: float) -> Any:
+def _root_scale(limit: float) -> "Normalize":
+    """Colours for -limit..limit that tell small values apart: a middle tap near 1 would drown the others."""
+    from matplotlib.colors import FuncNorm
+
+    root = (lambda v: np.sign(v) * np.sqrt(np.abs(v)), lambda v: np.sign(v) * v**2)
+    return FuncNorm(root, vmin=-limit, vmax=limit)
+
+
+def _show(axes: "Axes", values: np.ndarray, **colours: Any) -> Any:
     """Draw a map without ticks; one so long that true proportions would leave a line is stretched."""
     height, width = values.shape
-    picture = axes.imshow(values, cmap=colours, vmin=low, vmax=high, interpolation="nearest")
+    picture = axes.imshow(values, interpolation="nearest", **colours)
     if max(height, width) > 8 * min(height, width):
         axes.set_aspect("auto")
     axes.set_xticks([])
@@ -105,12 +117,15 @@ def _show(axes: "Axes", values: np.ndarray, colours: str, low: float, high: floa
     return picture
 
 
-def _drawn(figure: "Figure", picture: Any, scale: str, title: str) -> np.ndarray:
+def _drawn(figure: "Figure", picture: Any, scale: str, title: str, ticks: Sequence[float] | None = None) -> np.ndarray:
     """Add title and colour bar, and draw: [H, W, 3] uint8."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     thickness = 0.25 / figure.get_figheight()
-    figure.colorbar(picture, ax=figure.axes, location="bottom", fraction=thickness, aspect=40, shrink=0.7, label=scale)
+    place: dict[str, Any] = {"location": "bottom", "fraction": thickness, "aspect": 40, "shrink": 0.7}
+    bar = figure.colorbar(picture, ax=figure.axes, label=scale, **place)
+    if ticks:
+        bar.set_ticks(ticks, labels=[f"{tick:.2g}" for tick in ticks])
     figure.suptitle(title)
     canvas: Any = FigureCanvasAgg(figure)
     canvas.draw()
