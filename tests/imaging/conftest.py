@@ -39,11 +39,13 @@ def png_chunk() -> Callable[[bytes, bytes], bytes]:
 
 @pytest.fixture(scope="session")
 def scene() -> np.ndarray:
-    """[H, W, 4] uint16: smooth colours with some grain, and an alpha that is nowhere constant."""
+    """[H, W, 4] uint16: smooth colours with some grain, and an alpha that is 0 in a corner."""
     y, x = np.mgrid[:HEIGHT, :WIDTH]
     waves = [np.sin(x / 9 + c) + np.cos(y / 7 - c) for c in range(4)]
     grain = np.random.default_rng(0).normal(0, 0.02, (HEIGHT, WIDTH, 4))
-    return ((np.stack(waves, -1) / 4.4 + 0.5 + grain).clip(0, 1) * 65535).round().astype(np.uint16)
+    scene = ((np.stack(waves, -1) / 4.4 + 0.5 + grain).clip(0, 1) * 65535).round().astype(np.uint16)
+    scene[:9, :9, 3] = 0
+    return scene
 
 
 @pytest.fixture(scope="session")
@@ -114,6 +116,7 @@ def exif_block() -> Callable[..., bytes]:
         short, long = (lambda n: struct.pack(order + "H", n)), (lambda n: struct.pack(order + "I", n))
         note = b"MAKER\0\xff\xfe" + bytes(range(60))
         inner = [
+            (0x829A, 5, 1, struct.pack(order + "II", 1, 250)),
             (0x927C, 7, len(note), note),
             (0xA002, 4, 1, long(size[0])),
             (0xA003, 3, 1, short(size[1])),

@@ -17,6 +17,7 @@ from PIL import Image
 
 from fdikp.errors import PhotoError
 from fdikp.imaging import encode_photo, read_photo
+from fdikp.imaging.ifd import IfdReader
 
 FORMATS = ("jpeg", "progressive", "png", "interlaced", "tiff", "deflate", "lzw", "webp", "lossless", "avif", "gif")
 
@@ -215,6 +216,12 @@ def test_hostile_directories_of_a_tiff_are_left_quickly(sound, exif_block):
         segment = b"Exif\0\0" + data[:60000]
         photo = read_photo(jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(segment) + 2) + segment + jpeg[2:])
         encode_photo(photo, "tiff")
+    with pytest.raises(ValueError, match="too many"):
+        IfdReader(io.BytesIO(many)).entries(8)
+    size = 1 << 20
+    entries = b"".join(struct.pack("<HHII", 1 + n, 5, size // 8, 0) for n in range(1000))  # all the same megabyte
+    reader = IfdReader(io.BytesIO(b"II*\0\x08\0\0\0" + struct.pack("<H", 1000) + entries + bytes(size)))
+    assert len(reader.directory(8).fields) <= 16
     assert time.perf_counter() - start < 3
 
 

@@ -52,9 +52,22 @@ def test_exif_comes_through_byte_for_byte(source, target, order, picture, encode
             assert tags["Make"].value == "Café Ü"
             assert tags["ExifTag"].value["MakerNote"] == b"MAKER\0\xff\xfe" + bytes(range(60))
             assert tags["ExifTag"].value["PixelXDimension"] == size[0]
+            assert tags["ExifTag"].value["ExposureTime"] == (1, 250)
             assert tags["Orientation"].value == 1
             np.testing.assert_array_equal(file.asarray(), photo.pixels)
     assert np.asarray(Image.open(io.BytesIO(data))).shape == pixels.shape
+
+
+@pytest.mark.parametrize("lossless", [False, True])
+def test_exif_in_webp_keeps_alpha(lossless, picture, encode, exif_block):
+    pixels = picture(np.uint8, "RGBA")
+    block = exif_block(1, pixels.shape[1::-1], upright=True)
+    photo = read_photo(encode("webp", pixels, lossless=lossless, exact=True, exif=block))
+    data = encode_photo(photo, "webp")
+    assert data[12:16] == b"VP8X" and data[20] == 0x18  # alpha and EXIF
+    image = Image.open(io.BytesIO(data))
+    assert (image.mode, image.info["exif"]) == ("RGBA", block)
+    np.testing.assert_array_equal(np.asarray(image)[..., 3], pixels[..., 3])
 
 
 @pytest.mark.parametrize("bigtiff", [False, True])
@@ -157,6 +170,13 @@ def test_icc_and_xmp_bytes_are_the_same_and_colours_untouched(source, target, pi
         assert found_xmp(result) == xmp(1)
     if target in ("png", "tiff"):
         np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(result))), photo.pixels)
+
+
+def test_xmp_of_a_png_stands_there_once(picture, encode, xmp, png_chunk, png_chunks):
+    chunk = (b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp(1))
+    photo = read_photo(encode("png", picture(np.uint8, "RGB"), extra=png_chunk(*chunk)))
+    result = png_chunks(encode_photo(photo, "png"))
+    assert [each for each in result if each[0] == b"iTXt"] == [chunk]
 
 
 def test_sixteen_bit_and_grey_profiles(picture, encode, icc, grey_icc, tmp_path):

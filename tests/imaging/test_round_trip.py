@@ -8,7 +8,7 @@ import pyvips
 import tifffile
 from PIL import Image
 
-from fdikp.imaging import Photo, encode_photo, output_format, read_photo, write_photo
+from fdikp.imaging import Metadata, Photo, encode_photo, output_format, read_photo, write_photo
 
 LOSSLESS = [
     *(("png", dtype, kind) for dtype in (np.uint8, np.uint16) for kind in ("L", "LA", "RGB", "RGBA")),
@@ -144,6 +144,9 @@ def test_reducing_depth_rounds(decode):
     reduced = decode("jpeg", encode_photo(Photo(ramp), "jpeg", quality=100))
     exact = ramp / 257
     assert np.abs(reduced - exact).max() < 2.5
+    lossless = Photo(ramp, format="webp", metadata=Metadata(lossless=True))
+    expected = np.rint(exact).astype(np.uint8).repeat(3, 2)
+    np.testing.assert_array_equal(decode("webp", encode_photo(lossless, "webp")), expected)
     floats = (ramp / 65535).astype(np.float32)
     np.testing.assert_array_equal(decode("png", encode_photo(Photo(floats), "png")), ramp)
     beyond = np.float32([[[-0.5], [1.5]]])

@@ -23,8 +23,9 @@ _JPEG_QUALITY, _WEBP_QUALITY, _AVIF_QUALITY = 95, 90, 90
 # What AVIF offers beside 8 bits.
 _AVIF_DEPTHS = (10, 12)
 
-# Progressive scans and fitted Huffman tables need all coefficients in memory: several bytes a pixel.
-_MOST_PIXELS_FOR_TWO_PASSES = 50_000_000
+# Progressive scans and fitted Huffman tables (a few per cent smaller files) need all coefficients in memory: 12 bytes
+# a pixel were measured. Larger photographs go through in one pass, row by row.
+_MOST_PIXELS_FOR_TWO_PASSES = 25_000_000
 
 # Classic TIFF addresses 4 GiB; what is left is for a compression that enlarges, and for metadata.
 _MOST_BYTES_OF_CLASSIC_TIFF = 3_900_000_000
@@ -141,7 +142,7 @@ def _described(image: Any, metadata: Metadata, format: str) -> Any:
     horizontal, vertical = metadata.dpi or _UNKNOWN_DPI
     image = image.copy(xres=horizontal / 25.4, yres=vertical / 25.4)
     image.set_type(pyvips.GValue.gstr_type, "resolution-unit", "in")
-    blocks = {"icc-profile-data": metadata.icc, "xmp-data": metadata.xmp}
+    blocks = {"icc-profile-data": metadata.icc, "xmp-data": metadata.xmp if format != "png" else None}
     if format == "jpeg" and metadata.photoshop:
         blocks["iptc-data"] = jpeg.PHOTOSHOP_PREFIX + metadata.photoshop
     elif format == "tiff":
@@ -180,6 +181,8 @@ def _jpeg(image: Any, photo: Photo, file: BinaryIO, quality: int | None, notes: 
 
 def _png(image: Any, photo: Photo, file: BinaryIO, quality: int | None, notes: list[str]) -> None:
     chunks = b"".join(png.chunk(name, body) for name, body in photo.metadata.png_chunks)
+    if photo.metadata.xmp:
+        chunks += png.xmp_chunk(photo.metadata.xmp)
     if photo.metadata.exif:
         chunks += png.chunk(b"eXIf", photo.metadata.exif)
     # at: after the signature and the header chunk. The filters halve photographs at little cost.

@@ -134,7 +134,7 @@ class IfdReader:
             if tags is not None and tag not in tags and tag not in POINTERS:
                 continue
             try:
-                self._room -= entry[1]
+                self._room -= entry[1] * _SIZES[entry[0]]
                 if self._room < 0:
                     break
                 value = self.field(entry)

@@ -8,13 +8,18 @@ from typing import BinaryIO
 COLOUR = (b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI")
 TEXT = (b"tEXt", b"zTXt", b"iTXt")
 
-_XMP = b"XML:com.adobe.xmp\0"  # an iTXt that libvips carries
+_XMP = b"XML:com.adobe.xmp\0"  # a text chunk that libvips reads as XMP
 _LONGEST = 1 << 20
 
 
 def chunk(name: bytes, body: bytes) -> bytes:
     """Serialise one chunk."""
     return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+
+def xmp_chunk(packet: bytes) -> bytes:
+    """Serialise an XMP packet as its specification wants it; libvips would compress it, which few readers expect."""
+    return chunk(b"iTXt", _XMP + b"\0\0\0\0" + packet)  # not compressed, no language, no translated keyword
 
 
 def read_chunks(file: BinaryIO) -> tuple[tuple[tuple[bytes, bytes], ...], bool]:
