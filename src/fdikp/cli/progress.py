@@ -26,7 +26,6 @@ class Bars:
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=console,
-            disable=not self.shown,
             # A pipe on stdout is for results; rich would put them on its own console
             redirect_stdout=False,
             redirect_stderr=False,
@@ -35,7 +34,8 @@ class Bars:
         self._tiles = self._progress.add_task("", total=None)
 
     def __enter__(self) -> "Bars":
-        self._progress.start()
+        if self.shown:
+            self._progress.start()
         return self
 
     def __exit__(
@@ -45,8 +45,9 @@ class Bars:
 
     def stop(self) -> None:
         """Leave what is on the terminal as it is."""
-        self._progress.update(self._tiles, visible=False)
-        self._progress.stop()
+        if self.shown:
+            self._progress.update(self._tiles, visible=False)
+            self._progress.stop()
 
     def begin(self, name: str) -> None:
         """A file's turn has come."""
