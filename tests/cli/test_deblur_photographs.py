@@ -92,7 +92,10 @@ def test_any_name(deblur, picture, tree, name):
 
 def test_a_name_that_is_no_text(deblur, encoded, tmp_path):
     name = os.fsdecode(b"\xff\xfe.png")
-    (tmp_path / name).write_bytes(encoded("PNG"))
+    try:
+        (tmp_path / name).write_bytes(encoded("PNG"))
+    except OSError:
+        pytest.skip("this file system takes only names that are text")
     assert deblur(name).code == 0
     done = deblur(name, "--overwrite", "--json")
     assert done.code == 0

@@ -163,8 +163,8 @@ def _check(options: Options) -> None:
         raise UsageError("nothing to deblur; give photographs, folders or globs (fdikp deblur --help)")
     if "" in (*options.inputs, options.output):  # an unset variable; taken for the current folder it would do harm
         raise UsageError("an input or --output is empty; give a path (. is the current folder)")
-    if options_like := [name for name in options.inputs if name.startswith("-")]:  # early tyro 1.0 lets them pass
-        raise UsageError(f"{options_like[0]}: no such option; a photograph of that name is given after --")
+    if dashed := [name for name in options.inputs if name.startswith("-")]:  # early tyro 1.0 lets them pass
+        raise UsageError(f"{dashed[0]}: no such option; a photograph of that name is given after --")
     if not 0 <= options.strength <= 2:
         raise UsageError(f"--strength {options.strength:g}: must be between 0 and 2")
     if options.quality is not None and not 1 <= options.quality <= 100:

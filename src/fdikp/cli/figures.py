@@ -76,7 +76,7 @@ def coefficients(values: np.ndarray, names: tuple[str, ...], title: str) -> np.n
     rows = math.ceil(len(values) / columns)
     figure, grid = _figure(rows, columns, rows * (_height(values.shape[1:], WIDTH / columns) + 0.28))
     places = grid.ravel()
-    limit = float(np.abs(values).max()) or 1.0
+    limit = max(float(values.max()), -float(values.min())) or 1.0
     for axes, name, value in zip(places, names, values, strict=False):
         picture = _show(axes, shrunk(value, 500), cmap=SIGNED, vmin=-limit, vmax=limit)
         axes.set_title(name, fontsize=10)
