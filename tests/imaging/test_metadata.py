@@ -138,6 +138,17 @@ def test_orientation_is_applied_exactly_once(format, orientation, picture, encod
             assert raw_exif(result) == exif_block(1, size, upright=True)
 
 
+@pytest.mark.parametrize(("kind", "value"), [(1, b"\6\0\0\0"), (4, b"\6\0\0\0"), (3, b"\x09\0\0\0")])
+def test_odd_orientations_are_never_applied_twice(kind, value, picture, encode):
+    """As a byte or a long, or of a number that stands for nothing: what the result says fits its pixels."""
+    block = b"II*\0\x08\0\0\0\1\0" + struct.pack("<HHI", 0x0112, kind, 1) + value + bytes(4)
+    data = encode("jpeg", picture(np.uint8, "RGB"), exif=b"Exif\0\0" + block, dpi=(300, 150))
+    photo = read_photo(data)
+    result = read_photo(encode_photo(photo, "png"))
+    np.testing.assert_array_equal(result.pixels, photo.pixels)
+    assert (photo.metadata.dpi[0] > 200) == (photo.width > photo.height)
+
+
 def test_avif_turned_by_its_own_transform_is_not_turned_again(picture, encode, exif_block, xmp):
     pixels = picture(np.uint8, "RGB")
     for orientation in range(1, 9):
@@ -205,6 +216,10 @@ def test_iptc_and_photoshop_resources(picture, encode, tmp_path):
     body = b"Photoshop 3.0\0" + resources
     jpeg = plain[:2] + b"\xff\xed" + struct.pack(">H", 2 + len(body)) + body + plain[2:]
     tiff = encode("tiff", pixels, extratags=[(33723, "B", len(records), records, True)])
+    other = b"8BIM\x04\x0a\0\0" + struct.pack(">I", 4) + b"rest"
+    tags = [(33723, "B", len(records), records, True), (34377, "B", len(other), other, True)]
+    both = encode("tiff", pixels, extratags=tags)
+    assert info(encode_photo(read_photo(both), "jpeg"))["photoshop"] == {0x0404: records, 0x040A: b"rest"}
     for data in (jpeg, tiff):
         photo = read_photo(data)
         assert info(encode_photo(photo, "jpeg"))["photoshop"] == {0x0404: records}

@@ -36,6 +36,9 @@ _UNKNOWN_DPI = (72.0, 72.0)
 # libvips' VIPS_FOREIGN_KEEP_XMP | IPTC | ICC | OTHER: not EXIF, which it would write in its own words.
 _KEEP, _KEEP_EXIF = 2 | 4 | 8 | 16, 1
 
+# What opens IPTC records among Photoshop's image resources: signature and number.
+_IPTC_RESOURCE = b"8BIM\x04\x04"
+
 _VIPS_TYPES = {"uint8": "uchar", "uint16": "ushort", "float32": "float"}
 _SPACES = {"uchar": ("b-w", "srgb"), "ushort": ("grey16", "rgb16"), "float": ("b-w", "scrgb")}
 _FULL_SCALE = {"uchar": 255.0, "ushort": 65535.0, "float": 1.0}
@@ -78,10 +81,11 @@ def _holdable(metadata: Metadata, format: str, strip: bool, notes: list[str]) ->
         notes.append(f"IPTC is left out: {FORMATS[format].title} has no place for it.")
         metadata = replace(metadata, iptc=None, photoshop=None)
     if format == "jpeg":
-        if metadata.iptc and not metadata.photoshop:  # wrapped as Photoshop's resource number 0x0404
+        resources = metadata.photoshop or b""
+        if metadata.iptc and _IPTC_RESOURCE not in resources:
             body = metadata.iptc + bytes(len(metadata.iptc) % 2)
-            resource = b"8BIM\x04\x04\0\0" + struct.pack(">I", len(metadata.iptc)) + body
-            metadata = replace(metadata, photoshop=resource)
+            resources += _IPTC_RESOURCE + b"\0\0" + struct.pack(">I", len(metadata.iptc)) + body
+            metadata = replace(metadata, photoshop=resources)
         if len(metadata.exif or b"") > jpeg.SEGMENT_ROOM - len(jpeg.EXIF_PREFIX):
             notes.append("EXIF is left out: it is too long for JPEG.")
             metadata = replace(metadata, exif=None)
@@ -108,7 +112,8 @@ def _as_image(photo: Photo, format: str, notes: list[str]) -> Any:
         image = image.bandjoin(_wrap(photo.alpha[..., np.newaxis]))
     image = image.copy(interpretation=_SPACES[own][photo.pixels.shape[2] == 3])
     if photo.alpha is not None and metadata.premultiplied and format != "tiff":
-        image = image.unpremultiply(max_alpha=_FULL_SCALE[own]).cast(own)
+        straight = image.unpremultiply(max_alpha=_FULL_SCALE[own])
+        image = straight if own == "float" else straight.rint().cast(own)
     if photo.alpha is not None and not target.alpha:
         image = image.flatten(background=_FULL_SCALE[own], max_alpha=_FULL_SCALE[own])
         notes.append(f"Transparency is laid over white: {target.title} has none.")

@@ -42,11 +42,12 @@ def upright(block: bytes, width: int, height: int) -> bytes | None:
 
 def _put_number(block: bytearray, reader: IfdReader, entry: tuple[int, int, int], value: int) -> None:
     kind, count, position = entry
-    code = {3: "H", 4: "I"}.get(kind)
+    code = {1: "B", 3: "H", 4: "I"}.get(kind)
     if code and count:
         if position + struct.calcsize(code) > len(block):
             raise ValueError("a value lies beyond the end of the block")
-        struct.pack_into(reader.order + code, block, position, min(value, 65535 if code == "H" else value))
+        largest = (1 << 8 * struct.calcsize(code)) - 1
+        struct.pack_into(reader.order + code, block, position, min(value, largest))
 
 
 def _without_thumbnail(block: bytearray, reader: IfdReader, next_at: int) -> bytes:

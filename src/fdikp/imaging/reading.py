@@ -19,14 +19,18 @@ from fdikp.imaging.photo import Metadata, Photo
 
 # libvips' `fail_on`, found by trial on damaged files and on sound ones with oddities:
 # - "truncated" lets a TIFF cut in half, or with a broken strip, pass as a half-black picture;
-# - "error" refuses every file cut short and every wrong PNG or TIFF checksum, and reads all the oddities tried
-#   (damaged text chunks, false ICC profiles, unknown TIFF tags, bytes after the end, a false EXIF block);
+# - "error" refuses every file cut short, every wrong PNG checksum and TIFF strips that make no sense (libtiff does
+#   not look at deflate's checksums), and reads all the oddities tried: damaged text chunks, false ICC profiles,
+#   unknown TIFF tags, bytes after the end, a false EXIF block;
 # - "warning" refuses some of those oddities, but is the only level that notices a JPEG broken in the middle.
 # So JPEG is held to "warning", and if that fails, once more with its header put in order.
 _FAIL_ON = {"jpeg": "warning"}
 
 # Formats whose decoder has turned the picture already; an orientation tag that is left over must not turn it again.
 _TURNED_BY_DECODER = ("avif", "heic", "jxl")
+
+# EXIF orientations in which rows and columns have changed places.
+_SIDEWAYS = (5, 6, 7, 8)
 
 _DTYPES = {"uchar": np.uint8, "ushort": np.uint16, "float": np.float32}
 
@@ -201,7 +205,7 @@ def field(image: Any, name: str, default: Any = None) -> Any:
 
 def turned(samples: np.ndarray, orientation: int) -> np.ndarray:
     """Return a view of samples [H, W, B] turned upright from an EXIF orientation (1 to 8; others count as 1)."""
-    if orientation in (5, 6, 7, 8):  # rows and columns change places
+    if orientation in _SIDEWAYS:
         samples = samples.swapaxes(0, 1)
     if orientation in (2, 3, 6, 7):
         samples = samples[:, ::-1]
@@ -248,4 +252,4 @@ def _dpi(image: Any, turn: int) -> tuple[float, float] | None:
     if image.xres == 1 and image.yres == 1:
         return None
     dpi = image.xres * 25.4, image.yres * 25.4
-    return dpi[::-1] if turn >= 5 else dpi
+    return dpi[::-1] if turn in _SIDEWAYS else dpi
