@@ -2,6 +2,7 @@
 # Without CUDA libraries: make demo PIP_FLAGS="--extra-index-url https://download.pytorch.org/whl/cpu"
 PYTHON ?= python3
 VENV ?= .venv
+DEMO ?= demo
 PIP_FLAGS ?=
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) --constraint constraints.txt
@@ -10,9 +11,9 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP
 
 # A real photograph, partly out of focus, through the shipped weights
 demo: $(VENV)/.demo
-	@$(BIN)/python examples/coffee.py demo
-	@$(BIN)/fdikp analyse demo/coffee.png --output demo/analysis --overwrite
-	@$(BIN)/fdikp deblur demo/coffee.png --output demo/deblurred --compare --blur-map --overwrite
+	@$(BIN)/python examples/coffee.py $(DEMO)
+	@$(BIN)/fdikp deblur $(DEMO)/coffee.png --output $(DEMO)/deblurred --compare --blur-map --overwrite
+	@$(BIN)/fdikp analyse $(DEMO)/coffee.png --output $(DEMO)/analysis --overwrite
 
 test: $(VENV)/.test lint types
 	$(BIN)/python -m pytest

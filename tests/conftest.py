@@ -8,8 +8,37 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says more of the machine than of the code
+settings.register_profile("fdikp", deadline=None)
+settings.load_profile("fdikp")
+
+if TYPE_CHECKING:
+    from fdikp.network import FDIKP
+
+
+def enlivened(network: "FDIKP") -> "FDIKP":
+    """An untrained network, which would return its input, with coefficients that differ visibly from zero."""
+    import torch
+
+    gates = network.dsrm.apu.gates
+    torch.nn.init.normal_(gates.weight, std=0.4 * gates.weight[0].numel() ** -0.5)
+    return network.eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="session")
+def lively() -> "FDIKP":
+    """`fdikp-lite`, enlivened: everything before its last convolution shows."""
+    import torch
+
+    from fdikp.network import FDIKP, PRESETS
+
+    torch.manual_seed(0)
+    return enlivened(FDIKP(PRESETS["fdikp-lite"]))
 
 
 @pytest.fixture(scope="session")
@@ -29,8 +58,7 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
         bottleneck_depth=1,
         predictor_width=4,
     )
-    network = FDIKP(config)
-    torch.nn.init.normal_(network.output.weight)
+    network = enlivened(FDIKP(config))
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
     weights.save(network, path, name="tiny", half=False)
     return path

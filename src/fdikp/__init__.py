@@ -7,6 +7,7 @@
 Importing this module is cheap: torch is loaded when a public name that needs it is first used.
 """
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,10 @@ if TYPE_CHECKING:
     from fdikp.deblur import Analysis, Deblurrer, load_model
     from fdikp.errors import FdikpError, PhotoError, WeightsError
     from fdikp.imaging import Photo, read_photo, write_photo
+
+
+# What is noticed is kept for the caller in notes; the log is for programs that ask for it
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 
 def __getattr__(name: str) -> Any:

@@ -83,7 +83,7 @@ def test_every_variant_runs_and_learns(name: str) -> None:
     widths = (8, 16, 24) if wide else (8, 8, 16)
     config = replace(PRESETS[name], widths=widths, predictor_width=8, encoder_blocks=(1, 1), decoder_blocks=(1, 1))
     network = FDIKP(config)
-    torch.nn.init.normal_(network.output.weight, std=0.1)
+    torch.nn.init.normal_(network.dsrm.apu.gates.weight)
     x = torch.rand(2, 3, 48, 64)
     stages = network.stages(x)
     assert [tuple(s.image.shape) for s in stages] == [(2, 3, 12, 16), (2, 3, 24, 32), (2, 3, 48, 64)]

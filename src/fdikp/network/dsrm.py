@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fdikp.network.blocks import SLOPE, resblocks, wide
+from fdikp.network.blocks import SLOPE, ResBlock, resblocks, wide
 from fdikp.network.config import NetworkConfig
 from fdikp.network.dual_domain import dual_domain_module
 
@@ -74,6 +74,11 @@ class APU(nn.Module):
         self.norm = nn.BatchNorm2d(maps)
         self.maps = maps
 
+    def initialise(self) -> None:
+        """Start with nothing to write into the memory: every coefficient is 0, and none of their gradients is."""
+        nn.init.zeros_(self.gates.weight[3 * self.maps :])
+        nn.init.zeros_(self.gates.bias[3 * self.maps :])  # type: ignore[index]
+
     def forward(self, features: Tensor, memory: Memory | None) -> tuple[Tensor, Memory]:
         """Features [B, c, H, W] to coefficients [B, maps, H, W] in -1..1, and the memory for the next stage."""
         pooled = F.avg_pool2d(features, 2)
@@ -99,10 +104,28 @@ class DSRM(nn.Module):
         self.bottleneck = dual_domain_module(config)
         self.decoder = Decoder(config)
         self.apu = APU(config.widths[0], config.candidates)
+        with torch.no_grad():
+            self.initialise()
+
+    def initialise(self) -> None:
+        """Ours: He's initialisation, residual branches small, so that features keep their size from layer to layer.
+
+        torch's default shrinks them at each, and the recurrent unit at the end then hears its biases only.
+        """
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+                # fan_in of a transposed convolution is what torch calls its fan_out
+                transposed = isinstance(module, nn.ConvTranspose2d)
+                nn.init.kaiming_normal_(module.weight, a=SLOPE, mode="fan_out" if transposed else "fan_in")
+                nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+        for module in self.modules():
+            if isinstance(module, ResBlock):
+                module.second.weight *= 0.3
+        self.apu.initialise()
 
     def forward(self, x: Tensor, memory: Memory | None) -> tuple[Tensor, Memory]:
         """A stage's input [B, 3, H, W] to coefficients [B, 2(N+1), H, W] in -1..1, and the memory it leaves."""
-        full, half, quarter = self.encoder(x)
+        full, half, quarter = self.encoder(2 * x - 1)  # ours: centred, so that detail is not small beside brightness
         features = self.decoder(full, half, self.bottleneck(quarter))
         coefficients, memory = self.apu(features, memory)
         return coefficients, memory

@@ -77,10 +77,11 @@ def pad(x: Tensor, height: int, width: int) -> Tensor:
 class FDIKP(nn.Module):
     """Frequency-driven inverse kernel prediction (arXiv 2508.12736).
 
-    Ours, not the paper's: a stage begins from its input with the change of the stage before carried over, blends what
-    its candidates would change of that rather than the candidates themselves, and its last convolution starts at zero.
-    So an untrained network returns the photograph as it is and training starts there; and coefficients that are a
-    little off leave the brightness alone, where blending whole images they would shift it.
+    Ours, not the paper's: a stage begins from its input with the change of the stage before carried over, and blends
+    what its candidates would change of that rather than the candidates themselves: coefficients that are a little off
+    then leave the brightness alone, where blending whole images they would shift it. The last convolution starts as
+    the sum of the weighed changes and the coefficients start at zero, so that an untrained network returns the
+    photograph as it is and training starts there.
 
     Args:
         config: the network's shape; `PRESETS` has the named ones.
@@ -92,8 +93,9 @@ class FDIKP(nn.Module):
         self.fikp = FixedKernels(config) if config.predictor == "fixed" else FIKP(config)
         self.dsrm = DSRM(config)
         self.output = nn.Conv2d(3 * config.candidates, 3, 1)
-        nn.init.zeros_(self.output.weight)
-        nn.init.zeros_(self.output.bias)  # type: ignore[arg-type]
+        with torch.no_grad():
+            self.output.weight.copy_(torch.eye(3).repeat(1, config.candidates)[..., None, None])
+            self.output.bias.zero_()  # type: ignore[union-attr]
 
     def forward(self, x: Tensor) -> Tensor:
         """Restore photographs.

@@ -33,6 +33,7 @@ class Recipe:
     margin: int = _option(8, "pixels rendered around each and cut off, so that blur comes in from outside")
 
     lr: float = _option(8e-4, "peak learning rate of Adam")
+    pixel_rate: float = _option(0.05, "share of the rate for layers that work on pixels rather than features")
     warmup: int = _option(100, "steps of linear warm-up")
     floor: float = _option(0.01, "the rate at the end of the cosine decay, as a share of the peak")
     clip: float = _option(1.0, "largest gradient norm")
