@@ -1,8 +1,13 @@
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from fdikp.network import FDIKP, PRESETS
 from fdikp.training import frequency_loss, restoration_loss
+from fdikp.training.losses import BlurSupervision
 
 
 def by_hand(output: np.ndarray, target: np.ndarray, alpha: float, gamma: float) -> float:
@@ -60,3 +65,42 @@ def test_a_perfect_result_costs_nothing_and_each_term_counts():
     # 16 pixels are too few for LPIPS: two of three scales count
     loss = restoration_loss(exact, target, (1.0, 0.2, 0.1), beta=0.5, perceptual=perceptual)
     assert float(loss) == pytest.approx(0.5 * 1.2, abs=1e-5)
+
+
+class TestBlurSupervision:
+    @pytest.fixture
+    def network(self) -> FDIKP:
+        torch.manual_seed(0)
+        return FDIKP(replace(PRESETS["fdikp-lite"], widths=(8, 8, 16), bottleneck_depth=1, predictor_width=4))
+
+    def test_reaches_the_features_and_not_the_pixels(self, network):
+        supervision = BlurSupervision(network)
+        network.stages(torch.rand(2, 3, 64, 64))
+        supervision(torch.full((2, 1, 64, 64), 3.0), (1.0, 0.2, 0.1)).backward()
+        assert network.dsrm.encoder.to_full.weight.grad.abs().sum() > 0
+        assert network.fikp.refine.weight.grad is None
+
+    def test_the_loss_is_the_distance_of_logarithmic_radii_over_all_scales(self, network):
+        supervision = BlurSupervision(network)
+        torch.nn.init.zeros_(supervision.read.weight)
+        torch.nn.init.zeros_(supervision.read.bias)
+        network.stages(torch.rand(1, 3, 64, 64))
+        # the prediction is log 1, which is that of a radius of 3.8 pixels at full size
+        loss = supervision(torch.full((1, 1, 64, 64), 3.8), (1.0, 0.5, 0.25))
+        expected = 0.5 * abs(math.log(3.8 / 8 + 0.05)) + 0.25 * abs(math.log(3.8 / 16 + 0.05))
+        assert float(loss) == pytest.approx(expected, abs=1e-5)
+
+    def test_speaks_of_the_last_pass_only(self, network):
+        supervision = BlurSupervision(network)
+        radius = torch.ones(1, 1, 64, 64)
+        x = torch.rand(1, 3, 64, 64)
+        losses = []
+        for _ in range(2):
+            network.stages(x)
+            losses.append(float(supervision(radius, (1.0, 0.2, 0.1))))
+        assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+    def test_is_no_part_of_the_network(self, network):
+        names = set(network.state_dict())
+        BlurSupervision(network)
+        assert set(network.state_dict()) == names

@@ -118,6 +118,11 @@ class DSRM(nn.Module):
                 transposed = isinstance(module, nn.ConvTranspose2d)
                 nn.init.kaiming_normal_(module.weight, a=SLOPE, mode="fan_out" if transposed else "fan_in")
                 nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+        # Blur shows in detail, which is small beside brightness: three quarters of the first filters see detail only
+        first = self.encoder.to_full.weight
+        filters = first[: 3 * len(first) // 4]
+        filters -= filters.mean(dim=(-2, -1), keepdim=True)
+        filters *= 6
         for module in self.modules():
             if isinstance(module, ResBlock):
                 module.second.weight *= 0.3

@@ -18,7 +18,7 @@ from fdikp.network import FDIKP, PRESETS
 from fdikp.synthesis import RenderSettings
 from fdikp.training.checkpoint import load_checkpoint, save_checkpoint
 from fdikp.training.data import PairStream, load_pictures
-from fdikp.training.losses import restoration_loss
+from fdikp.training.losses import BlurSupervision, restoration_loss
 from fdikp.training.recipe import Recipe
 from fdikp.training.schedule import WorkClock, learning_rate, progress
 from fdikp.training.validate import RealPair, load_real_pairs, validate
@@ -29,6 +29,7 @@ class Run:
     """The parts of a run that change while it goes on."""
 
     network: FDIKP
+    supervision: BlurSupervision
     average: AveragedModel
     optimizer: torch.optim.Adam
     clock: WorkClock
@@ -40,6 +41,7 @@ class Run:
         """Everything that `restore` needs to go on exactly; the data stream needs only the step."""
         return {
             "network": self.network.state_dict(),
+            "supervision": self.supervision.state_dict(),
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "seconds": self.clock.seconds,
@@ -51,6 +53,7 @@ class Run:
     def restore(self, state: dict[str, Any]) -> None:
         """Take over what `state` returned."""
         self.network.load_state_dict(state["network"])
+        self.supervision.load_state_dict(state["supervision"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.clock = WorkClock(state["seconds"], state["recent"])
@@ -108,7 +111,7 @@ def train(recipe: Recipe) -> Path:
     return file
 
 
-def _groups(network: FDIKP, recipe: Recipe) -> list[dict[str, Any]]:
+def _groups(network: FDIKP, supervision: BlurSupervision, recipe: Recipe) -> list[dict[str, Any]]:
     """Parameters by the share of the learning rate that is theirs.
 
     Layers that work on pixels start where they are nearly right, and Adam moves every number by the rate itself: a
@@ -116,6 +119,7 @@ def _groups(network: FDIKP, recipe: Recipe) -> list[dict[str, Any]]:
     """
     pixels = [p for name, p in network.named_parameters() if name.startswith(("output.", "fikp.refine."))]
     others = [p for name, p in network.named_parameters() if not name.startswith(("output.", "fikp.refine."))]
+    others += supervision.parameters()
     return [{"params": others, "share": 1.0}, {"params": pixels, "share": recipe.pixel_rate}]
 
 
@@ -135,10 +139,13 @@ def _start(recipe: Recipe, device: torch.device) -> Run:
         n = float(count)
         torch._foreach_lerp_(averages, values, 1.0 - min(recipe.average, (1.0 + n) / (10.0 + n)))
 
+    average = AveragedModel(network, multi_avg_fn=blend)  # BatchNorm's statistics are copied, not averaged
+    supervision = BlurSupervision(network).to(device)  # after the average, which would copy its hook
     run = Run(
         network,
-        AveragedModel(network, multi_avg_fn=blend),  # BatchNorm's statistics are copied, not averaged
-        torch.optim.Adam(_groups(network, recipe), lr=recipe.lr, betas=(0.9, 0.999)),
+        supervision,
+        average,
+        torch.optim.Adam(_groups(network, supervision, recipe), lr=recipe.lr, betas=(0.9, 0.999)),
         WorkClock(),
     )
     checkpoint = recipe.out / "checkpoint.pt"
@@ -161,6 +168,7 @@ def _step(
     loss = restoration_loss(
         images, pair.target, recipe.scales, recipe.alpha, recipe.beta, recipe.gamma, perceptual, recipe.delta
     )
+    loss = loss + recipe.blur * run.supervision(pair.radius, recipe.scales)
     run.step += 1
     run.optimizer.zero_grad(set_to_none=True)
     finite = bool(loss.isfinite())

@@ -43,7 +43,8 @@ class Recipe:
     alpha: float = _option(1.0, "weight of the mean squared error (eq. 5)")
     beta: float = _option(0.2, "weight of LPIPS (eq. 5); counts only with --lpips")
     gamma: float = _option(0.2, "weight of the frequency loss (eq. 5)")
-    delta: float = _option(0.0, "weight of the logarithm of the squared error; not in the paper")
+    delta: float = _option(0.0, "weight of the root of each picture's squared error; not in the paper")
+    blur: float = _option(0.0, "weight of the blur radius, which features learn to tell; not in the paper")
     lpips: Path | None = _option(None, "LPIPS weights, safetensors; without them that term is left out")  # noqa: RUF009
 
     max_radius: float = _option(8.0, "largest blur radius rendered, in pixels")
