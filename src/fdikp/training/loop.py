@@ -114,11 +114,12 @@ def train(recipe: Recipe) -> Path:
 def _groups(network: FDIKP, supervision: BlurSupervision, recipe: Recipe) -> list[dict[str, Any]]:
     """Parameters by the share of the learning rate that is theirs.
 
-    Layers that work on pixels start where they are nearly right, and Adam moves every number by the rate itself: a
-    bias of 0.001 more or less at each step is nothing to a feature and a visible shift to a picture.
+    Layers that work on pixels start where they are nearly right, and Adam moves every number by the rate itself: what
+    is nothing to a feature is a visible shift to a picture. Their biases, which could do nothing else, stay at zero.
     """
-    pixels = [p for name, p in network.named_parameters() if name.startswith(("output.", "fikp.refine."))]
-    others = [p for name, p in network.named_parameters() if not name.startswith(("output.", "fikp.refine."))]
+    layers = ("output.", "fikp.refine.")
+    pixels = [p for name, p in network.named_parameters() if name.startswith(layers) and name.endswith("weight")]
+    others = [p for name, p in network.named_parameters() if not name.startswith(layers)]
     others += supervision.parameters()
     return [{"params": others, "share": 1.0}, {"params": pixels, "share": recipe.pixel_rate}]
 
