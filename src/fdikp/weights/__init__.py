@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 DEFAULT = "fdikp-lite"
 """The model that is used when none is named."""
 
-SHIPPED: dict[str, str] = {}
+SHIPPED: dict[str, str] = {
+    "fdikp-lite": "5bd6e03a3f3227f727b35ee8a5b85ec9a95a62f69bf5d4673e3bbdc562d7f811",
+}
 """The sha256 of each shipped model's file, `<name>.safetensors` in this folder. A model without trained weights is
 not offered."""
 
@@ -140,6 +142,7 @@ def save(network: "FDIKP", path: str | os.PathLike[str], *, name: str, half: boo
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         save_file(tensors, unfinished, metadata=header)
+        unfinished.chmod(0o644)  # safetensors writes files that only their owner may read
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
