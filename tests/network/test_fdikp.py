@@ -55,7 +55,7 @@ def test_bfloat16_is_close_to_float32(lively: FDIKP) -> None:
     half.load_state_dict(lively.state_dict())
     single = lively(x)
     assert psnr(single, x) < 40  # the network does something, so the comparison says something
-    assert psnr(half.to(torch.bfloat16)(x), single) > 40
+    assert psnr(half.to(torch.bfloat16)(x), single) > 35
 
 
 def test_padding_is_a_mirror_and_repeats() -> None:
