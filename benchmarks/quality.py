@@ -71,6 +71,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS))
     parser.add_argument("--limit", type=int, help="pictures of each set at most")
     parser.add_argument("--tile", type=int, default=TILE, help="0: no tiles")
+    parser.add_argument("--strength", type=float, default=1.0, help="how much of the change to apply")
     parser.add_argument("--precision", default="auto", help="auto, float32, bfloat16, float16")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--whole", action="store_true", help="the bare network in float32, not the product's path")
@@ -95,10 +96,15 @@ def load(options: argparse.Namespace) -> tuple[Model, dict[str, Any]]:
 
     else:
         deblurrer = fdikp.load_model(options.weights, options.device, options.precision, tile=options.tile)
-        info, model = deblurrer.weights, deblurrer
+        info = deblurrer.weights
+
+        def model(blurred: Tensor) -> Tensor:
+            return deblurrer(blurred, strength=options.strength)
+
         precision = str(deblurrer.precision).removeprefix("torch.")
         about |= {
             "path": "load_model",
+            "strength": options.strength,
             "tile": options.tile or "none",
             "precision": precision,
             "device": str(deblurrer.device),

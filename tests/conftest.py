@@ -18,7 +18,7 @@ settings.register_profile("fdikp", deadline=None)
 settings.load_profile("fdikp")
 
 if TYPE_CHECKING:
-    from fdikp.network import FDIKP
+    from fdikp.network import FDIKP, NetworkConfig
 
 
 def enlivened(network: "FDIKP") -> "FDIKP":
@@ -42,15 +42,11 @@ def lively() -> "FDIKP":
 
 
 @pytest.fixture(scope="session")
-def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A weights file of a real network, narrow and untrained, but whose result differs visibly from its input."""
-    import torch
+def tiny_config() -> "NetworkConfig":
+    """A real network's shape, narrow enough to be quick."""
+    from fdikp.network import PRESETS
 
-    from fdikp import weights
-    from fdikp.network import FDIKP, PRESETS
-
-    torch.manual_seed(0)
-    config = replace(
+    return replace(
         PRESETS["fdikp-lite"],
         widths=(8, 8, 16),
         encoder_blocks=(1, 1),
@@ -58,7 +54,18 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
         bottleneck_depth=1,
         predictor_width=4,
     )
-    network = enlivened(FDIKP(config))
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tiny_config: "NetworkConfig", tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A weights file of a real network, narrow and untrained, but whose result differs visibly from its input."""
+    import torch
+
+    from fdikp import weights
+    from fdikp.network import FDIKP
+
+    torch.manual_seed(0)
+    network = enlivened(FDIKP(tiny_config))
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
     weights.save(network, path, name="tiny", half=False)
     return path

@@ -17,15 +17,6 @@ from fdikp.training.checkpoint import load_checkpoint, save_checkpoint
 from fdikp.training.loop import train
 from fdikp.training.recipe import Recipe
 
-TINY = replace(
-    PRESETS["fdikp-lite"],
-    widths=(8, 8, 16),
-    encoder_blocks=(1, 1),
-    decoder_blocks=(1, 1),
-    bottleneck_depth=1,
-    predictor_width=4,
-)
-
 
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory) -> Path:
@@ -38,8 +29,8 @@ def photographs(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def recipe(tmp_path, photographs, monkeypatch) -> Recipe:
-    monkeypatch.setitem(PRESETS, "tiny", TINY)
+def recipe(tmp_path, photographs, tiny_config, monkeypatch) -> Recipe:
+    monkeypatch.setitem(PRESETS, "tiny", tiny_config)
     return Recipe(
         config="tiny",
         data=(photographs,),
