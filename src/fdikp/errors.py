@@ -11,3 +11,11 @@ class PhotoError(FdikpError):
 
 class WeightsError(FdikpError):
     """A model's weights are unknown, damaged, or of another shape than the network."""
+
+
+class DataError(FdikpError):
+    """Pictures or pairs to train or to measure on are missing, damaged or do not fit. All faults in one message."""
+
+
+class TrainingError(FdikpError):
+    """A run cannot begin or go on: a recipe that cannot be meant, a full disk, a loss that is not finite."""

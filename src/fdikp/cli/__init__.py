@@ -1,8 +1,9 @@
 """The command line, `fdikp VERB ...`: a file for each verb.
 
 A verb is a module of this package with two names: `Options`, a frozen dataclass whose docstring and field comments are
-its `--help`, and `run(options)`, which does the work and returns the exit code. To add one, write the module and name
-it in `VERBS`. Verbs import what is heavy (torch, pyvips, matplotlib, numpy) inside functions: help must be instant.
+its `--help`, and `run(options)`, which does the work and returns the exit code. A verb whose defaults depend on its
+arguments has `parse(args, prog)` in place of `Options`. To add one, write the module and name it in `VERBS`. Verbs
+import what is heavy (torch, pyvips, matplotlib, numpy) inside functions: help must be instant.
 """
 
 import difflib
@@ -21,6 +22,7 @@ from fdikp.cli.stopping import stop_code, stoppable
 VERBS = {
     "deblur": "bring photographs back into focus",
     "analyse": "show what the network saw and did in one photograph",
+    "train": "train or fine-tune a network, on real pairs or on rendered defocus",
     "doctor": "check this installation: devices, formats, weights, speed",
 }
 """What each verb is for; the key is the module's name too."""
@@ -68,7 +70,9 @@ def _run(args: list[str]) -> int:
             f"there is no verb '{name}', only {', '.join(VERBS)}; did you mean 'fdikp {close[0]}'?"
         )
     verb = import_module(f"fdikp.cli.{name}")
-    code: int = verb.run(parse(verb.Options, args[1:], prog=f"fdikp {name}"))
+    prog = f"fdikp {name}"
+    options = verb.parse(args[1:], prog) if hasattr(verb, "parse") else parse(verb.Options, args[1:], prog)
+    code: int = verb.run(options)
     return code
 
 
@@ -83,7 +87,8 @@ def overview() -> str:
         "examples:\n"
         "  fdikp deblur photo.jpg                  writes photo_deblurred.jpg\n"
         "  fdikp deblur holiday/ -o fixed/         a folder and all below it\n"
-        "  fdikp analyse photo.jpg -o analysis/    kernels, blur map and coefficients as pictures\n\n"
+        "  fdikp analyse photo.jpg -o analysis/    kernels, blur map and coefficients as pictures\n"
+        "  fdikp train --from fdikp-lite --data my-pairs/    fine-tunes on pairs of your own\n\n"
         "'fdikp VERB --help' explains each verb, 'fdikp --version' says which fdikp this is."
     )
 
@@ -99,7 +104,7 @@ def parse(options: Any, args: Sequence[str], prog: str) -> Any:
     cut = args.index("--") if "--" in args else len(args)
     literal = [f"./{path}" if path.startswith("-") else path for path in args[cut + 1 :]]
     args = [*args[:cut], *literal]
-    description = _as_written(inspect.cleandoc(options.__doc__ or ""))
+    description = as_written(inspect.cleandoc(options.__doc__ or ""))
     config = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
     cli = partial(tyro.cli, options, prog=prog, description=description, args=args, config=config)
     parsed, stray = cli(return_unknown_args=True)
@@ -110,7 +115,7 @@ def parse(options: Any, args: Sequence[str], prog: str) -> Any:
     return cli()  # which says what is wrong, and exits
 
 
-def _as_written(text: str) -> str:
+def as_written(text: str) -> str:
     """Text whose lines tyro leaves as they are: those after a paragraph's first must not begin with a letter."""
     paragraphs = (paragraph.replace("\n", "\n  ") for paragraph in text.split("\n\n"))
     return "\n\n".join(paragraphs)

@@ -13,8 +13,10 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM asked us to stop: the same as Ctrl-C but for the exit code."""
 
 
-def stop_code(stop: KeyboardInterrupt) -> int:
-    """The exit code shells expect of a program that a signal stopped."""
+def stop_code(stop: KeyboardInterrupt | int) -> int:
+    """The exit code shells expect of a program that a signal, or the interruption it raised, stopped."""
+    if isinstance(stop, int):
+        return 128 + stop
     return 128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)
 
 

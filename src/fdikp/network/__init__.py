@@ -2,9 +2,24 @@
 
 `config` says what a network is made of, `fdikp` runs its three stages, `kernels` predicts inverse kernels (FIKP) and
 `pac` applies them, `dsrm` predicts the coefficient maps with `strips` and `dual_domain` at its bottleneck.
+
+Importing this module is cheap: torch is loaded when a name that needs it is first used.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from fdikp.network.config import PRESETS, NetworkConfig
-from fdikp.network.fdikp import FDIKP, GRID, SCALES, SMALLEST, Stage, downsample
+
+_LAZY = ("FDIKP", "GRID", "SCALES", "SMALLEST", "Stage", "downsample")
 
 __all__ = ["FDIKP", "GRID", "PRESETS", "SCALES", "SMALLEST", "NetworkConfig", "Stage", "downsample"]
+
+if TYPE_CHECKING:
+    from fdikp.network.fdikp import FDIKP, GRID, SCALES, SMALLEST, Stage, downsample
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(import_module("fdikp.network.fdikp"), name)
+    raise AttributeError(f"module 'fdikp.network' has no attribute {name!r}")

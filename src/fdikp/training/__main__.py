@@ -1,7 +1,7 @@
-"""`python -m fdikp.training --data DIR --out runs/x --minutes 60`."""
+"""`python -m fdikp.training RECIPE ...` is `fdikp train RECIPE ...`, on machines that have little installed too."""
 
-from fdikp.training.loop import train
-from fdikp.training.recipe import parse_recipe
+import sys
 
-if __name__ == "__main__":
-    train(parse_recipe())
+from fdikp.cli import main
+
+sys.exit(main(["train", *sys.argv[1:]]))

@@ -1,71 +1,84 @@
-"""Training pairs: sharp photographs in memory, a crop of one of them turned at random, rendered out of focus."""
+"""Streams of training pairs: rendered out of focus from sharp photographs, or cut from real pairs.
+
+Pair n of a stream is a function of (pictures, seed, n, crop): a stream goes on exactly from anywhere with nothing to
+remember, and depends neither on the batch size nor on how many processes share it.
+"""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from fdikp.synthesis import Rendered, RenderSettings, render_pair
+from fdikp.data import PairFiles, PairSet, load_pictures, read_picture
+from fdikp.data.pictures import each, is_deep
+from fdikp.synthesis import RenderSettings, render_pair
 from fdikp.synthesis.draws import Draws
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"}
+__all__ = ["Batch", "PairedStream", "RenderedStream", "Stream", "load_pictures"]
 
 
-def load_pictures(folders: Sequence[Path]) -> list[Tensor]:
-    """All pictures below the folders, in the order of their paths, as uint8 [3, H, W].
+@dataclass(frozen=True)
+class Batch:
+    """Pairs, sRGB 0..1 float32."""
 
-    Raises:
-        FileNotFoundError: a folder holds no picture.
+    blurred: Tensor
+    """[B, 3, crop, crop]"""
+    target: Tensor
+    """[B, 3, crop, crop]"""
+    radius: Tensor | None
+    """[B, 1, crop, crop] blur radius in pixels; None for real pairs, of which nobody knows it."""
+
+
+class Stream(Protocol):
+    """An endless stream of pairs."""
+
+    def __len__(self) -> int:
+        """Pairs in an epoch."""
+        ...
+
+    def batch(self, first: int, count: int, crop: int, device: torch.device) -> Batch:
+        """Pairs first .. first + count - 1, of crop x crop pixels, on the device."""
+        ...
+
+
+class RenderedStream:
+    """Pieces of sharp photographs, turned at random, each rendered out of focus.
+
+    Args:
+        pictures: uint8 [H, W, 3]; those smaller than a crop with its margins are enlarged.
+        margin: pixels rendered around each crop and cut off.
+        seed: another gives another stream.
+        settings: of the renderer.
     """
-    files: list[Path] = []
-    for folder in folders:
-        found = sorted(f for f in folder.rglob("*") if f.suffix.lower() in SUFFIXES)
-        if not found:
-            raise FileNotFoundError(f"no pictures in {folder}")
-        files += found
 
-    def load(file: Path) -> Tensor:
-        with Image.open(file) as image:
-            return torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1).contiguous()
+    def __init__(self, pictures: Sequence[np.ndarray], margin: int, seed: int, settings: RenderSettings) -> None:
+        self.pictures = [torch.from_numpy(p).permute(2, 0, 1).contiguous() for p in pictures]
+        self.margin, self.seed, self.settings = margin, seed, settings
+        self._order = _Order(len(pictures), seed + 1)
 
-    with ThreadPoolExecutor() as pool:
-        return list(pool.map(load, files))
+    def __len__(self) -> int:
+        return len(self.pictures)
 
-
-@dataclass
-class PairStream:
-    """An endless stream of rendered pairs. Pair n is a function of (pictures, seed, n), so that a stream continues
-    exactly from any step with nothing to remember, and does not depend on the batch size."""
-
-    pictures: Sequence[Tensor]
-    """uint8 [3, H, W]; those smaller than a crop with its margins are enlarged."""
-    crop: int
-    margin: int
-    seed: int
-    settings: RenderSettings
-
-    def batch(self, step: int, size: int, device: torch.device) -> Rendered:
-        """Pairs step*size .. step*size + size - 1, with maps of crop x crop pixels, on the device."""
-        numbers = range(step * size, (step + 1) * size)
+    def batch(self, first: int, count: int, crop: int, device: torch.device) -> Batch:
+        """Pairs first .. first + count - 1, of crop x crop pixels, on the device."""
+        numbers = range(first, first + count)
         seeds = [_mix(self.seed, n) for n in numbers]
-        sharp = torch.stack([self._sharp(n, seed) for n, seed in zip(numbers, seeds, strict=True)])
+        size = crop + 2 * self.margin
+        sharp = torch.stack([self._sharp(n, seed, size) for n, seed in zip(numbers, seeds, strict=True)])
         pair = render_pair(sharp.to(device), seeds, self.settings)
-        if not self.margin:
-            return pair
-        inner = slice(self.margin, -self.margin)
-        return Rendered(*(part[..., inner, inner] for part in (pair.blurred, pair.target, pair.radius)))
+        inner = slice(self.margin, self.margin + crop)
+        return Batch(*(part[..., inner, inner] for part in (pair.blurred, pair.target, pair.radius)))
 
-    def _sharp(self, number: int, seed: int) -> Tensor:
-        """[3, S, S] float32 0..1 with S = crop + 2 margin: a random piece of a picture, reduced, flipped, turned."""
+    def _sharp(self, number: int, seed: int, size: int) -> Tensor:
+        """[3, size, size] float32 0..1: a random piece of a picture, reduced, flipped, turned."""
         draws = Draws(seed + 1)
-        picture = self.pictures[self._pick(number)]
-        size = self.crop + 2 * self.margin
+        picture = self.pictures[self._order[number]]
         reduction = 1.0 if draws.chance(0.4) else draws.uniform(1.0, 2.0)  # makes soft photographs sharp
         side = min(round(size * reduction), *picture.shape[-2:])
         top = draws.integer(0, picture.shape[-2] - side)
@@ -77,13 +90,94 @@ class PairStream:
             piece = piece.flip(-1)
         return torch.rot90(piece, draws.integer(0, 3), (-2, -1)).contiguous()
 
-    def _pick(self, number: int) -> int:
-        """Each picture once before any comes again, in another order each time."""
-        epoch, place = divmod(number, len(self.pictures))
-        if getattr(self, "_epoch", None) != epoch:
-            generator = torch.Generator().manual_seed(_mix(self.seed + 1, epoch))
-            self._epoch, self._order = epoch, torch.randperm(len(self.pictures), generator=generator).tolist()
-        return int(self._order[place])
+
+class PairedStream:
+    """Crops of real pairs, flipped both ways and turned by quarters (the paper's augmentation).
+
+    Decoded pictures stay in memory as far as `memory` GiB go; others are decoded ahead of their turn by threads.
+
+    Args:
+        pairs: what is on disk.
+        seed: another gives another stream.
+        crop: the largest that will be asked for.
+        memory: GiB of decoded pictures to keep.
+
+    Raises:
+        DataError: pictures cannot be read, do not fit each other or are too small. Those kept are read at once, of
+            others the headers.
+    """
+
+    def __init__(self, pairs: PairSet, seed: int, crop: int, memory: float) -> None:
+        sizes = pairs.check(smallest=crop)
+        self.pairs: Sequence[PairFiles] = pairs.pairs
+        self.seed = seed
+        self._order = _Order(len(self.pairs), seed + 1)
+        self._kept = _load(sizes, memory * 2**30)
+        self._pool = ThreadPoolExecutor(thread_name_prefix="pairs")
+        self._ahead: dict[tuple[int, int], Future[Tensor]] = {}
+        self._before = 0
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def batch(self, first: int, count: int, crop: int, device: torch.device) -> Batch:
+        """Pairs first .. first + count - 1, of crop x crop pixels, on the device."""
+        pieces = [self._begin(n, crop) for n in range(first, first + count)]
+        following = first + max(count, first - self._before)  # processes that share the stream take turns
+        self._ahead = {(n, crop): self._begin(n, crop) for n in range(following, following + count)}
+        self._before = first
+        both = torch.stack([piece.result() for piece in pieces]).to(device)  # [B, 2, 3, crop, crop]
+        return Batch(both[:, 0], both[:, 1], None)
+
+    def _begin(self, number: int, crop: int) -> "Future[Tensor]":
+        known = self._ahead.get((number, crop))
+        return known or self._pool.submit(self._piece, number, self.pairs[self._order[number]], crop)
+
+    def _piece(self, number: int, pair: PairFiles, crop: int) -> Tensor:
+        """[2, 3, crop, crop] float32 0..1: the same piece of source and target, flipped and turned alike."""
+        draws = Draws(_mix(self.seed, number))
+        source, target = (self._kept[f] if f in self._kept else read_picture(f) for f in (pair.source, pair.target))
+        top, left = (draws.integer(0, side - crop) for side in source.shape[:2])
+        both = np.stack([_unit(image[top : top + crop, left : left + crop]) for image in (source, target)])
+        piece = torch.from_numpy(both).permute(0, 3, 1, 2)
+        if draws.chance(0.5):
+            piece = piece.flip(-1)
+        if draws.chance(0.5):
+            piece = piece.flip(-2)
+        return torch.rot90(piece, draws.integer(0, 3), (-2, -1)).contiguous()
+
+
+def _load(sizes: dict[Path, tuple[int, int]], most: float) -> dict[Path, np.ndarray]:
+    """As many of the pictures, in their order, as `most` bytes hold."""
+    files = []
+    for file, (height, width) in sizes.items():
+        most -= height * width * (6 if is_deep(file) else 3)
+        if most < 0:
+            break
+        files.append(file)
+    return dict(zip(files, each(read_picture, files), strict=True))
+
+
+def _unit(image: np.ndarray) -> np.ndarray:
+    """Integers of 8 or 16 bits, or floats, to float32 in 0..1."""
+    most = np.iinfo(image.dtype).max if image.dtype.kind == "u" else 1
+    return image.astype(np.float32) / most
+
+
+class _Order:
+    """Which of `count` items comes as the n-th: each once before any comes again, in another order each time."""
+
+    def __init__(self, count: int, seed: int) -> None:
+        self._count, self._seed = count, seed
+        self._epoch = -1
+        self._order: list[int] = []
+
+    def __getitem__(self, number: int) -> int:
+        epoch, place = divmod(number, self._count)
+        if epoch != self._epoch:
+            generator = torch.Generator().manual_seed(_mix(self._seed, epoch))
+            self._epoch, self._order = epoch, torch.randperm(self._count, generator=generator).tolist()
+        return self._order[place]
 
 
 def _mix(seed: int, number: int) -> int:

@@ -1,197 +1,188 @@
 """The training loop."""
 
 import json
-import signal
-import types
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
 from fdikp import weights
-from fdikp.evaluation.lpips import LPIPS
-from fdikp.network import FDIKP, PRESETS
-from fdikp.synthesis import RenderSettings
-from fdikp.training.checkpoint import load_checkpoint, save_checkpoint
-from fdikp.training.data import PairStream, load_pictures
-from fdikp.training.losses import BlurSupervision, restoration_loss
+from fdikp.errors import TrainingError
+from fdikp.files import cannot_be_written
+from fdikp.training.average import measured_statistics
+from fdikp.training.checkpoint import save_checkpoint
+from fdikp.training.data import Batch, Stream
+from fdikp.training.log import Log
+from fdikp.training.objective import Judged, Objective, layout
 from fdikp.training.recipe import Recipe
-from fdikp.training.schedule import WorkClock, learning_rate, progress
-from fdikp.training.validate import RealPair, load_real_pairs, validate
+from fdikp.training.schedule import learning_rate, progress
+from fdikp.training.setup import FAR, Run, fabric_of, prepare, ready
+from fdikp.training.stop import Stop
+from fdikp.training.summary import write_summary
+from fdikp.training.validate import Watched, validate
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+SETTLING = 32
+"""Batches that the BatchNorm statistics of a plain mean of weights are measured on."""
 
 
-@dataclass
-class Run:
-    """The parts of a run that change while it goes on."""
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended."""
 
-    network: FDIKP
-    supervision: BlurSupervision
-    average: AveragedModel
-    optimizer: torch.optim.Adam
-    clock: WorkClock
-    step: int = 0
-    skipped: int = 0
-    """Steps whose loss or gradient was not finite; they changed nothing."""
-
-    def state(self) -> dict[str, Any]:
-        """Everything that `restore` needs to go on exactly; the data stream needs only the step."""
-        return {
-            "network": self.network.state_dict(),
-            "supervision": self.supervision.state_dict(),
-            "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "seconds": self.clock.seconds,
-            "recent": list(self.clock.recent),
-            "step": self.step,
-            "skipped": self.skipped,
-        }
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take over what `state` returned."""
-        self.network.load_state_dict(state["network"])
-        self.supervision.load_state_dict(state["supervision"])
-        self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.clock = WorkClock(state["seconds"], state["recent"])
-        self.step, self.skipped = state["step"], state["skipped"]
+    weights: Path
+    """The averaged weights."""
+    step: int
+    done: float
+    """The share of the budget that is used: 1, or less if it was stopped."""
+    signal: int | None
+    """The signal that stopped it."""
+    summary: str
+    """One line."""
 
 
-def train(recipe: Recipe) -> Path:
-    """Train to the end of the budget, or until SIGINT or SIGTERM; returns the file of the averaged weights.
+def train(recipe: Recipe) -> Outcome:
+    """Train to the end of the budget, or until SIGINT or SIGTERM.
 
-    `out` receives checkpoint.pt (to resume), weights.safetensors (the average), recipe.json and log.jsonl.
+    `recipe.out` receives checkpoints (to go on from with `resume`), weights.safetensors (the average), recipe.json,
+    log.jsonl, TensorBoard's log, and at the end summary.json, summary.md and curve.png.
+
+    Raises:
+        FdikpError: the recipe cannot be meant, data are missing or damaged, the disk is full, or the loss was not
+            finite for too many steps in a row. All but the last are found before the first step, as far as they can.
     """
+    recipe.check()
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
     torch.set_flush_denormal(True)  # Adam's second moments become denormal, and arithmetic on those is very slow
+    fabric = fabric_of(recipe)
+    prepared = prepare(recipe)  # before other processes are started: what is wrong is then said once
+    fabric.launch()
     torch.manual_seed(recipe.seed)
-    device = _device(recipe)
-    run = _start(recipe, device)
-    stream = PairStream(
-        load_pictures(recipe.data),
-        recipe.crop,
-        recipe.margin,
-        recipe.seed,
-        RenderSettings(max_radius=recipe.max_radius),
-    )
-    perceptual = LPIPS(recipe.lpips).to(device) if recipe.lpips else None
-    pairs = load_real_pairs(recipe.validate, recipe.validate_crop) if recipe.validate else None
-    recipe.out.mkdir(parents=True, exist_ok=True)
-    (recipe.out / "recipe.json").write_text(json.dumps(recipe.to_dict(), indent=2) + "\n")
-    log = _Log(recipe.out / "log.jsonl", append=recipe.resume)
+    run, objective, notes = ready(recipe, prepared, fabric)
+    module = fabric.setup_module(objective)
+    watched = prepared.watched_on(fabric.device)
+    with Log(recipe.out, run.step, shown=fabric.is_global_zero) as log, Stop() as stop:
+        for note in notes:
+            log.say(note)
+        if fabric.is_global_zero:
+            (recipe.out / "recipe.json").write_text(json.dumps(recipe.to_dict(), indent=2) + "\n")
+        try:
+            done = _fit(run, recipe, fabric, module, objective, prepared.stream, watched, log, stop)
+        except torch.OutOfMemoryError:
+            raise TrainingError("not enough memory on the device; give a smaller --batch or --crop") from None
+        if not fabric.is_global_zero:
+            return Outcome(recipe.out / "weights.safetensors", run.step, done, stop.signal, "")
+        if run.average.kind == "swa" and done >= 1.0:
+            _settle(run, recipe, prepared.stream, fabric.device)
+        _validate(run, recipe, watched, fabric.device, log)
+        file = _save(run, recipe)
+        line = write_summary(recipe, run, done, str(fabric.device), fabric.world_size, log.say)
+    return Outcome(file, run.step, done, stop.signal, line)
+
+
+def _fit(
+    run: Run,
+    recipe: Recipe,
+    fabric: "Fabric",
+    module: nn.Module,
+    objective: Objective,
+    stream: Stream,
+    watched: list[Watched],
+    log: Log,
+    stop: Stop,
+) -> float:
+    """Steps until the budget is used or a stop is asked for; returns the share of the budget that is used."""
     saved = validated = run.clock.seconds
+    logged = (run.seen, run.clock.seconds)
     run.clock.side_work(most=0.0)  # the budget begins here, not with reading the pictures
-
-    with _Stop() as stop:
-        done = progress(recipe, run.step, run.clock.seconds)
-        while done < 1.0 and not stop.asked:
-            lr = learning_rate(recipe, run.step, done)
-            facts = _step(run, recipe, stream, perceptual, lr, device)
-            counted = run.clock.step()
-            done = progress(recipe, run.step, run.clock.seconds)
-            if run.step % recipe.log_every == 0 or run.step == 1 or done >= 1.0:
-                log.write(
-                    step=run.step, seconds=run.clock.seconds, per_step=counted, lr=lr, **facts, skipped=run.skipped
-                )
-            if pairs and run.clock.seconds - validated >= 60.0 * recipe.validate_every and done < 1.0:
-                _validate(run, recipe, pairs, device, log)
-                run.clock.side_work()
-                validated = run.clock.seconds
-            if run.clock.seconds - saved >= 60.0 * recipe.save_every:
+    while True:
+        asked, seconds = _largest(fabric, float(stop.signal is not None), run.clock.seconds)
+        done = progress(recipe, run.step, seconds, run.seen / len(stream))
+        log.advance(done, f"step {run.step}")
+        if done >= 1.0 or asked:
+            return done
+        if run.phase != (now := recipe.phase(done)):
+            run.phase = now
+            run.average.begin(recipe.phases[now].averaging)
+        phase = recipe.phases[run.phase]
+        lr = learning_rate(recipe, run.step, done)
+        share = phase.batch // fabric.world_size
+        batch = stream.batch(run.seen + fabric.global_rank * share, share, phase.crop, fabric.device)
+        run.seen += phase.batch
+        judged, norm = _step(run, recipe, fabric, module, batch, lr)
+        counted = run.clock.step()
+        if run.bad >= recipe.patience:
+            _give_up(run, recipe, fabric)
+        if not fabric.is_global_zero:
+            continue
+        last = progress(recipe, run.step, run.clock.seconds, run.seen / len(stream)) >= 1.0
+        if run.step % recipe.log_every == 0 or run.step == 1 or last:
+            since = run.clock.seconds - logged[1]
+            log.write(
+                run.step,
+                seconds=run.clock.seconds,
+                per_step=counted,
+                images_per_second=(run.seen - logged[0]) / since if since else 0.0,
+                epoch=run.seen / len(stream),
+                lr=lr,
+                loss=float(judged.loss.detach()),
+                terms=objective.terms(judged, batch),
+                norm=float(norm),
+                psnr_in=_mean_psnr(batch.blurred, batch.target),
+                psnr_out=_mean_psnr(judged.images[-1].detach().float(), batch.target),
+                skipped=run.skipped,
+            )
+            logged = (run.seen, run.clock.seconds)
+        if run.clock.seconds - validated >= 60.0 * recipe.validate_every and not last:
+            _validate(run, recipe, watched, fabric.device, log)
+            run.clock.side_work()
+            validated = run.clock.seconds
+        if run.clock.seconds - saved >= 60.0 * recipe.save_every and not last:
+            try:
                 _save(run, recipe)
-                run.clock.side_work()
-                saved = run.clock.seconds
-    file = _save(run, recipe)
-    if pairs:
-        _validate(run, recipe, pairs, device, log)
-    return file
-
-
-def _groups(network: FDIKP, supervision: BlurSupervision, recipe: Recipe) -> list[dict[str, Any]]:
-    """Parameters by the share of the learning rate that is theirs.
-
-    Layers that work on pixels start where they are nearly right, and Adam moves every number by the rate itself: what
-    is nothing to a feature is a visible shift to a picture. Their biases, which could do nothing else, stay at zero.
-    """
-    layers = ("output.", "fikp.refine.")
-    pixels = [p for name, p in network.named_parameters() if name.startswith(layers) and name.endswith("weight")]
-    others = [p for name, p in network.named_parameters() if not name.startswith(layers)]
-    others += supervision.parameters()
-    return [{"params": others, "share": 1.0}, {"params": pixels, "share": recipe.pixel_rate}]
-
-
-def _device(recipe: Recipe) -> torch.device:
-    if recipe.device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(recipe.device)
-
-
-def _start(recipe: Recipe, device: torch.device) -> Run:
-    layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
-    network = weights.load(recipe.start)[0] if recipe.start else FDIKP(PRESETS[recipe.config])
-    network = network.requires_grad_(True).train()
-    network = network.to(device=device, memory_format=layout)  # type: ignore[call-overload]
-
-    def blend(averages: Any, values: Any, count: Any) -> None:
-        n = float(count)
-        torch._foreach_lerp_(averages, values, 1.0 - min(recipe.average, (1.0 + n) / (10.0 + n)))
-
-    average = AveragedModel(network, multi_avg_fn=blend)  # BatchNorm's statistics are copied, not averaged
-    supervision = BlurSupervision(network).to(device)  # after the average, which would copy its hook
-    run = Run(
-        network,
-        supervision,
-        average,
-        torch.optim.Adam(_groups(network, supervision, recipe), lr=recipe.lr, betas=(0.9, 0.999)),
-        WorkClock(),
-    )
-    checkpoint = recipe.out / "checkpoint.pt"
-    if recipe.resume:
-        run.restore(load_checkpoint(checkpoint))
-    elif checkpoint.exists():
-        raise FileExistsError(f"{checkpoint} exists: go on from it with --resume, or give another --out")
-    return run
+            except TrainingError as error:  # there may be room again when it matters
+                log.say(f"{error}; training goes on, the checkpoint before is whole")
+            run.clock.side_work()
+            saved = run.clock.seconds
 
 
 def _step(
-    run: Run, recipe: Recipe, stream: PairStream, perceptual: LPIPS | None, lr: float, device: torch.device
-) -> dict[str, float]:
-    """One step of Adam; returns what the log tells about it."""
-    pair = stream.batch(run.step, recipe.batch, device)
-    layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
-    blurred = pair.blurred.contiguous(memory_format=layout)
-    with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
-        stages = run.network.stages(blurred)
-    images = [stage.image for stage in stages]
-    loss = restoration_loss(
-        images, pair.target, recipe.scales, recipe.alpha, recipe.beta, recipe.gamma, perceptual, recipe.delta
-    )
-    loss = loss + recipe.blur * run.supervision(pair.radius, stages, recipe.scales)
+    run: Run, recipe: Recipe, fabric: "Fabric", module: nn.Module, batch: Batch, lr: float
+) -> tuple[Judged, Tensor]:
+    """One step of Adam; returns the pass it was made from and the gradient's norm before clipping."""
+    statistics = [buffer.clone() for buffer in run.network.buffers()]
+    judged: Judged = module(batch.blurred, batch.target, batch.radius)
     run.step += 1
     run.optimizer.zero_grad(set_to_none=True)
-    finite = bool(loss.isfinite())
-    norm = torch.tensor(float("nan"))
-    if finite:
-        loss.backward()
-        norm = nn.utils.clip_grad_norm_(run.network.parameters(), recipe.clip)
-        finite = bool(norm.isfinite())
-    if finite:
-        for group in run.optimizer.param_groups:
-            group["lr"] = lr * group["share"]
-        run.optimizer.step()
-        run.average.update_parameters(run.network)
-    else:
+    fabric.backward(judged.loss)
+    norm = nn.utils.clip_grad_norm_(run.network.parameters(), recipe.clip)
+    (broken,) = _largest(fabric, float(not (judged.loss.isfinite() and norm.isfinite())))
+    if broken:
         run.skipped += 1
-    return {
-        "loss": float(loss.detach()),
-        "norm": float(norm),
-        "psnr_in": _mean_psnr(pair.blurred, pair.target),
-        "psnr_out": _mean_psnr(images[-1].detach().float(), pair.target),
-    }
+        run.bad += 1
+        for buffer, before in zip(run.network.buffers(), statistics, strict=True):
+            buffer.copy_(before)
+        return judged, norm
+    run.bad = 0
+    for group in run.optimizer.param_groups:
+        group["lr"] = lr * group["share"]
+    run.optimizer.step()
+    run.average.update_parameters(run.network)
+    return judged, norm
+
+
+def _largest(fabric: "Fabric", *values: float) -> list[float]:
+    """The largest of each value over all processes, so that all decide alike."""
+    if fabric.world_size == 1:
+        return list(values)
+    together = torch.tensor(values, dtype=torch.float64, device=fabric.device)
+    agreed: list[float] = fabric.all_reduce(together, reduce_op="max").tolist()  # type: ignore[union-attr]
+    return agreed
 
 
 def _mean_psnr(output: Tensor, target: Tensor) -> float:
@@ -200,56 +191,42 @@ def _mean_psnr(output: Tensor, target: Tensor) -> float:
     return float(-10.0 * errors.log10().mean())
 
 
+def _give_up(run: Run, recipe: Recipe, fabric: "Fabric") -> None:
+    if fabric.is_global_zero:
+        _save(run, recipe)
+    raise TrainingError(
+        f"{recipe.out}: the loss was not finite for {run.bad} steps in a row, up to step {run.step}; the weights from "
+        "before are kept: lower --lr, try --precision fp32, or look at the data"
+    )
+
+
+def _settle(run: Run, recipe: Recipe, stream: Stream, device: torch.device) -> None:
+    """Measure the BatchNorm statistics that belong to a plain mean of weights."""
+    phase = recipe.phases[-1]
+    with torch.no_grad(), measured_statistics(run.average.network):
+        for n in range(SETTLING):
+            batch = stream.batch(FAR + n * phase.batch, phase.batch, phase.crop, device)
+            with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
+                run.average.network.stages(batch.blurred.contiguous(memory_format=layout(recipe)))
+
+
 def _save(run: Run, recipe: Recipe) -> Path:
-    """Write the checkpoint and the averaged weights; returns the file of the latter."""
-    save_checkpoint(recipe.out / "checkpoint.pt", run.state())
+    """Write the checkpoint and the averaged weights; returns the file of the latter.
+
+    Raises:
+        TrainingError: they cannot be written.
+    """
     file = recipe.out / "weights.safetensors"
-    average = run.average.module
-    assert isinstance(average, FDIKP)
-    weights.save(average, file, name=recipe.config, half=recipe.half, step=run.step, recipe=recipe.to_dict())
+    try:
+        save_checkpoint(recipe.out, run.state())
+        weights.save(run.average.network, file, name=run.name, half=recipe.half, step=run.step, recipe=recipe.to_dict())
+    except OSError as error:
+        raise TrainingError(cannot_be_written(file.with_name(Path(error.filename or file).name), error)) from error
     return file
 
 
-def _validate(run: Run, recipe: Recipe, pairs: list[RealPair], device: torch.device, log: "_Log") -> None:
-    result = asdict(validate(run.average.module, pairs, device, recipe.precision == "bf16"))
-    facts = {name: _short(value) for name, value in result.items() if value is not None}
-    log.write(step=run.step, seconds=run.clock.seconds, validation=facts)
-
-
-class _Log:
-    """A line of JSON for each event, to a file and to the terminal."""
-
-    def __init__(self, file: Path, append: bool) -> None:
-        self.file = file
-        if not append:
-            file.write_text("")
-
-    def write(self, **facts: Any) -> None:
-        line = json.dumps({name: _short(value) for name, value in facts.items()})
-        with self.file.open("a") as log:
-            log.write(line + "\n")
-        print(line, flush=True)
-
-
-def _short(value: Any) -> Any:
-    return float(f"{value:.5g}") if isinstance(value, float) else value
-
-
-class _Stop(AbstractContextManager["_Stop"]):
-    """Turns the first SIGINT or SIGTERM into a request to end after this step."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> "_Stop":
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._ask)
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _ask(self, number: int, frame: types.FrameType | None) -> None:
-        self.asked = True
+def _validate(run: Run, recipe: Recipe, pairs: list[Watched], device: torch.device, log: Log) -> None:
+    summary, strip = validate(run.average.network, pairs, device, recipe.precision == "bf16")
+    facts = {name: value for name, value in asdict(summary).items() if value is not None}
+    log.write(run.step, seconds=run.clock.seconds, validation=facts)
+    log.picture(run.step, "blurred, restored, target", strip)

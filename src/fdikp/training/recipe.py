@@ -1,13 +1,14 @@
 """What one training run is made of. Any field can be set on the command line: `--lr 4e-4`, `--minutes 60`."""
 
-import argparse
 import dataclasses
-import types
-import typing
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+
+from fdikp.errors import TrainingError
+from fdikp.network.config import PRESETS
+
+Averaging = Literal["ema", "swa", "none"]
 
 
 def _option(default: Any, text: str) -> Any:
@@ -15,57 +16,142 @@ def _option(default: Any, text: str) -> Any:
 
 
 @dataclass(frozen=True)
+class Phase:
+    """A stretch of a run with crops and batches of one size."""
+
+    share: float
+    """Of the run's budget; the shares of all phases stand in proportion."""
+    crop: int
+    batch: int
+    averaging: Averaging
+
+
+PER_PHASE = tuple(field.name for field in dataclasses.fields(Phase))
+"""Fields of a recipe that hold one value for each phase, or one for all."""
+
+
+@dataclass(frozen=True)
 class Recipe:
-    """A run. Two runs with equal recipes of a step budget end in the same weights."""
+    """A run. Two runs on CPU with equal recipes of a step budget end in the same weights."""
 
     config: str = _option("fdikp-lite", "network, a name in fdikp.network.PRESETS")
-    data: tuple[Path, ...] = _option((), "folders of sharp photographs, searched deeply")
-    out: Path = _option(Path("runs/run"), "folder for the checkpoint, the weights and the log")  # noqa: RUF009
-    resume: bool = _option(False, "go on from the checkpoint in `out`")
-    start: Path | None = _option(None, "safetensors to start from instead of the identity")  # noqa: RUF009
+    data: tuple[Path, ...] = _option((), "a data set of real pairs, or folders of sharp photographs, searched deeply")
+    pairs: Literal["auto", "real", "rendered"] = _option("auto", "what the data are; auto knows them by their layout")
+    out: Path = _option(Path("runs/run"), "folder for checkpoints, weights, log and summary")  # noqa: RUF009
+    resume: bool = _option(False, "go on from the checkpoint in `out`, if there is one")
+    start: str | None = _option(None, "weights to start from, a shipped model or a file (also --from)")
 
     steps: int = _option(0, "stop after so many steps (0: no limit)")
     minutes: float = _option(
         0.0, "stop after so many minutes of work; pauses of the process do not count (0: no limit)"
     )
-    batch: int = _option(8, "pictures per step")
-    crop: int = _option(128, "side of the training pictures, a multiple of 16, at least 64")
+    epochs: float = _option(0.0, "stop after so many times through the data (0: no limit)")
+
+    share: tuple[float, ...] = _option((1.0,), "each phase's share of the budget")
+    crop: tuple[int, ...] = _option(
+        (128,), "side of the training pictures, a multiple of 16, at least 64; one for all phases or one each"
+    )
+    batch: tuple[int, ...] = _option((8,), "pictures per step, on all devices together; for all phases or each")
+    averaging: tuple[Averaging, ...] = _option(
+        ("ema",), "weights that are validated and shipped: running average, mean over the phase (swa), or the last"
+    )
     margin: int = _option(8, "pixels rendered around each and cut off, so that blur comes in from outside")
 
     lr: float = _option(8e-4, "peak learning rate of Adam")
-    pixel_rate: float = _option(0.05, "share of the rate for layers that work on pixels rather than features")
+    pixel_rate: float = _option(
+        0.05, "share of the rate for layers that work on pixels; below 1 their biases stay at zero"
+    )
     warmup: int = _option(100, "steps of linear warm-up")
-    floor: float = _option(0.01, "the rate at the end of the cosine decay, as a share of the peak")
+    schedule: Literal["cosine", "steps"] = _option("cosine", "how the rate falls after the warm-up")
+    floor: float = _option(0.01, "cosine: the rate at the end, as a share of the peak")
+    milestones: tuple[float, ...] = _option((), "steps: shares of the budget after which the rate falls by `decay`")
+    decay: float = _option(0.5, "steps: factor on the rate at each milestone")
     clip: float = _option(1.0, "largest gradient norm")
-    average: float = _option(0.999, "decay of the running average of the weights that is validated and shipped")
+    average: float = _option(0.999, "decay of the running average of the weights")
+    patience: int = _option(20, "stop after so many steps in a row whose loss is not finite")
 
     scales: tuple[float, float, float] = _option((1.0, 0.2, 0.1), "weights of full, half and quarter size (eq. 4)")
     alpha: float = _option(1.0, "weight of the mean squared error (eq. 5)")
-    beta: float = _option(0.2, "weight of LPIPS (eq. 5); counts only with --lpips")
+    beta: float = _option(0.2, "weight of LPIPS (eq. 5); counts only where its weights are found")
     gamma: float = _option(0.2, "weight of the frequency loss (eq. 5)")
-    delta: float = _option(0.0, "weight of the root of each picture's squared error; not in the paper")
-    blur: float = _option(0.0, "weight of the blur radius, which features learn to tell; not in the paper")
-    lpips: Path | None = _option(None, "LPIPS weights, safetensors; without them that term is left out")  # noqa: RUF009
+    delta: float = _option(0.0, "weight of the root of squared errors; not in the paper")
+    blur: float = _option(0.0, "weight of the blur radius, which the network learns to tell; not in the paper")
+    lpips: str | None = _option(
+        None, "LPIPS weights: a safetensors file, or `download`; else the file that FDIKP_LPIPS names"
+    )
+    teacher: str | None = _option(None, "a shipped model or weights file whose results are to be imitated")
+    distil: float = _option(0.5, "weight of the L1 distance to the teacher's results, scale by scale")
 
     max_radius: float = _option(8.0, "largest blur radius rendered, in pixels")
     seed: int = _option(0, "seed of everything random")
     device: str = _option("auto", "cuda, cpu, or auto")
+    devices: int = _option(1, "devices to train on, each taking its share of every batch")
+    nodes: int = _option(1, "machines with so many devices each, started alike")
     precision: Literal["bf16", "fp32"] = _option("bf16", "precision of the network's convolutions")
     channels_last: bool = _option(True, "memory layout")
+    compile: bool = _option(False, "compile encoder and decoder; quicker on GPUs after a minute's start")
     threads: int = _option(0, "CPU threads (0: torch's choice)")
+    memory: float = _option(8.0, "GiB of decoded pictures of pairs to keep in memory")
 
-    validate: Path | None = _option(None, "folder with source/ and target/ of real pairs")  # noqa: RUF009
+    validate: Path | None = _option(None, "real pairs to validate on, as source/ and target/ or a data set")  # noqa: RUF009
     validate_every: float = _option(10.0, "minutes of work between validations")
     validate_crop: int = _option(256, "side of the centre crop that is validated")
     save_every: float = _option(3.0, "minutes of work between checkpoints")
     log_every: int = _option(20, "steps between lines of the log")
     half: bool = _option(False, "store weights.safetensors in 16 bit")
 
-    def __post_init__(self) -> None:
-        if self.steps <= 0 and self.minutes <= 0:
-            raise ValueError("a run needs an end: give --steps or --minutes")
-        if self.crop < 64 or self.crop % 16:
-            raise ValueError(f"--crop must be a multiple of 16 and at least 64, not {self.crop}")
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """The phases in their order; a field with one value has it in all.
+
+        >>> [(p.crop, p.batch) for p in Recipe(crop=(384, 512), batch=(4,)).phases]
+        [(384, 4), (512, 4)]
+        """
+        count = max(len(getattr(self, name)) for name in PER_PHASE)
+        values = [getattr(self, name) * (count if len(getattr(self, name)) == 1 else 1) for name in PER_PHASE]
+        return tuple(Phase(*of_phase) for of_phase in zip(*values, strict=True))
+
+    def phase(self, done: float) -> int:
+        """The index of the phase in which `done`, 0..1, of the budget is used.
+
+        >>> recipe = Recipe(share=(14, 1), crop=(384, 512))
+        >>> recipe.phase(0.0), recipe.phase(0.93), recipe.phase(0.94), recipe.phase(1.0)
+        (0, 0, 1, 1)
+        """
+        shares = [phase.share for phase in self.phases]
+        ends = [sum(shares[: n + 1]) / sum(shares) for n in range(len(shares) - 1)]
+        return sum(done >= end for end in ends)
+
+    def check(self) -> None:
+        """Refuse what no run can be made of.
+
+        Raises:
+            TrainingError: with the option's name, in one line.
+        """
+        lengths = {len(getattr(self, name)) for name in PER_PHASE} - {1}
+        problems = {
+            "a run needs an end: give --steps, --minutes or --epochs": max(self.steps, self.minutes, self.epochs) <= 0,
+            "nothing to train on: give --data": not self.data,
+            f"--config {self.config}: no such network; there are {', '.join(PRESETS)}": self.config not in PRESETS,
+            f"{', '.join(map(_flag, PER_PHASE))} need one value, or one for each phase": len(lengths) > 1
+            or 0 in {len(getattr(self, name)) for name in PER_PHASE},
+            f"--crop must be multiples of 16 and at least 64, not {_listed(self.crop)}": any(
+                crop < 64 or crop % 16 for crop in self.crop
+            ),
+            f"--batch must be at least 1, not {_listed(self.batch)}": any(batch < 1 for batch in self.batch),
+            f"--share must be above 0, not {_listed(self.share)}": any(share <= 0 for share in self.share),
+            f"--devices x --nodes must divide every --batch; {_listed(self.batch)} cannot be shared by "
+            f"{self.devices * self.nodes}": self.devices < 1
+            or self.nodes < 1
+            or any(batch % (self.devices * self.nodes) for batch in self.batch),
+        }
+        problems |= {
+            f"{_flag(name)} must be above 0, not {getattr(self, name)}": getattr(self, name) <= 0
+            for name in ("lr", "clip", "patience", "log_every", "validate_crop")
+        }
+        for problem, found in problems.items():
+            if found:
+                raise TrainingError(problem)
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as values that JSON knows."""
@@ -78,39 +164,9 @@ class Recipe:
         return {field.name: plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
 
 
-def parse_recipe(arguments: Sequence[str] | None = None) -> Recipe:
-    """A recipe from command-line arguments (the process's own if None), with argparse: bare machines have no more.
-
-    >>> parse_recipe(["--steps", "10", "--scales", "1", "0", "0", "--no-channels-last"]).scales
-    (1.0, 0.0, 0.0)
-    """
-    parser = argparse.ArgumentParser(
-        prog="python -m fdikp.training",
-        description="Train FDIKP on defocus rendered from sharp photographs.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    hints = typing.get_type_hints(Recipe)
-    for field in dataclasses.fields(Recipe):
-        flag = "--" + field.name.replace("_", "-")
-        options = _parser_options(hints[field.name])
-        parser.add_argument(flag, default=field.default, help=field.metadata["help"], **options)
-    given: dict[str, Any] = vars(parser.parse_args(arguments))
-    values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
-    try:
-        return Recipe(**values)
-    except ValueError as error:
-        parser.error(str(error))
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
-def _parser_options(hint: Any) -> dict[str, Any]:
-    """What argparse needs to know of a field's type."""
-    origin, parts = typing.get_origin(hint), typing.get_args(hint)
-    if hint is bool:
-        return {"action": argparse.BooleanOptionalAction}
-    if origin is Literal:
-        return {"choices": parts}
-    if origin is tuple:
-        return {"type": parts[0], "nargs": "+" if parts[-1] is Ellipsis else len(parts)}
-    if origin is types.UnionType:
-        return {"type": parts[0]}
-    return {"type": hint}
+def _listed(values: tuple[Any, ...]) -> str:
+    return " ".join(map(str, values))

@@ -38,19 +38,27 @@ class WorkClock:
         return elapsed
 
 
-def progress(recipe: Recipe, step: int, seconds: float) -> float:
-    """How much of the budget is used, 0..1: of the steps or of the minutes, whichever ends first."""
-    by_step = step / recipe.steps if recipe.steps > 0 else 0.0
-    by_time = seconds / (60.0 * recipe.minutes) if recipe.minutes > 0 else 0.0
-    return min(1.0, max(by_step, by_time))
+def progress(recipe: Recipe, step: int, seconds: float, epochs: float = 0.0) -> float:
+    """How much of the budget is used, 0..1: of the steps, the minutes or the epochs, whichever ends first."""
+    used = (step / recipe.steps) if recipe.steps > 0 else 0.0
+    used = max(used, seconds / (60.0 * recipe.minutes) if recipe.minutes > 0 else 0.0)
+    used = max(used, epochs / recipe.epochs if recipe.epochs > 0 else 0.0)
+    return min(1.0, used)
 
 
 def learning_rate(recipe: Recipe, step: int, done: float) -> float:
-    """Linear warm-up over the first steps, then half a cosine to `floor` at the end of the budget (`done` = 1).
+    """The rate of a step when `done`, 0..1, of the budget is used: it ends with the budget, whatever that is.
+
+    Linear warm-up over the first steps; then half a cosine to `floor`, or `decay` at each of the milestones.
 
     >>> r = Recipe(steps=1000, lr=1.0, warmup=10, floor=0.01)
     >>> [round(learning_rate(r, s, s / 1000), 3) for s in (0, 4, 10, 500, 1000)]
     [0.1, 0.5, 1.0, 0.505, 0.01]
+    >>> r = Recipe(lr=1.0, warmup=0, schedule="steps", milestones=(0.4, 0.8), decay=0.5)
+    >>> [learning_rate(r, 0, done) for done in (0.0, 0.39, 0.4, 0.8)]
+    [1.0, 1.0, 0.5, 0.25]
     """
     warm = min(1.0, (step + 1) / max(1, recipe.warmup))
+    if recipe.schedule == "steps":
+        return recipe.lr * warm * recipe.decay ** sum(done >= milestone for milestone in recipe.milestones)
     return recipe.lr * warm * (recipe.floor + (1.0 - recipe.floor) * 0.5 * (1.0 + math.cos(math.pi * done)))

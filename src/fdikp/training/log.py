@@ -1,0 +1,148 @@
+"""What a run tells while it goes on: lines of JSON, TensorBoard, a bar on a terminal."""
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from torch import Tensor
+
+from fdikp.files import replacing
+
+NAME = "log.jsonl"
+
+
+class Log:
+    """The log of a run. Use as a context.
+
+    A line of JSON for each event goes to log.jsonl, and to stdout unless a bar is shown; numbers and pictures go to
+    TensorBoard where that is installed. On a terminal a bar on stderr shows what is done and how long it will take.
+    A disk that is full does not stop a run here: it is said once, and lines are lost.
+
+    Args:
+        folder: of the run.
+        step: where the run goes on; what an interrupted run logged beyond it is taken back.
+        shown: False for processes that only help another: they tell nothing.
+    """
+
+    def __init__(self, folder: Path, step: int, shown: bool = True) -> None:
+        self.shown = shown
+        self._full = False
+        self._bar: _Bar | None = None
+        self._board: Any = None
+        if not shown:
+            return
+        self._path = folder / NAME
+        kept = [line for line in read_log(self._path) if line.get("step", 0) <= step] if step else []
+        with replacing(self._path) as file:
+            file.writelines(json.dumps(line).encode() + b"\n" for line in kept)
+        self._bar = _Bar() if sys.stderr.isatty() else None
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            self.say("no TensorBoard log: tensorboard is not installed (pip install 'fdikp[train]')")
+        else:
+            # torch does not type this function
+            self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1 if step else None)  # type: ignore[no-untyped-call]
+
+    def __enter__(self) -> "Log":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar:
+            self._bar.stop()
+        if self._board:
+            self._guarded(self._board.close)
+
+    def say(self, message: str) -> None:
+        """One line to whoever watches, on stderr."""
+        if self._bar:
+            self._bar.print(message)
+        elif self.shown:
+            print(f"fdikp: {message}", file=sys.stderr, flush=True)
+
+    def write(self, step: int, **facts: Any) -> None:
+        """An event: numbers, or groups of numbers by name."""
+        if not self.shown:
+            return
+        line = json.dumps({"step": step} | {name: _short(value) for name, value in facts.items()})
+        if not self._bar:
+            print(line, flush=True)
+
+        def append() -> None:
+            with self._path.open("a") as file:
+                file.write(line + "\n")
+
+        self._guarded(append)
+        for name, value in facts.items():
+            group = value if isinstance(value, dict) else {name: value}
+            for part, number in group.items():
+                if self._board and isinstance(number, int | float):
+                    tag = f"{name}/{part}" if isinstance(value, dict) else name
+                    self._guarded(lambda tag=tag, number=number: self._board.add_scalar(tag, number, step))
+
+    def picture(self, step: int, name: str, image: Tensor) -> None:
+        """A picture [3, H, W] in 0..1 for TensorBoard."""
+        if self._board:
+            self._guarded(lambda: self._board.add_image(name, image, step))
+
+    def advance(self, done: float, text: str) -> None:
+        """So much of the run, 0..1, is done."""
+        if self._bar:
+            self._bar.update(done, text)
+
+    def _guarded(self, work: Callable[[], Any]) -> None:
+        try:
+            work()
+        except OSError as error:
+            if not self._full:
+                self.say(f"{self._path.parent}: the log cannot be written: {error.strerror or error}; free some space")
+            self._full = True
+
+
+class _Bar:
+    """A bar with the time left, on stderr."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            console=Console(stderr=True),
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._task = self._progress.add_task("training", total=1.0)
+        self._progress.start()
+        self.stop = self._progress.stop
+
+    def update(self, done: float, text: str) -> None:
+        self._progress.update(self._task, completed=done, description=text)
+
+    def print(self, line: str) -> None:
+        self._progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def read_log(file: Path) -> list[dict[str, Any]]:
+    """The lines of a log; one that was cut off by a kill is left out."""
+    lines: list[dict[str, Any]] = []
+    if file.exists():
+        for line in file.read_text().splitlines():
+            with contextlib.suppress(json.JSONDecodeError):
+                lines.append(json.loads(line))
+    return lines
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _short(part) for name, part in value.items()}
+    return float(f"{value:.5g}") if isinstance(value, float) else value

@@ -1,0 +1,118 @@
+"""What a run came to: summary.json and summary.md to read, curve.png to look at."""
+
+import json
+import platform
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import fdikp
+from fdikp import weights
+from fdikp.files import replacing
+from fdikp.training.log import NAME, read_log
+from fdikp.training.recipe import Recipe
+from fdikp.training.setup import Run
+
+
+def write_summary(
+    recipe: Recipe, run: Run, done: float, device: str, processes: int, say: Callable[[str], None]
+) -> str:
+    """Write the three files beside the weights; returns the summary in one line. `say` hears what is left out."""
+    lines = read_log(recipe.out / NAME)
+    facts = _facts(recipe, run, done, lines) | {"device": device, "processes": processes}
+    try:
+        with replacing(recipe.out / "summary.json") as file:
+            file.write(json.dumps(facts | {"recipe": recipe.to_dict()}, indent=2).encode() + b"\n")
+        with replacing(recipe.out / "summary.md") as file:
+            file.write(_markdown(facts, recipe).encode())
+        _plot(lines, recipe.out / "curve.png", f"{facts['model']}, {facts['steps']} steps")
+    except ImportError:
+        say("no curve.png: matplotlib is not installed")
+    except OSError as error:
+        say(f"{recipe.out}: the summary cannot be written: {error.strerror or error}; the weights are whole")
+    gained = ""
+    if "validation" in facts:
+        v = facts["validation"]
+        gained = f", PSNR {v['psnr_before']:.2f} -> {v['psnr_after']:.2f} dB on {v['pictures']} validation pairs"
+    return f"{recipe.out / 'weights.safetensors'}: {run.step} steps, {run.clock.seconds / 60:.1f} minutes{gained}"
+
+
+def _facts(recipe: Recipe, run: Run, done: float, lines: list[dict[str, Any]]) -> dict[str, Any]:
+    """What summary.json says beside the recipe."""
+    steps = [line for line in lines if "loss" in line]
+    validations = [line["validation"] | {"step": line["step"]} for line in lines if "validation" in line]
+    facts: dict[str, Any] = {
+        "model": run.name,
+        "parameters": sum(p.numel() for p in run.network.parameters()),
+        "weights_sha256": weights.sha256(recipe.out / "weights.safetensors"),
+        "budget_used": round(done, 4),
+        "steps": run.step,
+        "steps_skipped": run.skipped,
+        "pairs_seen": run.seen,
+        "minutes": round(run.clock.seconds / 60, 3),
+        "images_per_second": round(run.seen / run.clock.seconds, 3) if run.clock.seconds else None,
+        "versions": {"fdikp": fdikp.__version__, "torch": torch.__version__, "python": platform.python_version()},
+    }
+    if steps:
+        facts["epochs"] = steps[-1]["epoch"]
+        facts["terms"] = {"first": steps[0]["terms"], "last": steps[-1]["terms"]}
+    if validations:
+        facts["validation"] = validations[-1]
+        facts["validation_best"] = max(validations, key=lambda v: float(v["psnr_after"]))
+    return facts
+
+
+def _markdown(facts: dict[str, Any], recipe: Recipe) -> str:
+    """The summary as a page: what came out, then every field that differs from a plain recipe."""
+    plain = Recipe().to_dict()
+    changed = {name: value for name, value in recipe.to_dict().items() if value != plain[name]}
+    rows = [*_rows(facts), ("", ""), *((f"--{name.replace('_', '-')}", str(value)) for name, value in changed.items())]
+    table = "\n".join(f"| {name} | {value} |" for name, value in rows)
+    return f"# {facts['model']}\n\n| | |\n| --- | --- |\n{table}\n\n![losses, PSNR and learning rate](curve.png)\n"
+
+
+def _rows(facts: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    for name, value in facts.items():
+        title = f"{prefix}{name.replace('_', ' ')}"
+        rows += _rows(value, f"{title}: ") if isinstance(value, dict) else [(title, str(value))]
+    return rows
+
+
+def _plot(lines: list[dict[str, Any]], file: Path, title: str) -> None:
+    """Terms of the loss, PSNR and learning rate over the steps, one below the other."""
+    from matplotlib.figure import Figure
+
+    steps = [line for line in lines if "loss" in line]
+    validations = [line for line in lines if "validation" in line]
+    if not steps:
+        return
+    figure = Figure(figsize=(9, 9), layout="constrained")
+    losses, quality, rate = figure.subplots(3, 1, sharex=True, height_ratios=(3, 3, 1))
+    at = [line["step"] for line in steps]
+    marker = "." if len(steps) < 30 else ""
+    losses.plot(at, [line["loss"] for line in steps], marker=marker, color="black", linewidth=1.5, label="loss")
+    for name in sorted({name for line in steps for name in line["terms"]}):
+        values = [line["terms"].get(name) for line in steps]
+        losses.plot(at, values, marker=marker, linewidth=1, label=f"{name}, unweighted")
+    losses.set_yscale("log")
+    losses.set_ylabel("loss and its terms")
+    losses.legend(loc="upper right", fontsize="small", ncols=2)
+    gains = [line["psnr_out"] - line["psnr_in"] for line in steps]
+    quality.axhline(0, color="grey", linewidth=0.8)
+    quality.plot(at, gains, marker=marker, linewidth=1, color="tab:blue", label="training batches")
+    if validations:
+        where = [line["step"] for line in validations]
+        gains = [line["validation"]["gain"] for line in validations]
+        quality.plot(where, gains, "o-", color="tab:red", label="validation")
+    quality.set_ylabel("PSNR gained, dB")
+    quality.legend(loc="lower right", fontsize="small")
+    rate.plot(at, [line["lr"] for line in steps], marker=marker, linewidth=1, color="tab:green")
+    rate.set_ylim(bottom=0)
+    rate.set_ylabel("learning rate")
+    rate.set_xlabel("step")
+    figure.suptitle(title)
+    with replacing(file) as written:
+        figure.savefig(written, format="png", dpi=110)
