@@ -2,122 +2,111 @@ import json
 import os
 import signal
 from dataclasses import replace
-from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from fdikp import weights
-from fdikp.network import PRESETS
+from fdikp.errors import DataError, FdikpError, TrainingError, WeightsError
+from fdikp.network import FDIKP, PRESETS
 from fdikp.synthesis import RenderSettings
-from fdikp.training import loop
-from fdikp.training.checkpoint import load_checkpoint, save_checkpoint
+from fdikp.training import loop, objective, setup
+from fdikp.training import summary as summary_module
+from fdikp.training.checkpoint import load_checkpoint
 from fdikp.training.loop import train
-from fdikp.training.recipe import Recipe
 
 
-@pytest.fixture(scope="module")
-def photographs(tmp_path_factory) -> Path:
-    from skimage import data
-
-    folder = tmp_path_factory.mktemp("sharp")
-    for name in ("astronaut", "coffee", "chelsea"):
-        Image.fromarray(getattr(data, name)()[:220, :220]).save(folder / f"{name}.png")
-    return folder
-
-
-@pytest.fixture
-def recipe(tmp_path, photographs, tiny_config, monkeypatch) -> Recipe:
-    monkeypatch.setitem(PRESETS, "tiny", tiny_config)
-    return Recipe(
-        config="tiny",
-        data=(photographs,),
-        out=tmp_path / "run",
-        steps=6,
-        batch=2,
-        crop=64,
-        lr=2e-3,
-        warmup=2,
-        log_every=1,
-    )
-
-
-def log_of(recipe: Recipe) -> list[dict]:
-    return [json.loads(line) for line in (recipe.out / "log.jsonl").read_text().splitlines()]
-
-
-def test_a_stopped_run_goes_on_exactly(recipe, monkeypatch):
+def test_a_stopped_run_goes_on_exactly(recipe, monkeypatch, log_of):
     whole = train(replace(recipe, out=recipe.out / "whole"))
     step = loop._step
 
     def stopped_after_three(run, *more):
-        facts = step(run, *more)
+        result = step(run, *more)
         if run.step == 3:
             os.kill(os.getpid(), signal.SIGTERM)
-        return facts
+        return result
 
     monkeypatch.setattr(loop, "_step", stopped_after_three)
     parts = replace(recipe, out=recipe.out / "parts")
-    train(parts)
-    assert load_checkpoint(parts.out / "checkpoint.pt")["step"] == 3
+    outcome = train(parts)
+    assert (outcome.step, outcome.done, outcome.signal) == (3, 0.5, signal.SIGTERM)
+    assert load_checkpoint(parts.out)["step"] == 3
     monkeypatch.setattr(loop, "_step", step)
-    train(replace(parts, resume=True))
-    one, other = (load_checkpoint(recipe.out / name / "checkpoint.pt") for name in ("whole", "parts"))
-    assert one["step"] == other["step"] == 6
+    outcome = train(replace(parts, resume=True))
+    assert (outcome.step, outcome.done, outcome.signal) == (6, 1.0, None)
+    one, other = (load_checkpoint(recipe.out / name) for name in ("whole", "parts"))
     for part in ("network", "average"):
         for name, value in one[part].items():
             assert torch.equal(value, other[part][name]), name
     assert one["optimizer"]["state"][0]["exp_avg_sq"].equal(other["optimizer"]["state"][0]["exp_avg_sq"])
-    assert weights.sha256(whole) != ""
+    assert (one["step"], one["seen"]) == (other["step"], other["seen"]) == (6, 12)
+    assert whole.weights.is_file()
     assert [line["step"] for line in log_of(parts)] == [1, 2, 3, 4, 5, 6]
 
 
 def test_the_written_weights_are_the_average_and_load(recipe):
-    file = train(recipe)
+    file = train(recipe).weights
     network, about = weights.load(file)
-    average = load_checkpoint(recipe.out / "checkpoint.pt")["average"]
+    average = load_checkpoint(recipe.out)["average"]
     for name, value in network.state_dict().items():
         assert torch.equal(value, average[f"module.{name}"]), name
     assert about.name == "tiny"
     assert float(network.output.weight.abs().max()) > 0  # it learned something
-    half = train(replace(recipe, out=recipe.out / "half", half=True))
+    half = train(replace(recipe, out=recipe.out / "half", half=True)).weights
     assert half.stat().st_size < 0.7 * file.stat().st_size
     weights.load(half)
 
 
-def test_training_from_the_identity_learns_to_undo_one_blur(recipe, monkeypatch):
+def test_training_from_the_identity_learns_to_undo_one_blur(recipe, monkeypatch, log_of):
     one_blur = RenderSettings(
         share_sharp=0, share_uniform=1, min_radius=1.4, max_radius=1.5, share_noisy=0, share_jpeg=0, share_sharpened=0
     )
-    monkeypatch.setattr(loop, "RenderSettings", lambda max_radius: one_blur)
-    train(replace(recipe, steps=16, batch=4, lr=4e-3, delta=0.5, precision="fp32"))
+    monkeypatch.setattr(setup, "RenderSettings", lambda max_radius: one_blur)
+    train(replace(recipe, steps=16, batch=(4,), lr=4e-3, delta=0.5, precision="fp32"))
     log = log_of(recipe)
     assert log[0]["psnr_out"] == pytest.approx(log[0]["psnr_in"], abs=1e-3)
     gains = [line["psnr_out"] - line["psnr_in"] for line in log[-5:]]
     assert min(gains) > 0.02  # on pictures not seen before, each step another batch
 
 
-def test_a_step_that_is_not_finite_changes_nothing_and_is_counted(recipe, monkeypatch):
-    loss, calls = loop.restoration_loss, []
+class TestNotFinite:
+    @pytest.fixture
+    def broken(self, monkeypatch):
+        """Make the network's pass of the given steps not finite, its BatchNorm statistics too."""
 
-    def sometimes_nan(*arguments):
-        calls.append(1)
-        return loss(*arguments) * (float("nan") if len(calls) == 3 else 1.0)
+        def broken(*numbers: int) -> None:
+            stages, calls = FDIKP.stages, []
 
-    monkeypatch.setattr(loop, "restoration_loss", sometimes_nan)
-    train(recipe)
-    assert [line["skipped"] for line in log_of(recipe)] == [0, 0, 1, 1, 1, 1]
-    state = load_checkpoint(recipe.out / "checkpoint.pt")
-    assert all(value.isfinite().all() for value in state["network"].values())
-    assert float(state["optimizer"]["state"][0]["step"]) == 5
+            def sometimes_nan(network, x):
+                if network.training:
+                    calls.append(1)
+                return stages(network, x * (float("nan") if network.training and len(calls) in numbers else 1.0))
+
+            monkeypatch.setattr(FDIKP, "stages", sometimes_nan)
+
+        return broken
+
+    def test_a_step_changes_nothing_and_is_counted(self, recipe, broken, log_of):
+        broken(3)
+        train(recipe)
+        assert [line["skipped"] for line in log_of(recipe)] == [0, 0, 1, 1, 1, 1]
+        state = load_checkpoint(recipe.out)
+        assert all(value.isfinite().all() for value in state["network"].values())
+        assert float(state["optimizer"]["state"][0]["step"]) == 5
+
+    def test_a_run_of_them_ends_training_and_keeps_what_was_learned(self, recipe, broken):
+        broken(3, 4, 5)
+        with pytest.raises(TrainingError, match=r"not finite for 3 steps in a row, up to step 5.*--lr"):
+            train(replace(recipe, patience=3))
+        state = load_checkpoint(recipe.out)
+        assert state["step"] == 5
+        assert all(value.isfinite().all() for value in state["network"].values())
 
 
 def test_the_average_follows_its_rule(recipe):
     train(replace(recipe, steps=2, warmup=1, floor=1.0, out=recipe.out / "two"))
     train(replace(recipe, steps=1, warmup=1, floor=1.0, out=recipe.out / "first"))
-    first, second = (load_checkpoint(recipe.out / n / "checkpoint.pt") for n in ("first", "two"))
+    first, second = (load_checkpoint(recipe.out / n) for n in ("first", "two"))
     name = "output.weight"
     start = first["average"][f"module.{name}"]  # the first update copies
     assert torch.equal(start, first["network"][name])
@@ -125,11 +114,40 @@ def test_the_average_follows_its_rule(recipe):
     assert torch.allclose(second["average"][f"module.{name}"], expected, atol=1e-7)
 
 
+def test_phases_share_the_budget_and_the_last_is_averaged(recipe, monkeypatch, log_of):
+    """Four steps of 64 pixels, two of 80 whose weights' mean is what ships, with statistics of its own."""
+    sizes, after = [], []
+    step = loop._step
+
+    def watched(run, recipe, fabric, module, batch, lr):
+        result = step(run, recipe, fabric, module, batch, lr)
+        sizes.append(tuple(batch.blurred.shape))
+        after.append(run.network.output.weight.detach().clone())
+        return result
+
+    monkeypatch.setattr(loop, "_step", watched)
+    phases = {"share": (2, 1), "crop": (64, 80), "batch": (2, 1), "averaging": ("none", "swa")}
+    train(replace(recipe, **phases, schedule="steps", milestones=(0.5,), warmup=0))
+    assert sizes == [(2, 3, 64, 64)] * 4 + [(1, 3, 80, 80)] * 2
+    state = load_checkpoint(recipe.out)
+    assert torch.allclose(state["average"]["module.output.weight"], (after[4] + after[5]) / 2, atol=1e-7)
+    norm = "dsrm.apu.norm.running_mean"
+    assert not torch.equal(state["average"][f"module.{norm}"], state["network"][norm])
+    assert state["seen"] == 4 * 2 + 2
+    assert [line["lr"] for line in log_of(recipe)] == [2e-3] * 3 + [1e-3] * 3
+    assert log_of(recipe)[-1]["epoch"] == pytest.approx(10 / 3, abs=1e-3)
+
+
+def test_epochs_are_a_budget(recipe):
+    outcome = train(replace(recipe, steps=0, epochs=2))
+    assert outcome.step == 3  # of two pictures: two epochs of three
+
+
 def test_steps_are_as_long_as_the_schedule_says(recipe):
     def moved(warmup: int) -> torch.Tensor:
         out = recipe.out / f"warmup-{warmup}"
         train(replace(recipe, steps=1, warmup=warmup, out=out))
-        network = load_checkpoint(out / "checkpoint.pt")["network"]
+        network = load_checkpoint(out)["network"]
         assert (
             not network["output.bias"].any() and not network["fikp.refine.bias"].any()
         )  # they would shift the picture
@@ -140,42 +158,139 @@ def test_steps_are_as_long_as_the_schedule_says(recipe):
     assert torch.allclose(moved(4), whole / 4, rtol=1e-2)  # Adam's first step is as long as the rate
 
 
+def test_a_rate_for_all_trains_every_number(recipe):
+    train(replace(recipe, steps=1, pixel_rate=1.0))
+    assert load_checkpoint(recipe.out)["network"]["output.bias"].any()
+
+
 def test_a_run_is_not_overwritten(recipe):
     train(replace(recipe, steps=1))
-    with pytest.raises(FileExistsError, match="--resume"):
+    with pytest.raises(TrainingError, match="--resume"):
         train(recipe)
 
 
-def test_real_pairs_are_validated(recipe, tmp_path, photographs):
-    for folder in ("source", "target"):
-        (tmp_path / folder).mkdir()
-    for n, file in enumerate(sorted(photographs.iterdir())[:2]):
-        picture = Image.open(file)
-        picture.save(tmp_path / "target" / f"{n}.png")
-        Image.fromarray(np.array(picture.reduce(2).resize(picture.size))).save(tmp_path / "source" / f"{n}.png")
-    train(replace(recipe, steps=2, validate=tmp_path, validate_crop=100))
-    found = log_of(recipe)[-1]["validation"]
-    assert found["pictures"] == 2
+def test_resuming_where_nothing_is_begins(recipe):
+    assert train(replace(recipe, steps=1, resume=True)).step == 1
+
+
+def test_a_checkpoint_of_another_network_is_refused(recipe, monkeypatch, tiny_config):
+    train(replace(recipe, steps=1))
+    monkeypatch.setitem(PRESETS, "tiny", replace(tiny_config, kernels=3))
+    with pytest.raises(TrainingError, match="another network"):
+        train(replace(recipe, resume=True))
+
+
+def test_real_pairs_train_and_validate(recipe, own_pairs, log_of):
+    train(replace(recipe, data=(own_pairs,), steps=2, blur=0.1, validate=own_pairs, validate_crop=100))
+    assert set(log_of(recipe)[-1]["terms"]) == {"mse", "frequency"}
+    found = log_of(recipe, "validation")[-1]["validation"]
+    assert found["pictures"] == 3
     assert 15 < found["psnr_before"] < 40
     assert found["gain"] == pytest.approx(found["psnr_after"] - found["psnr_before"], abs=1e-2)
 
 
-def test_training_starts_from_given_weights(recipe):
-    file = train(recipe)
-    again = train(replace(recipe, start=file, steps=1, lr=0.0, out=recipe.out / "again"))
-    assert torch.equal(weights.load(file)[0].output.weight, weights.load(again)[0].output.weight)
+def test_training_starts_from_given_weights(recipe, tiny_weights):
+    again = train(replace(recipe, config="fdikp-lite", start=str(tiny_weights), steps=1, lr=1e-12)).weights
+    start, end = weights.load(tiny_weights), weights.load(again)
+    assert torch.allclose(start[0].output.weight, end[0].output.weight, atol=1e-9)
+    assert end[1].name == "tiny"
 
 
-def test_an_interrupted_write_leaves_the_checkpoint_before(tmp_path, monkeypatch):
-    file = tmp_path / "checkpoint.pt"
-    save_checkpoint(file, {"step": 1})
-    save = torch.save
+def test_a_teacher_is_imitated(recipe, tiny_weights, log_of):
+    far = replace(recipe, teacher=str(tiny_weights), alpha=0.0, beta=0.0, gamma=0.0, distil=1.0, steps=9, lr=4e-3)
+    train(far)
+    terms = [line["terms"]["distil"] for line in log_of(recipe)]
+    assert set(log_of(recipe)[0]["terms"]) == {"distil"}
+    assert sum(terms[-3:]) < 0.9 * sum(terms[:3])
+    same = replace(recipe, start=str(tiny_weights), teacher=str(tiny_weights), out=recipe.out / "same", steps=1)
+    train(same)
+    assert log_of(same)[0]["terms"]["distil"] < 0.02  # only BatchNorm's statistics differ
 
-    def interrupted(state, part):
-        save(state, part)
-        raise KeyboardInterrupt
 
-    monkeypatch.setattr(torch, "save", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        save_checkpoint(file, {"step": 2})
-    assert load_checkpoint(file) == {"step": 1}
+def test_the_run_tells_what_it_came_to(recipe, log_of, plot, monkeypatch):
+    monkeypatch.setattr(summary_module, "_plot", plot)
+    outcome = train(replace(recipe, delta=0.5, blur=0.1))
+    summary = json.loads((recipe.out / "summary.json").read_text())
+    assert summary["weights_sha256"] == weights.sha256(outcome.weights)
+    assert (summary["steps"], summary["pairs_seen"], summary["budget_used"]) == (6, 12, 1.0)
+    assert set(summary["terms"]["last"]) == {"mse", "frequency", "guard", "blur"}
+    assert summary["recipe"]["delta"] == 0.5
+    assert "curve.png" in (recipe.out / "summary.md").read_text()
+    assert (recipe.out / "curve.png").stat().st_size > 10_000
+    assert str(outcome.weights) in outcome.summary and "4 validation pairs" in outcome.summary
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    board = EventAccumulator(str(recipe.out / "tensorboard"))
+    board.Reload()
+    assert {"loss", "lr", "images_per_second", "terms/blur", "validation/psnr_after"} <= set(board.Tags()["scalars"])
+    assert board.Tags()["images"] == ["blurred, restored, target"]
+    logged = [event.value for event in board.Scalars("terms/mse")]
+    assert logged == pytest.approx([line["terms"]["mse"] for line in log_of(recipe)], rel=1e-3)
+
+
+def test_each_term_of_the_log_adds_up_to_the_loss(recipe, log_of, tmp_path, monkeypatch):
+    class Brightness(torch.nn.Module):
+        def forward(self, x, y):
+            return (x - y).mean(dim=(1, 2, 3)).abs()
+
+    monkeypatch.setattr(setup, "find_lpips", lambda choice: tmp_path / "lpips")
+    monkeypatch.setattr(setup, "LPIPS", lambda file: Brightness())
+    recipe = replace(recipe, steps=2, alpha=0.5, beta=0.4, gamma=0.3, delta=0.2, blur=0.1)
+    train(recipe)
+    for line in log_of(recipe):
+        terms = line["terms"]
+        total = 0.5 * terms["mse"] + 0.4 * terms["lpips"] + 0.3 * terms["frequency"]
+        assert line["loss"] == pytest.approx(total + 0.2 * terms["guard"] + 0.1 * terms["blur"], rel=1e-3)
+
+
+def test_a_compiled_run_is_the_same_run(recipe, monkeypatch, log_of):
+    """With a compiler that does nothing: that only encoder and decoder are compiled, and once, is tested."""
+    compiled = []
+    monkeypatch.setattr(torch, "compile", lambda function: compiled.append(function) or function)
+    train(replace(recipe, steps=1, compile=True))
+    assert [type(f.__self__).__name__ for f in compiled] == ["Encoder", "Decoder"]
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "said"),
+    [
+        ({"data": ("gone",)}, DataError, "gone: no such folder"),
+        ({"data": ("gone",), "pairs": "real"}, DataError, "gone: no such folder"),
+        ({"pairs": "real"}, DataError, "no pairs in a layout"),
+        ({"start": "gone.safetensors"}, WeightsError, "gone.safetensors"),
+        ({"teacher": "gone.safetensors"}, WeightsError, "gone.safetensors"),
+        ({"lpips": "gone.safetensors"}, WeightsError, "gone.safetensors: no such file of LPIPS"),
+        ({"validate": "gone"}, DataError, "gone: no pairs to validate on"),
+        ({"device": "abacus"}, FdikpError, "abacus"),
+    ],
+)
+def test_what_is_missing_is_said_before_the_first_step(recipe, change, error, said, monkeypatch):
+    from pathlib import Path
+
+    paths = {"data": lambda value: tuple(map(Path, value)), "validate": Path}
+    change = {name: paths.get(name, str)(value) for name, value in change.items()}
+    monkeypatch.setattr(loop, "_step", None)
+    with pytest.raises(error, match=said) as told:
+        train(replace(recipe, **change))
+    assert "\n" not in str(told.value)
+
+
+def test_a_full_disk_is_refused_before_the_first_step(recipe, monkeypatch):
+    class Usage:
+        free = 1000
+
+    monkeypatch.setattr(setup.shutil, "disk_usage", lambda folder: Usage)
+    with pytest.raises(TrainingError, match=r"0 MiB free, a run needs \d+"):
+        train(recipe)
+
+
+def test_the_objective_is_the_paper_s_where_nothing_else_is_asked_for(recipe, tiny_config):
+    from fdikp.training.losses import restoration_loss
+
+    torch.manual_seed(0)
+    judge = objective.Objective(FDIKP(tiny_config), replace(recipe, precision="fp32"))
+    blurred, target = torch.rand(2, 3, 64, 64), torch.rand(2, 3, 64, 64)
+    judged = judge(blurred, target, None)
+    assert judged.parts == {}
+    assert torch.equal(judged.loss, restoration_loss(judged.images, target))

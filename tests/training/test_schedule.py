@@ -1,7 +1,7 @@
 import pytest
 
 from fdikp.training import schedule
-from fdikp.training.recipe import Recipe, parse_recipe
+from fdikp.training.recipe import Recipe
 from fdikp.training.schedule import WorkClock, learning_rate, progress
 
 
@@ -58,19 +58,14 @@ def test_the_rate_warms_up_and_falls_to_its_floor():
     assert rates[-1] == pytest.approx(0.2)
 
 
-def test_every_field_is_an_option():
-    line = "--data a b --minutes 2.5 --crop 96 --lr 1e-3 --resume --validate v --scales 1 0 0 --precision fp32"
-    recipe = parse_recipe(line.split())
-    assert [str(p) for p in recipe.data] == ["a", "b"]
-    assert (recipe.minutes, recipe.crop, recipe.lr, recipe.resume) == (2.5, 96, 1e-3, True)
-    assert str(recipe.validate) == "v"
-    assert recipe.start is None
-    assert recipe.to_dict()["data"] == ["a", "b"]
+def test_epochs_are_a_budget_too():
+    assert progress(Recipe(epochs=4), 10**9, 1e9, 1.0) == 0.25
+    assert progress(Recipe(epochs=4, steps=100), 50, 0.0, 1.0) == 0.5
 
 
-@pytest.mark.parametrize("line", ["--data a", "--minutes 1 --crop 100", "--minutes 1 --precision fp8"])
-def test_wrong_recipes_are_refused(line, capsys):
-    with pytest.raises(SystemExit) as stopped:
-        parse_recipe(line.split())
-    assert stopped.value.code == 2
-    assert "error:" in capsys.readouterr().err
+def test_the_rate_of_steps_falls_at_its_milestones():
+    recipe = Recipe(lr=1.0, warmup=4, schedule="steps", milestones=(0.5, 0.75), decay=0.1)
+    rates = [learning_rate(recipe, step, step / 100) for step in range(100)]
+    assert rates[:4] == [0.25, 0.5, 0.75, 1.0]
+    assert rates[49:51] == pytest.approx([1.0, 0.1])
+    assert rates[74:76] == pytest.approx([0.1, 0.01])

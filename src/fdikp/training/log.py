@@ -45,8 +45,7 @@ class Log:
         except ImportError:
             self.say("no TensorBoard log: tensorboard is not installed (pip install 'fdikp[train]')")
         else:
-            # torch does not type this function
-            self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1 if step else None)  # type: ignore[no-untyped-call]
+            self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1 if step else None)
 
     def __enter__(self) -> "Log":
         return self
@@ -78,13 +77,16 @@ class Log:
             with self._path.open("a") as file:
                 file.write(line + "\n")
 
+        def chart() -> None:
+            for name, value in facts.items():
+                group = {f"{name}/{part}": v for part, v in value.items()} if isinstance(value, dict) else {name: value}
+                for tag, number in group.items():
+                    if isinstance(number, int | float):
+                        self._board.add_scalar(tag, number, step)
+
         self._guarded(append)
-        for name, value in facts.items():
-            group = value if isinstance(value, dict) else {name: value}
-            for part, number in group.items():
-                if self._board and isinstance(number, int | float):
-                    tag = f"{name}/{part}" if isinstance(value, dict) else name
-                    self._guarded(lambda tag=tag, number=number: self._board.add_scalar(tag, number, step))
+        if self._board:
+            self._guarded(chart)
 
     def picture(self, step: int, name: str, image: Tensor) -> None:
         """A picture [3, H, W] in 0..1 for TensorBoard."""

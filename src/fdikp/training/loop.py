@@ -159,9 +159,12 @@ def _step(
     judged: Judged = module(batch.blurred, batch.target, batch.radius)
     run.step += 1
     run.optimizer.zero_grad(set_to_none=True)
-    fabric.backward(judged.loss)
-    norm = nn.utils.clip_grad_norm_(run.network.parameters(), recipe.clip)
-    (broken,) = _largest(fabric, float(not (judged.loss.isfinite() and norm.isfinite())))
+    norm = torch.tensor(float("nan"))
+    (broken,) = _largest(fabric, float(not judged.loss.isfinite()))
+    if not broken:  # where coordinates are not finite, the gradient of sampling reads outside of its memory
+        fabric.backward(judged.loss)
+        norm = nn.utils.clip_grad_norm_(run.network.parameters(), recipe.clip)
+        broken = float(not norm.isfinite())  # the same in all processes, as the gradient is
     if broken:
         run.skipped += 1
         run.bad += 1

@@ -67,7 +67,8 @@ def parse_recipe(arguments: Sequence[str]) -> Recipe:
             help = field.metadata["help"].replace("%", "%%")
             parser.add_argument(flag, default=default, help=help, **_parser_options(hints[field.name]))
         given: dict[str, Any] = vars(parser.parse_args(rest))
-        parsed = Recipe(**{name: tuple(v) if isinstance(v, list) else v for name, v in given.items()})
+        values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
+        parsed = Recipe(**values)
         parsed.check()
     except TrainingError as error:
         parser.error(str(error))

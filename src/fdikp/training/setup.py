@@ -210,7 +210,7 @@ def ready(recipe: Recipe, prepared: Prepared, fabric: "Fabric") -> tuple[Run, Ob
         notes.append(f"{recipe.out}: going on from step {run.step}")
     if recipe.compile:
         for part in (network.dsrm.encoder, network.dsrm.decoder):  # the rest has transforms, which do not compile
-            part.forward = torch.compile(part.forward)  # type: ignore[method-assign]
+            part.forward = torch.compile(part.forward)
     return run, Objective(network, recipe, supervision, perceptual, teacher), notes
 
 

@@ -93,26 +93,41 @@ def _plot(lines: list[dict[str, Any]], file: Path, title: str) -> None:
     losses, quality, rate = figure.subplots(3, 1, sharex=True, height_ratios=(3, 3, 1))
     at = [line["step"] for line in steps]
     marker = "." if len(steps) < 30 else ""
-    losses.plot(at, [line["loss"] for line in steps], marker=marker, color="black", linewidth=1.5, label="loss")
-    for name in sorted({name for line in steps for name in line["terms"]}):
-        values = [line["terms"].get(name) for line in steps]
-        losses.plot(at, values, marker=marker, linewidth=1, label=f"{name}, unweighted")
+
+    def curve(axes: Any, values: list[float], label: str, color: str) -> None:
+        """Each value faintly, and their running mean."""
+        mean = _running_mean(values, max(1, len(values) // 40))
+        axes.plot(at, values, color=color, linewidth=0.6, alpha=0.35)
+        axes.plot(at, mean, color=color, marker=marker, linewidth=1.5, label=label)
+
+    curve(losses, [line["loss"] for line in steps], "loss", "black")
+    for n, name in enumerate(sorted({name for line in steps for name in line["terms"]})):
+        values = [line["terms"].get(name, float("nan")) for line in steps]
+        curve(losses, values, f"{name}, unweighted", f"C{n}")
     losses.set_yscale("log")
     losses.set_ylabel("loss and its terms")
-    losses.legend(loc="upper right", fontsize="small", ncols=2)
-    gains = [line["psnr_out"] - line["psnr_in"] for line in steps]
     quality.axhline(0, color="grey", linewidth=0.8)
-    quality.plot(at, gains, marker=marker, linewidth=1, color="tab:blue", label="training batches")
+    curve(quality, [line["psnr_out"] - line["psnr_in"] for line in steps], "training batches", "C0")
     if validations:
         where = [line["step"] for line in validations]
-        gains = [line["validation"]["gain"] for line in validations]
-        quality.plot(where, gains, "o-", color="tab:red", label="validation")
+        quality.plot(where, [line["validation"]["gain"] for line in validations], "o-", color="C3", label="validation")
     quality.set_ylabel("PSNR gained, dB")
-    quality.legend(loc="lower right", fontsize="small")
-    rate.plot(at, [line["lr"] for line in steps], marker=marker, linewidth=1, color="tab:green")
+    for axes in (losses, quality):  # above the axes, where no curve runs
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=7, fontsize="small", frameon=False, borderpad=0.2)
+    rate.plot(at, [line["lr"] for line in steps], marker=marker, color="C2")
     rate.set_ylim(bottom=0)
     rate.set_ylabel("learning rate")
     rate.set_xlabel("step")
     figure.suptitle(title)
     with replacing(file) as written:
         figure.savefig(written, format="png", dpi=110)
+
+
+def _running_mean(values: list[float], width: int) -> list[float]:
+    """The mean of each value and those before it, `width` at most.
+
+    >>> _running_mean([1.0, 3.0, 5.0], 2)
+    [1.0, 2.0, 4.0]
+    """
+    pieces = (values[max(0, n + 1 - width) : n + 1] for n in range(len(values)))
+    return [sum(piece) / len(piece) for piece in pieces]

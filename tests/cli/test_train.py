@@ -1,0 +1,142 @@
+"""`fdikp train` as a user meets it; what a run does is tested in tests/training."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from skimage import data
+
+from fdikp.training import RECIPES, summary
+
+NOT_BARE = ("tyro", "pyvips", "matplotlib", "tensorboard", "skimage", "rawpy")
+"""What a machine that only trains need not have."""
+
+
+@pytest.fixture(autouse=True)
+def _no_plot(monkeypatch):
+    monkeypatch.setattr(summary, "_plot", lambda *_: None)
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    """my-pairs/ with source/ and target/, of 96x80 pixels."""
+    from PIL import Image
+
+    for n, top in enumerate((0, 100, 200)):
+        picture = Image.fromarray(data.coffee()[top : top + 80, 100:196])
+        for kind, image in (("target", picture), ("source", picture.reduce(2).resize(picture.size))):
+            folder = tmp_path / "my-pairs" / kind
+            folder.mkdir(parents=True, exist_ok=True)
+            image.save(folder / f"{n}.png")
+    return tmp_path / "my-pairs"
+
+
+@pytest.fixture
+def train(run):
+    return lambda *args: run("train", *args, "--device", "cpu", model=False)
+
+
+def test_fine_tuning_on_pairs_of_one_s_own(train, pairs, weights_file, tmp_path):
+    arguments = ["--from", weights_file, "--data", pairs, "--steps", 2, "--crop", 64, "--batch", 2]
+    done = train(*arguments, "--log-every", 1)
+    assert done.code == 0
+    *lines, last = done.out.splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [1, 2, 2]
+    assert "runs/fine-tune/weights.safetensors: 2 steps" in last
+    assert "LPIPS term is off" in done.err
+    result = tmp_path / "runs" / "fine-tune" / "weights.safetensors"
+    (pairs / "source" / "0.png").rename(tmp_path / "photo.png")
+    from fdikp.cli import main
+
+    assert main(["deblur", str(tmp_path / "photo.png"), "--model", str(result), "--device", "cpu"]) == 0
+    again = train(*arguments)
+    assert (again.code, len(again.errors)) == (1, 1)
+    assert "--resume" in again.err
+
+
+def test_help_lists_every_recipe_and_shows_the_defaults_of_the_one_that_is_named(run):
+    done = run("train", "--help", model=False)
+    words = "".join(character if character.isalnum() or character in "-/" else " " for character in done.out).split()
+    assert set(RECIPES) <= set(words)
+    named = run("train", "paper-dpdd", "--help", model=False)
+    assert "384 512" in named.out and "384 512" not in done.out
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "said"),
+    [
+        (["paper-dpd", "--data", "x"], 2, "did you mean 'paper-dpdd'"),
+        (["--data", "x"], 2, "give --steps, --minutes or --epochs"),
+        (["--steps", 1], 2, "give --data"),
+        (["--steps", 1, "--data", "gone"], 1, "gone: no such folder"),
+        (["paper-dpdd", "--data", "gone"], 1, "gone: no such folder"),
+        (["--from", "gone.safetensors", "--data", "x"], 1, "x: no such folder"),
+        (["--steps", 1, "--data", "my-pairs", "--crop", 96], 1, "smaller than the crop of 96"),
+        (["--steps", 1, "--data", "my-pairs", "my-pairs"], 1, "real pairs come from one folder"),
+        (["--steps", 1, "--data", "my-pairs", "--crop", 64, "--lpips", "gone"], 1, "gone: no such file of LPIPS"),
+    ],
+)
+def test_errors_are_one_line(train, pairs, args, code, said):
+    done = train(*args)
+    assert (done.code, done.out, len(done.errors)) == (code, "", 1), done.err
+    assert done.err.startswith("fdikp: ") and said in done.err
+
+
+def test_a_damaged_set_is_told_whole(train, pairs):
+    (pairs / "source" / "0.png").write_bytes((pairs / "source" / "0.png").read_bytes()[:500])
+    (pairs / "target" / "1.png").write_text("no picture")
+    done = train("--steps", 1, "--data", pairs, "--crop", 64)
+    assert (done.code, len(done.errors)) == (1, 1)
+    assert "0.png" in done.err and "1.png" in done.err
+
+
+def shell(arguments: list, folder: Path, before: str = "") -> subprocess.Popen:
+    """`python -m fdikp.training` in a process, after the given lines."""
+    code = f"import runpy, sys; sys.argv[:] = ['x', *{list(map(str, arguments))!r}]\n{before}\n"
+    code += "runpy.run_module('fdikp.training', run_name='__main__')"
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(
+        [sys.executable, "-c", code], cwd=folder, env=os.environ | {"OMP_NUM_THREADS": "1"}, **streams
+    )
+
+
+def test_a_machine_with_torch_and_little_else_trains_and_a_signal_ends_it_well(pairs, weights_file, tmp_path):
+    """One process for both: importing torch takes longest."""
+    blocked = f"for name in {NOT_BARE!r}: sys.modules[name] = None"
+    options = [
+        "--start",
+        weights_file,
+        "--data",
+        pairs,
+        "--crop",
+        64,
+        "--batch",
+        1,
+        "--device",
+        "cpu",
+        "--log-every",
+        1,
+    ]
+    process = shell(["lite", *options, "--minutes", 60, "--out", "out"], tmp_path, blocked)
+    log = tmp_path / "out" / "log.jsonl"
+    while process.poll() is None and not (log.exists() and log.read_text().count("\n") > 2):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM, err
+    assert "tensorboard is not installed" in err and "matplotlib is not installed" in err
+    assert "the same command with --resume goes on" in err
+    assert "weights.safetensors" in out.splitlines()[-1]
+    assert {"checkpoint.pt", "weights.safetensors", "summary.json", "summary.md"} <= set(os.listdir(tmp_path / "out"))
+
+
+def test_without_fabric_one_line_says_so(pairs, tmp_path):
+    process = shell(["--data", pairs, "--steps", 1], tmp_path, "sys.modules['lightning_fabric'] = None")
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, len(err.splitlines())) == (1, "", 1)
+    assert "pip install 'fdikp[train]'" in err

@@ -1,0 +1,103 @@
+"""Runs killed with SIGKILL at moments of chance end in the weights of a run that nothing disturbed."""
+
+import multiprocessing
+import random
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from fdikp.training.checkpoint import has_checkpoint, load_checkpoint
+from fdikp.training.recipe import Recipe
+
+KILLS = 5
+
+
+def begin(recipe: Recipe) -> None:
+    """What a killed process did: one run, in a process of its own."""
+    from fdikp.training import summary
+    from fdikp.training.loop import train
+
+    torch.set_num_threads(1)
+    summary._plot = lambda *_: None
+    train(recipe)
+
+
+@pytest.fixture(scope="module")
+def processes():
+    """Processes forked from one that has imported everything and computed nothing."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["fdikp.training.loop", "lightning_fabric", "torch.utils.tensorboard"])
+    return context
+
+
+def test_a_run_that_is_killed_again_and_again_ends_in_the_same_weights(
+    processes, photographs, tiny_weights, tmp_path, log_of
+):
+    recipe = Recipe(
+        start=str(tiny_weights),
+        data=(Path(photographs),),
+        out=tmp_path / "killed",
+        resume=True,
+        steps=12,
+        batch=(2, 1),
+        crop=(64, 80),
+        share=(3, 1),
+        averaging=("ema", "swa"),
+        warmup=2,
+        blur=0.1,
+        save_every=1e-9,
+        log_every=1,
+        device="cpu",
+    )
+    undisturbed = replace(recipe, out=tmp_path / "undisturbed")
+    begin_undisturbed = processes.Process(target=begin, args=(undisturbed,))
+    begin_undisturbed.start()
+    begin_undisturbed.join()
+    assert begin_undisturbed.exitcode == 0
+    chance = random.Random(time.time_ns())
+    reached = []
+    for _ in range(KILLS):
+        process = processes.Process(target=begin, args=(recipe,))
+        process.start()
+        before = reached[-1] if reached else 0
+        while process.is_alive() and _step(recipe.out) <= before:
+            time.sleep(0.01)
+        time.sleep(chance.uniform(0.0, 0.3))
+        process.kill()
+        process.join()
+        reached.append(_step(recipe.out))
+    assert reached == sorted(reached) and reached[0] > 0
+    last = processes.Process(target=begin, args=(recipe,))
+    last.start()
+    last.join()
+    assert last.exitcode == 0
+    one, other = load_checkpoint(undisturbed.out), load_checkpoint(recipe.out)
+    for part in ("network", "average", "supervision"):
+        for name, value in one[part].items():
+            assert torch.equal(value, other[part][name]), (part, name)
+    for n, state in one["optimizer"]["state"].items():
+        assert all(torch.equal(state[key], other["optimizer"]["state"][n][key]) for key in state)
+    files = [(folder / "weights.safetensors").read_bytes() for folder in (undisturbed.out, recipe.out)]
+    assert _numbers(files[0]) == _numbers(files[1])
+    lines = [[(line["step"], line["loss"]) for line in log_of(r)] for r in (undisturbed, recipe)]
+    assert lines[0] == lines[1]
+    assert not list(recipe.out.glob(".fdikp-*"))
+
+
+def _step(folder: Path) -> int:
+    """The step of the newest checkpoint; it may be replaced while it is read."""
+    while has_checkpoint(folder):
+        try:
+            state = load_checkpoint(folder)
+        except FileNotFoundError:
+            continue
+        return int(state["step"]) if state else 0
+    return 0
+
+
+def _numbers(data: bytes) -> bytes:
+    """What follows the header of a safetensors file, which names the folder of the run."""
+    return data[8 + int.from_bytes(data[:8], "little") :]

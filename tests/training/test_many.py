@@ -1,0 +1,50 @@
+"""Two processes on one machine share each batch."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from fdikp import weights
+from fdikp.synthesis import RenderSettings
+from fdikp.training.checkpoint import load_checkpoint
+from fdikp.training.data import RenderedStream, load_pictures
+from fdikp.training.losses import BlurSupervision
+from fdikp.training.objective import Objective
+from fdikp.training.recipe import Recipe
+
+
+def test_the_gradient_is_the_mean_of_the_shares(photographs, tiny_weights, tmp_path):
+    """One step of two processes, against both shares of its batch one after the other in this one."""
+    options = f"--start {tiny_weights} --data {photographs} --out {tmp_path / 'run'} --steps 1 --batch 4 --crop 64"
+    options += " --blur 0.1 --precision fp32 --device cpu --devices 2 --threads 1 --clip 1e9"
+    done = subprocess.run(
+        [sys.executable, "-m", "fdikp.training", "lite", *options.split()],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert [json.loads(line)["step"] for line in done.stdout.splitlines()[:-1]] == [1, 1]
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert (summary["processes"], summary["pairs_seen"]) == (2, 4)
+
+    recipe = Recipe(data=(photographs,), crop=(64,), blur=0.1, precision="fp32")
+    stream = RenderedStream(load_pictures(recipe.data), recipe.margin, recipe.seed, RenderSettings())
+    torch.manual_seed(recipe.seed)
+    network = weights.load(tiny_weights)[0].requires_grad_(True).train()
+    judge = Objective(network, replace(recipe, beta=0.0), BlurSupervision(network))
+    for rank in range(2):
+        batch = stream.batch(2 * rank, 2, 64, torch.device("cpu"))
+        (judge(batch.blurred, batch.target, batch.radius).loss / 2).backward()
+    moments = load_checkpoint(tmp_path / "run")["optimizer"]["state"]
+    names = [name for name, _ in network.named_parameters() if not name.startswith(("output.", "fikp.refine."))]
+    parameters = dict(network.named_parameters())
+    got = torch.cat([moments[n]["exp_avg"].flatten() / 0.1 for n in range(len(names))])
+    expected = nn.utils.parameters_to_vector([parameters[name].grad for name in names])
+    assert torch.allclose(got, expected, rtol=1e-3, atol=1e-5 * float(expected.abs().max()))
