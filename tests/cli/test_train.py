@@ -132,7 +132,9 @@ def test_a_machine_with_torch_and_little_else_trains_and_a_signal_ends_it_well(p
     assert "tensorboard is not installed" in err and "matplotlib is not installed" in err
     assert "the same command with --resume goes on" in err
     assert "weights.safetensors" in out.splitlines()[-1]
-    assert {"checkpoint.pt", "weights.safetensors", "summary.json", "summary.md"} <= set(os.listdir(tmp_path / "out"))
+    assert {"checkpoint.pt", "weights.safetensors", "summary.json", "summary.md"} <= {
+        p.name for p in log.parent.iterdir()
+    }
 
 
 def test_without_fabric_one_line_says_so(pairs, tmp_path):

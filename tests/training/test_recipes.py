@@ -60,7 +60,8 @@ def test_every_field_is_an_option():
 
 
 def test_fields_of_a_named_recipe_can_be_set_for_each_phase_or_all():
-    recipe = parse_recipe(["paper-dpdd", "--data", "d", "--crop", "128", *"--batch 8 4 --averaging ema none".split()])
+    line = "paper-dpdd --data d --crop 128 --batch 8 4 --averaging ema none"
+    recipe = parse_recipe(line.split())
     assert [(p.share, p.crop, p.batch, p.averaging) for p in recipe.phases] == [
         (1400, 128, 8, "ema"),
         (100, 128, 4, "none"),

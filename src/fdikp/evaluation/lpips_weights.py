@@ -110,4 +110,5 @@ def _unpickled(url: str, known: bool, data: bytes) -> Mapping[str, Tensor]:
         tensors: dict[str, Any] = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         return {name: t for name, t in tensors.items() if isinstance(t, Tensor)}
     except (ValueError, RuntimeError, EOFError, AttributeError, pickle.UnpicklingError) as error:
-        raise WeightsError(f"{url}: not the file that was published ({error}); give one with --lpips") from error
+        reason = str(error).partition("\n")[0][:120]
+        raise WeightsError(f"{url}: not the file that was published ({reason}); give one with --lpips") from error
