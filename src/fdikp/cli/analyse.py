@@ -2,8 +2,6 @@
 
 import contextlib
 import json
-import os
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +14,7 @@ from fdikp.cli.console import UsageError
 from fdikp.cli.model_options import Flag, ModelOptions
 from fdikp.cli.progress import Bars
 from fdikp.errors import PhotoError
+from fdikp.files import cannot_be_written, replacing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -203,14 +202,8 @@ def _kernel_numbers(kernels: "np.ndarray") -> Iterator[dict[str, Any]]:
 @contextlib.contextmanager
 def whole(path: Path) -> Iterator[BinaryIO]:
     """A file to write that appears under its name when it is whole, or never."""
-    unfinished = path.with_name(f".fdikp-{secrets.token_hex(8)}.part")
     try:
-        with unfinished.open("xb") as file:
+        with replacing(path) as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
     except OSError as error:
-        raise PhotoError(f"{path}: cannot be written: {error.strerror}") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
+        raise PhotoError(cannot_be_written(path, error)) from error
