@@ -32,7 +32,7 @@ def box_by_hand(x: np.ndarray, side: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 4)])
-@pytest.mark.parametrize("side", [3, 15])
+@pytest.mark.parametrize("side", [3, 9])
 def test_box_is_the_mean_of_a_square(size: tuple[int, int], side: int) -> None:
     x = torch.rand(*size, dtype=torch.float64)
     torch.testing.assert_close(box(x[None, None], side)[0, 0], torch.from_numpy(box_by_hand(x.numpy(), side)))
@@ -44,7 +44,8 @@ def test_detail_written_out() -> None:
     expected = []
     for side in (3, 3, 5):
         smooth = box_by_hand(rest, side)
-        expected.append(np.log(1 + box_by_hand((rest - smooth) ** 2, 15) / FLOOR) / 10)
+        energy = box_by_hand(box_by_hand((rest - smooth) ** 2, 9), 9)
+        expected.append(np.log(1 + energy / FLOOR) / 10)
         rest = smooth
     torch.testing.assert_close(detail(x)[0], torch.from_numpy(np.stack(expected)))
 

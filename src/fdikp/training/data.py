@@ -76,10 +76,14 @@ class RenderedStream:
         return Batch(*(part[..., inner, inner] for part in (pair.blurred, pair.target, pair.radius)))
 
     def _sharp(self, number: int, seed: int, size: int) -> Tensor:
-        """[3, size, size] float32 0..1: a random piece of a picture, reduced, flipped, turned."""
+        """[3, size, size] float32 0..1: a random piece of a picture, scaled, flipped, turned.
+
+        Reduced, soft photographs become sharp. Enlarged, sharp ones become soft, as most are at full size: what is in
+        focus there is not blurred, and a network that has seen crisp targets only sharpens it all the same.
+        """
         draws = Draws(seed + 1)
         picture = self.pictures[self._order[number]]
-        reduction = 1.0 if draws.chance(0.4) else draws.uniform(1.0, 2.0)  # makes soft photographs sharp
+        reduction = 1.0 if draws.chance(0.3) else draws.log_uniform(0.6, 2.0)
         side = min(round(size * reduction), *picture.shape[-2:])
         top = draws.integer(0, picture.shape[-2] - side)
         left = draws.integer(0, picture.shape[-1] - side)
