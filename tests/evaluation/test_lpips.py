@@ -8,7 +8,9 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from fdikp.errors import WeightsError
 from fdikp.evaluation import LPIPS
+from fdikp.training import restoration_loss
 
 FOLDER = Path(__file__).parents[3] / "shared" / "data" / "lpips"
 with_weights = pytest.mark.skipif(
@@ -50,12 +52,29 @@ def test_it_can_be_a_loss(monkeypatch):
     assert same.grad.isfinite().all()  # where the distance is 0, too
 
 
+@with_weights
+def test_eq_11_over_three_scales(monkeypatch):
+    """The loss of eq. 11 within eqs. 4 and 5: with all other terms off, the weighed sum of the distances."""
+    lpips = LPIPS(FOLDER / "lpips-v0.1-alex.safetensors")
+    target, output = example("ex_ref"), example("ex_p0")
+    outputs = [torch.nn.functional.avg_pool2d(output, 2 ** (2 - n)) for n in range(3)]
+    loss = restoration_loss(outputs, target, (1.0, 0.2, 0.1), alpha=0, beta=0.2, gamma=0, perceptual=lpips)
+    half = float(lpips(outputs[1], torch.nn.functional.avg_pool2d(target, 2)))
+    assert float(loss) == pytest.approx(0.2 * (0.722 + 0.2 * half), abs=1e-3)  # 16 pixels are too few for AlexNet
+
+
 def test_weights_that_are_not_there(tmp_path, monkeypatch):
     monkeypatch.delenv("FDIKP_LPIPS", raising=False)
-    with pytest.raises(FileNotFoundError, match="FDIKP_LPIPS"):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(WeightsError, match="FDIKP_LPIPS"):
         LPIPS()
-    with pytest.raises(FileNotFoundError, match=r"none\.safetensors"):
+    with pytest.raises(WeightsError, match=r"none\.safetensors"):
         LPIPS(tmp_path / "none.safetensors")
+    for name, write in (("text", Path.write_text), ("other", lambda file, _: save_file({"x": torch.ones(1)}, file))):
+        write(tmp_path / name, "no weights")
+        with pytest.raises(WeightsError, match=f"{name}: not LPIPS weights") as error:
+            LPIPS(tmp_path / name)
+        assert "\n" not in str(error.value)
 
 
 def test_the_distance_by_hand(tmp_path):

@@ -10,7 +10,7 @@ from fdikp import weights
 from fdikp.errors import DataError, FdikpError, TrainingError, WeightsError
 from fdikp.network import FDIKP, PRESETS
 from fdikp.synthesis import RenderSettings
-from fdikp.training import loop, objective, setup
+from fdikp.training import loop, setup
 from fdikp.training import summary as summary_module
 from fdikp.training.checkpoint import load_checkpoint
 from fdikp.training.loop import train
@@ -283,14 +283,3 @@ def test_a_full_disk_is_refused_before_the_first_step(recipe, monkeypatch):
     monkeypatch.setattr(setup.shutil, "disk_usage", lambda folder: Usage)
     with pytest.raises(TrainingError, match=r"0 MiB free, a run needs \d+"):
         train(recipe)
-
-
-def test_the_objective_is_the_paper_s_where_nothing_else_is_asked_for(recipe, tiny_config):
-    from fdikp.training.losses import restoration_loss
-
-    torch.manual_seed(0)
-    judge = objective.Objective(FDIKP(tiny_config), replace(recipe, precision="fp32"))
-    blurred, target = torch.rand(2, 3, 64, 64), torch.rand(2, 3, 64, 64)
-    judged = judge(blurred, target, None)
-    assert judged.parts == {}
-    assert torch.equal(judged.loss, restoration_loss(judged.images, target))

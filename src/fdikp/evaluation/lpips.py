@@ -1,13 +1,16 @@
 """LPIPS v0.1 (Zhang et al. 2018): distance of two pictures in the features of a classification network."""
 
 import os
-from pathlib import Path
 from typing import Literal
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from fdikp.errors import WeightsError
+from fdikp.evaluation.lpips_weights import VARIABLE, find_lpips
 
 Backbone = Literal["alex", "squeeze"]
 
@@ -17,27 +20,33 @@ class LPIPS(nn.Module):
 
     Args:
         weights: safetensors with the backbone's `features.N.weight/bias` and the heads' `linN.model.1.weight`; by
-            default the file named by the environment variable FDIKP_LPIPS. Which backbone it holds, AlexNet or
-            SqueezeNet 1.1, is seen from the shapes.
+            default what `find_lpips` finds. Which backbone it holds, AlexNet or SqueezeNet 1.1, is seen from the
+            shapes.
 
     Raises:
-        FileNotFoundError: no weights were given, or the file is not there.
+        WeightsError: no weights were given, or the file is not there or none of LPIPS.
     """
 
     shift: Tensor
     scale: Tensor
 
-    def __init__(self, weights: str | Path | None = None) -> None:
+    def __init__(self, weights: str | os.PathLike[str] | None = None) -> None:
         super().__init__()
-        file = weights or os.environ.get("FDIKP_LPIPS")
-        if not file or not Path(file).is_file():
-            raise FileNotFoundError(f"LPIPS weights {file or ''} not found: give a path or set FDIKP_LPIPS")
-        tensors = load_file(file)
-        self.backbone: Backbone = "alex" if tensors["features.0.weight"].shape[-1] == 11 else "squeeze"
-        self.slices = nn.ModuleList(_alexnet() if self.backbone == "alex" else _squeezenet())
-        self.heads = nn.ParameterList(tensors[f"lin{n}.model.1.weight"] for n in range(len(self.slices)))
-        features = {name.removeprefix("features."): t for name, t in tensors.items() if name.startswith("features.")}
-        nn.Sequential(*(layer for part in self.slices for layer in part)).load_state_dict(features)  # type: ignore[attr-defined]
+        file = find_lpips(weights)
+        if file is None:
+            raise WeightsError(f"no LPIPS weights: give a file of them, or set {VARIABLE}")
+        try:
+            tensors = load_file(file)
+            self.backbone: Backbone = "alex" if tensors["features.0.weight"].shape[-1] == 11 else "squeeze"
+            self.slices = nn.ModuleList(_alexnet() if self.backbone == "alex" else _squeezenet())
+            self.heads = nn.ParameterList(tensors[f"lin{n}.model.1.weight"] for n in range(len(self.slices)))
+            layers = (layer for part in self.slices for layer in part)  # type: ignore[attr-defined]
+            nn.Sequential(*layers).load_state_dict(
+                {name.removeprefix("features."): t for name, t in tensors.items() if name.startswith("features.")}
+            )
+        except (SafetensorError, KeyError, RuntimeError) as error:
+            reason = str(error).partition("\n")[0][:120]
+            raise WeightsError(f"{file}: not LPIPS weights as safetensors ({reason}); give another file") from error
         self.register_buffer("shift", torch.tensor([-0.030, -0.088, -0.188])[:, None, None])
         self.register_buffer("scale", torch.tensor([0.458, 0.448, 0.450])[:, None, None])
         self.requires_grad_(False).eval()

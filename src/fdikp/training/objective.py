@@ -50,6 +50,13 @@ class Objective(nn.Module):
         self.perceptual = perceptual
         self.teacher = teacher.eval().requires_grad_(False) if teacher else None
 
+    def train(self, mode: bool = True) -> "Objective":
+        """Switch the network between training and evaluation; the teacher stays as it is."""
+        super().train(mode)
+        if self.teacher is not None:
+            self.teacher.eval()
+        return self
+
     def forward(self, blurred: Tensor, target: Tensor, radius: Tensor | None) -> Judged:
         """A pass and its loss. blurred, target: [B, 3, H, W] in 0..1; radius: [B, 1, H, W] pixels, or None."""
         r = self.recipe

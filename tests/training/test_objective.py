@@ -1,0 +1,56 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from fdikp.network import FDIKP, PRESETS, NetworkConfig
+from fdikp.training.losses import restoration_loss
+from fdikp.training.objective import Objective, imitation_loss
+from fdikp.training.recipe import Recipe
+from fdikp.training.recipes import RECIPES
+
+
+def narrow(config: NetworkConfig) -> NetworkConfig:
+    """The same parts with few channels."""
+    few = {"widths": (8, 8, 16), "encoder_blocks": (1, 1), "decoder_blocks": (1, 1)}
+    return replace(config, **few, bottleneck_depth=1, predictor_width=4)
+
+
+def test_the_objective_is_the_paper_s_where_nothing_else_is_asked_for(tiny_config):
+    torch.manual_seed(0)
+    judge = Objective(FDIKP(tiny_config), Recipe(precision="fp32"))
+    blurred, target = torch.rand(2, 3, 64, 64), torch.rand(2, 3, 64, 64)
+    judged = judge(blurred, target, None)
+    assert judged.parts == {}
+    assert torch.equal(judged.loss, restoration_loss(judged.images, target))
+
+
+@pytest.mark.parametrize("name", sorted({recipe.config for recipe in RECIPES.values()}))
+def test_every_network_of_a_recipe_trains_whole(name):
+    """A parameter without a gradient would never learn, and processes that share gradients would wait for it."""
+    torch.manual_seed(0)
+    network = FDIKP(narrow(PRESETS[name]))
+    with torch.no_grad():
+        network.dsrm.apu.gates.weight.normal_(std=0.1)  # untrained, what is blended has no weight
+    judge = Objective(network, Recipe(precision="fp32"))
+    judge(torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64), None).loss.backward()
+    without = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.isfinite().all()]
+    assert not without
+
+
+def test_imitation_written_out():
+    torch.manual_seed(0)
+    images, taught = ([torch.rand(2, 3, n, n) for n in (16, 32, 64)] for _ in range(2))
+    distances = [(a - b).abs().mean().item() for a, b in zip(images, taught, strict=True)]
+    expected = 0.1 * distances[0] + 0.2 * distances[1] + distances[2]
+    assert imitation_loss(images, taught, (1.0, 0.2, 0.1)).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_teacher_is_not_taught(tiny_config):
+    teacher = FDIKP(tiny_config)
+    judge = Objective(FDIKP(tiny_config), Recipe(precision="fp32"), teacher=teacher)
+    judge.train()
+    before = {name: value.clone() for name, value in teacher.state_dict().items()}
+    judge(torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64), None).loss.backward()
+    assert all(torch.equal(value, before[name]) for name, value in teacher.state_dict().items())
+    assert not any(p.requires_grad for p in teacher.parameters())
