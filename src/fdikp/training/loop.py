@@ -224,7 +224,7 @@ def _save(run: Run, recipe: Recipe) -> Path:
         save_checkpoint(recipe.out, run.state())
         weights.save(run.average.network, file, name=run.name, half=recipe.half, step=run.step, recipe=recipe.to_dict())
     except OSError as error:
-        raise TrainingError(cannot_be_written(file.with_name(Path(error.filename or file).name), error)) from error
+        raise TrainingError(cannot_be_written(recipe.out, error)) from error
     return file
 
 

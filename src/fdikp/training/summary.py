@@ -68,17 +68,30 @@ def _markdown(facts: dict[str, Any], recipe: Recipe) -> str:
     """The summary as a page: what came out, then every field that differs from a plain recipe."""
     plain = Recipe().to_dict()
     changed = {name: value for name, value in recipe.to_dict().items() if value != plain[name]}
-    rows = [*_rows(facts), ("", ""), *((f"--{name.replace('_', '-')}", str(value)) for name, value in changed.items())]
-    table = "\n".join(f"| {name} | {value} |" for name, value in rows)
+    rows = {name.replace("_", " "): value for name, value in facts.items() if not isinstance(value, dict)}
+    if "validation" in facts:
+        for name, v in (("validation", facts["validation"]), ("best validation", facts["validation_best"])):
+            rows[name] = (
+                f"PSNR {v['psnr_before']:.2f} → {v['psnr_after']:.2f} dB, SSIM {v['ssim_before']:.3f} → "
+                f"{v['ssim_after']:.3f}, {v['pictures']} pairs, step {v['step']}"
+            )
+    if "terms" in facts:
+        last = facts["terms"]["last"]
+        rows["terms of the loss"] = ", ".join(f"{name} {first} → {last[name]}" for name, first in _first(facts))
+    rows["versions"] = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
+    rows["options"] = " ".join(f"`--{name.replace('_', '-')} {_listed(value)}`" for name, value in changed.items())
+    table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
     return f"# {facts['model']}\n\n| | |\n| --- | --- |\n{table}\n\n![losses, PSNR and learning rate](curve.png)\n"
 
 
-def _rows(facts: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    rows: list[tuple[str, str]] = []
-    for name, value in facts.items():
-        title = f"{prefix}{name.replace('_', ' ')}"
-        rows += _rows(value, f"{title}: ") if isinstance(value, dict) else [(title, str(value))]
-    return rows
+def _first(facts: dict[str, Any]) -> list[tuple[str, float]]:
+    """The terms of the first line that the last has too."""
+    terms = facts["terms"]
+    return [(name, value) for name, value in terms["first"].items() if name in terms["last"]]
+
+
+def _listed(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _plot(lines: list[dict[str, Any]], file: Path, title: str) -> None:
