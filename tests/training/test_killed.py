@@ -12,17 +12,16 @@ import torch
 from fdikp.training.checkpoint import has_checkpoint, load_checkpoint
 from fdikp.training.recipe import Recipe
 
-KILLS = 5
+KILLS = 4
 
 
 def begin(recipe: Recipe) -> None:
     """What a killed process did: one run, in a process of its own."""
-    from fdikp.training import summary
-    from fdikp.training.loop import train
+    from fdikp.training import loop, summary
 
     torch.set_num_threads(1)
-    summary._plot = lambda *_: None
-    train(recipe)
+    summary._plot, loop.SETTLING = lambda *_: None, 2
+    loop.train(recipe)
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +40,10 @@ def test_a_run_that_is_killed_again_and_again_ends_in_the_same_weights(
         data=(Path(photographs),),
         out=tmp_path / "killed",
         resume=True,
-        steps=12,
+        steps=10,
         batch=(2, 1),
         crop=(64, 80),
-        share=(3, 1),
+        share=(4, 1),
         averaging=("ema", "swa"),
         warmup=2,
         blur=0.1,
