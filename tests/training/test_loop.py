@@ -218,7 +218,7 @@ def test_the_run_tells_what_it_came_to(recipe, log_of, plot, monkeypatch):
     assert summary["recipe"]["delta"] == 0.5
     assert "curve.png" in (recipe.out / "summary.md").read_text()
     assert (recipe.out / "curve.png").stat().st_size > 10_000
-    assert str(outcome.weights) in outcome.summary and "4 validation pairs" in outcome.summary
+    assert str(outcome.weights) in outcome.summary and "4 crops of the training data" in outcome.summary
     pytest.importorskip("tensorboard")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

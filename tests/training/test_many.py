@@ -10,9 +10,10 @@ import torch
 from torch import nn
 
 from fdikp import weights
+from fdikp.data import load_pictures
 from fdikp.synthesis import RenderSettings
 from fdikp.training.checkpoint import load_checkpoint
-from fdikp.training.data import RenderedStream, load_pictures
+from fdikp.training.data import RenderedStream
 from fdikp.training.losses import BlurSupervision
 from fdikp.training.objective import Objective
 from fdikp.training.recipe import Recipe

@@ -1,4 +1,5 @@
-"""Pictures as arrays: 8 bit by Pillow, which every machine has; 16 bit by libvips, which Pillow reads as 8 bit.
+"""Pictures as arrays. Files of 8 bits are read by Pillow, which every machine has; those of 16 bits by libvips, since
+Pillow would take half of them away.
 
 Every fault of a set is found and told at once, before any work begins.
 """
@@ -55,7 +56,7 @@ def load_pictures(folders: Sequence[Path]) -> list[np.ndarray]:
 
 
 def read_picture(file: Path) -> np.ndarray:
-    """A picture's pixels, upright, RGB, uint8 or uint16 [H, W, 3].
+    """A picture's pixels, upright, RGB, [H, W, 3]: uint8, uint16, or of a float TIFF float32.
 
     16-bit files become uint8 where pyvips is not installed (`reads_16_bits`).
 
@@ -71,6 +72,12 @@ def read_picture(file: Path) -> np.ndarray:
             raise DataError(str(error)) from error
         return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
     return _read_8_bits(file)
+
+
+def as_unit(pixels: np.ndarray) -> np.ndarray:
+    """Integers of 8 or 16 bits to float32 in 0..1; floats as they are, in float32."""
+    most = np.iinfo(pixels.dtype).max if pixels.dtype.kind == "u" else 1
+    return pixels.astype(np.float32) / np.float32(most)
 
 
 def picture_size(file: Path) -> tuple[int, int]:

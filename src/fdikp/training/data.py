@@ -15,12 +15,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fdikp.data import PairFiles, PairSet, load_pictures, read_picture
-from fdikp.data.pictures import each, is_deep
+from fdikp.data import PairFiles, PairSet, read_picture
+from fdikp.data.pictures import as_unit, each, is_deep
 from fdikp.synthesis import RenderSettings, render_pair
 from fdikp.synthesis.draws import Draws
-
-__all__ = ["Batch", "PairedStream", "RenderedStream", "Stream", "load_pictures"]
 
 
 @dataclass(frozen=True)
@@ -142,7 +140,7 @@ class PairedStream:
         draws = Draws(_mix(self.seed, number))
         source, target = (self._kept[f] if f in self._kept else read_picture(f) for f in (pair.source, pair.target))
         top, left = (draws.integer(0, side - crop) for side in source.shape[:2])
-        both = np.stack([_unit(image[top : top + crop, left : left + crop]) for image in (source, target)])
+        both = np.stack([as_unit(image[top : top + crop, left : left + crop]) for image in (source, target)])
         piece = torch.from_numpy(both).permute(0, 3, 1, 2)
         if draws.chance(0.5):
             piece = piece.flip(-1)
@@ -160,12 +158,6 @@ def _load(sizes: dict[Path, tuple[int, int]], most: float) -> dict[Path, np.ndar
             break
         files.append(file)
     return dict(zip(files, each(read_picture, files), strict=True))
-
-
-def _unit(image: np.ndarray) -> np.ndarray:
-    """Integers of 8 or 16 bits, or floats, to float32 in 0..1."""
-    most = np.iinfo(image.dtype).max if image.dtype.kind == "u" else 1
-    return image.astype(np.float32) / most
 
 
 class _Order:

@@ -81,7 +81,8 @@ def train(recipe: Recipe) -> Outcome:
             _settle(run, recipe, prepared.stream, fabric.device)
         _validate(run, recipe, watched, fabric.device, log)
         file = _save(run, recipe)
-        line = write_summary(recipe, run, done, str(fabric.device), fabric.world_size, log.say)
+        where = {"device": str(fabric.device), "processes": fabric.world_size, "validated_on": prepared.validated_on}
+        line = write_summary(recipe, run, done, where, log.say)
     return Outcome(file, run.step, done, stop.signal, line)
 
 
@@ -99,11 +100,12 @@ def _fit(
     """Steps until the budget is used or a stop is asked for; returns the share of the budget that is used."""
     saved = validated = run.clock.seconds
     logged = (run.seen, run.clock.seconds)
+    told = ""
     run.clock.side_work(most=0.0)  # the budget begins here, not with reading the pictures
     while True:
         asked, seconds = _largest(fabric, float(stop.signal is not None), run.clock.seconds)
         done = progress(recipe, run.step, seconds, run.seen / len(stream))
-        log.advance(done, f"step {run.step}")
+        log.advance(done, f"step {run.step}{told}")
         if done >= 1.0 or asked:
             return done
         if run.phase != (now := recipe.phase(done)):
@@ -123,6 +125,7 @@ def _fit(
         last = progress(recipe, run.step, run.clock.seconds, run.seen / len(stream)) >= 1.0
         if run.step % recipe.log_every == 0 or run.step == 1 or last:
             since = run.clock.seconds - logged[1]
+            told = f", loss {float(judged.loss.detach()):.4f}"
             log.write(
                 run.step,
                 seconds=run.clock.seconds,

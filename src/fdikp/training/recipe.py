@@ -1,6 +1,7 @@
 """What one training run is made of. Any field can be set on the command line: `--lr 4e-4`, `--minutes 60`."""
 
 import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -89,9 +90,9 @@ class Recipe:
     nodes: int = _option(1, "machines with so many devices each, started alike")
     precision: Literal["bf16", "fp32"] = _option("bf16", "precision of the network's convolutions")
     channels_last: bool = _option(True, "memory layout")
-    compile: bool = _option(False, "compile encoder and decoder; quicker on GPUs after a minute's start")
+    compile: bool = _option(False, "compile encoder and decoder; takes minutes at the start, and a C++ compiler")
     threads: int = _option(0, "CPU threads (0: torch's choice)")
-    memory: float = _option(8.0, "GiB of decoded pictures of pairs to keep in memory")
+    memory: float = _option(4.0, "GiB of decoded pictures of pairs to keep in memory, in each process")
 
     validate: Path | None = _option(None, "real pairs to validate on, as source/ and target/ or a data set")  # noqa: RUF009
     validate_every: float = _option(10.0, "minutes of work between validations")
@@ -128,28 +129,33 @@ class Recipe:
         Raises:
             TrainingError: with the option's name, in one line.
         """
-        lengths = {len(getattr(self, name)) for name in PER_PHASE} - {1}
-        problems = {
-            "a run needs an end: give --steps, --minutes or --epochs": max(self.steps, self.minutes, self.epochs) <= 0,
-            "nothing to train on: give --data": not self.data,
-            f"--config {self.config}: no such network; there are {', '.join(PRESETS)}": self.config not in PRESETS,
-            f"{', '.join(map(_flag, PER_PHASE))} need one value, or one for each phase": len(lengths) > 1
-            or 0 in {len(getattr(self, name)) for name in PER_PHASE},
-            f"--crop must be multiples of 16 and at least 64, not {_listed(self.crop)}": any(
-                crop < 64 or crop % 16 for crop in self.crop
+        lengths = {len(getattr(self, name)) for name in PER_PHASE}
+        processes = self.devices * self.nodes
+        positive = ("lr", "clip", "patience", "devices", "nodes", "log_every", "validate_crop")
+        problems = [
+            (
+                max(self.steps, self.minutes, self.epochs) <= 0,
+                "a run needs an end: give --steps, --minutes or --epochs",
             ),
-            f"--batch must be at least 1, not {_listed(self.batch)}": any(batch < 1 for batch in self.batch),
-            f"--share must be above 0, not {_listed(self.share)}": any(share <= 0 for share in self.share),
-            f"--devices x --nodes must divide every --batch; {_listed(self.batch)} cannot be shared by "
-            f"{self.devices * self.nodes}": self.devices < 1
-            or self.nodes < 1
-            or any(batch % (self.devices * self.nodes) for batch in self.batch),
-        }
-        problems |= {
-            f"{_flag(name)} must be above 0, not {getattr(self, name)}": getattr(self, name) <= 0
-            for name in ("lr", "clip", "patience", "log_every", "validate_crop")
-        }
-        for problem, found in problems.items():
+            (not self.data, "nothing to train on: give --data"),
+            (self.config not in PRESETS, f"--config {self.config}: no such network; there are {', '.join(PRESETS)}"),
+            (len(lengths - {1}) > 1 or 0 in lengths, f"{_flags(PER_PHASE)} need one value, or one for each phase"),
+            (
+                any(crop < 64 or crop % 16 for crop in self.crop),
+                f"--crop {_listed(self.crop)}: must be a multiple of 16 and at least 64",
+            ),
+            (min(self.batch, default=1) < 1, f"--batch {_listed(self.batch)}: must be at least 1"),
+            (min(self.share, default=1) <= 0, f"--share {_listed(self.share)}: must be above 0"),
+            *(
+                (getattr(self, name) <= 0, f"{_flags([name])} {getattr(self, name)}: must be above 0")
+                for name in positive
+            ),
+            (
+                processes > 0 and any(batch % processes for batch in self.batch),
+                f"--batch {_listed(self.batch)}: cannot be shared by {processes} devices; give a multiple of that",
+            ),
+        ]
+        for found, problem in problems:
             if found:
                 raise TrainingError(problem)
 
@@ -164,8 +170,8 @@ class Recipe:
         return {field.name: plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
 
 
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
+def _flags(names: Iterable[str]) -> str:
+    return ", ".join("--" + name.replace("_", "-") for name in names)
 
 
 def _listed(values: tuple[Any, ...]) -> str:

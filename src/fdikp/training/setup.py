@@ -99,6 +99,8 @@ class Prepared:
     stream: Stream
     watched: list[Watched]
     """Pairs to validate on; none: crops of the stream are watched."""
+    validated_on: str
+    """What these are."""
     crop: int
     lpips: Path | None
     notes: list[str]
@@ -132,10 +134,13 @@ def prepare(recipe: Recipe) -> Prepared:
         if not reads_16_bits() and any(is_deep(pair.source) for pair in pairs.pairs):
             notes.append("16-bit pictures are read as 8 bit: pyvips is not installed")
     validation = validation_pairs(recipe.validate) if recipe.validate else pairs and find_pairs(recipe.data[0], "val")
-    if not validation:
-        notes.append(f"no pairs to validate on (--validate): {WATCHED} crops of the training data are watched")
-    watched = load_watched(validation, recipe.validate_crop) if validation else []
-    return Prepared(stream, watched, recipe.crop[0], lpips, notes)
+    watched, validated_on = [], f"{WATCHED} crops of the training data"
+    if validation:
+        watched = load_watched(validation, recipe.validate_crop)
+        validated_on = f"{len(watched)} pairs of {recipe.validate or recipe.data[0]}"
+    else:
+        notes.append(f"no pairs to validate on (--validate): {validated_on} are watched")
+    return Prepared(stream, watched, validated_on, recipe.crop[0], lpips, notes)
 
 
 def _real_pairs(recipe: Recipe) -> PairSet | None:

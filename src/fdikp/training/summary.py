@@ -16,12 +16,13 @@ from fdikp.training.recipe import Recipe
 from fdikp.training.setup import Run
 
 
-def write_summary(
-    recipe: Recipe, run: Run, done: float, device: str, processes: int, say: Callable[[str], None]
-) -> str:
-    """Write the three files beside the weights; returns the summary in one line. `say` hears what is left out."""
+def write_summary(recipe: Recipe, run: Run, done: float, where: dict[str, Any], say: Callable[[str], None]) -> str:
+    """Write the three files beside the weights; returns the summary in one line.
+
+    `where` is added to the facts: on what the run was made and validated. `say` hears what is left out.
+    """
     lines = read_log(recipe.out / NAME)
-    facts = _facts(recipe, run, done, lines) | {"device": device, "processes": processes}
+    facts = _facts(recipe, run, done, lines) | where
     try:
         with replacing(recipe.out / "summary.json") as file:
             file.write(json.dumps(facts | {"recipe": recipe.to_dict()}, indent=2).encode() + b"\n")
@@ -35,7 +36,7 @@ def write_summary(
     gained = ""
     if "validation" in facts:
         v = facts["validation"]
-        gained = f", PSNR {v['psnr_before']:.2f} -> {v['psnr_after']:.2f} dB on {v['pictures']} validation pairs"
+        gained = f", PSNR {v['psnr_before']:.2f} -> {v['psnr_after']:.2f} dB on {where['validated_on']}"
     return f"{recipe.out / 'weights.safetensors'}: {run.step} steps, {run.clock.seconds / 60:.1f} minutes{gained}"
 
 

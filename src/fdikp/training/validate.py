@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from fdikp.data import PairSet, find_pairs, read_picture
-from fdikp.data.pictures import each
+from fdikp.data.pictures import as_unit, each
 from fdikp.errors import DataError
 from fdikp.evaluation.quality import Summary, score, summarise
 from fdikp.network import GRID
@@ -52,8 +51,7 @@ def load_watched(pairs: PairSet, crop: int) -> list[Watched]:
         image = read_picture(file)
         height, width = (min(crop, side) // GRID * GRID for side in image.shape[:2])
         top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
-        most = 255.0 if image.dtype == np.uint8 else 65535.0
-        piece = image[top : top + height, left : left + width].astype(np.float32) / most
+        piece = as_unit(image[top : top + height, left : left + width])
         return torch.from_numpy(piece).permute(2, 0, 1).contiguous()
 
     sources = each(crop_of, [pair.source for pair in pairs.pairs])
