@@ -67,6 +67,14 @@ def test_help_lists_every_recipe_and_shows_the_defaults_of_the_one_that_is_named
     assert "384 512" in named.out and "384 512" not in done.out
 
 
+def test_the_examples_of_the_help_can_be_meant():
+    from fdikp.cli.train import EXAMPLES, parse
+
+    lines = [line.split("    ")[0].split() for line in EXAMPLES.splitlines()[1:]]
+    assert len(lines) == 5
+    assert all(parse(line[2:], "fdikp train").data for line in lines)
+
+
 @pytest.mark.parametrize(
     ("args", "code", "said"),
     [

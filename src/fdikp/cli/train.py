@@ -12,7 +12,7 @@ from fdikp.training.recipe import Recipe
 EXAMPLES = """Examples:
 fdikp train --data photographs/ --minutes 60       fdikp-lite on rendered defocus
 fdikp train --from fdikp-lite --data my-pairs/     fine-tune on source/ and target/
-fdikp train paper-dpdd --data DPDD/ --devices 4    the paper's training
+fdikp train paper-dpdd --data DPDD/ --devices 2    the paper's training
 fdikp train ablation/dsrm --data DPDD/             a row of its tables
 fdikp train base --data photographs/ --minutes 600 --resume    goes on after a stop"""
 

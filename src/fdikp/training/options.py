@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import textwrap
 import types
 import typing
 from collections.abc import Sequence
@@ -13,10 +14,11 @@ from fdikp.training.recipes import RECIPES, named
 
 ABOUT = f"""Train FDIKP: on real pairs, or on defocus rendered from sharp photographs.
 
-RECIPE says what to train and how; any field of it can be set by the option of its name. Without one it is lite, or
-fine-tune with --from.
+RECIPE says what to train and how, and any option changes a field of it.
+Without one it is lite, or with --from fine-tune.
 
-Recipes: {", ".join(RECIPES)}."""
+Recipes:
+{textwrap.fill(", ".join(RECIPES), 76, break_on_hyphens=False)}"""
 
 
 def split(arguments: Sequence[str]) -> tuple[Recipe, list[str]]:
