@@ -1,7 +1,8 @@
 """Training: `fdikp train RECIPE`, or on machines with little installed `python -m fdikp.training RECIPE`.
 
-`recipe` says what a run is made of and `recipes` names some; `loop` trains. `data` feeds it, `objective` and `losses`
-judge, `average` and `schedule` steer, `checkpoint` makes it exact over interruptions, `log` and `summary` tell.
+`recipe` says what a run is made of, `recipes` names some, `options` reads them from a command line. `setup` finds all
+that a run needs and `loop` trains. `data` feeds it, `objective` and `losses` judge, `average` and `schedule` steer,
+`stop` and `checkpoint` make it exact over interruptions, `log`, `validate` and `summary` tell.
 
 Importing this module is cheap: torch is loaded when a name that needs it is first used.
 """
