@@ -21,6 +21,7 @@ from fdikp.cli.stopping import stop_code, stoppable
 VERBS = {
     "deblur": "bring photographs back into focus",
     "analyse": "show what the network saw and did in one photograph",
+    "render": "make out-of-focus pictures of sharp ones, to train and measure with",
     "doctor": "check this installation: devices, formats, weights, speed",
 }
 """What each verb is for; the key is the module's name too."""
@@ -83,7 +84,8 @@ def overview() -> str:
         "examples:\n"
         "  fdikp deblur photo.jpg                  writes photo_deblurred.jpg\n"
         "  fdikp deblur holiday/ -o fixed/         a folder and all below it\n"
-        "  fdikp analyse photo.jpg -o analysis/    kernels, blur map and coefficients as pictures\n\n"
+        "  fdikp analyse photo.jpg -o analysis/    kernels, blur map and coefficients as pictures\n"
+        "  fdikp render sharp/ pairs/              pairs of sharp and out-of-focus pictures\n\n"
         "'fdikp VERB --help' explains each verb, 'fdikp --version' says which fdikp this is."
     )
 

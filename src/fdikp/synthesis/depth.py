@@ -182,10 +182,10 @@ def _draw_matte(draws: Draws, picture: Tensor) -> Tensor:
         field = smooth_noise(draws, height, width, 2, 6).abs()
         field = _quantile(field, draws.uniform(0.08, 0.35)) - field
     softness = draws.uniform(1.0, 1.5) if draws.chance(0.8) else draws.uniform(1.5, 4.0)
-    return _coverage(field, softness).to(picture.device)
+    return coverage(field, softness).to(picture.device)
 
 
-def _coverage(field: Tensor, softness: float) -> Tensor:
+def coverage(field: Tensor, softness: float) -> Tensor:
     """Coverage 0..1 of the region field > 0, with an edge `softness` pixels wide whatever the field's slope."""
     padded = F.pad(field[None], (1, 1, 1, 1), mode="replicate")[0]
     slope_x = (padded[:, 1:-1, 2:] - padded[:, 1:-1, :-2]) / 2

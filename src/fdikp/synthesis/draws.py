@@ -17,7 +17,7 @@ class Draws:
     """
 
     def __init__(self, seed: int) -> None:
-        self._seed = seed
+        self.seed = seed
         self._generator = torch.Generator().manual_seed(seed)
 
     def fork(self, name: str) -> "Draws":
@@ -28,7 +28,7 @@ class Draws:
         >>> Draws(3).fork("lens").uniform(0, 1) == Draws(3).fork("mosaic").uniform(0, 1)
         False
         """
-        return Draws((self._seed * 0x9E3779B97F4A7C15 + zlib.crc32(name.encode())) % 2**63)
+        return Draws((self.seed * 0x9E3779B97F4A7C15 + zlib.crc32(name.encode())) % 2**53)
 
     def uniform(self, low: float, high: float) -> float:
         """A number in [low, high)."""

@@ -23,6 +23,7 @@ KODAK_SETTINGS = RenderSettings(
     share_lifted=0.4,
     max_lift=6.0,
     share_cats_eye=0.0,
+    frame=1680,
     share_noisy=0.5,
     share_mosaic=0.0,
     share_sharpened=0.2,

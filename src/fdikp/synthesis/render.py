@@ -64,7 +64,7 @@ def _render(
     vignetting = draws.fork("cat's eye")
     if aperture.blades == 0 and vignetting.chance(settings.share_cats_eye):
         aperture = replace(aperture, cats_eye=vignetting.uniform(0.2, 1.0))
-    field = field or draw_field(vignetting, *picture.shape[-2:], settings.frame)
+    field = field or draw_field(vignetting, picture.shape[-2], picture.shape[-1], settings.frame)
     blurred, sharp, radius = render_scene(light, scene, aperture, settings.max_radius, field)
     target = linear_to_srgb(sharp) if any(s.foreign for s in scene.surfaces) else picture.clone()
     return *_expose(blurred, target, draws, settings), radius
