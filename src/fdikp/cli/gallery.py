@@ -1,5 +1,6 @@
 """The sheet of `fdikp render --gallery`: one scene with lights in it through each kind of aperture, for the eye."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -28,25 +29,25 @@ APERTURES = {
 LONGEST = 480
 """Longest side of the scene in pixels; larger photographs are reduced."""
 
-LIGHTS = 0.2, 0.5, 0.8
+LIGHTS = 0.1, 0.5, 0.9
 """Where lights stand along either side; lines through them meet in nine."""
 
-BRIGHTNESS = 40.0
-"""Linear light of a light's pixel: a disc of 8 pixels' radius spreads it over 200."""
+BRIGHTNESS = 0.4
+"""Linear light of a light's largest disc."""
 
 
 def gallery(pixels: np.ndarray, settings: RenderSettings, seed: int) -> np.ndarray:
     """The sheet [H, W, 3] uint8 for a photograph [H, W, 1 or 3]."""
     white = {"uint8": 255.0, "uint16": 65535.0}.get(pixels.dtype.name, 1.0)
-    picture = torch.from_numpy(shrunk(pixels, LONGEST) / white).permute(2, 0, 1).expand(3, -1, -1)
-    light = _with_lights(srgb_to_linear(picture))
+    picture = torch.from_numpy(shrunk(pixels, LONGEST) / white).float().permute(2, 0, 1).expand(3, -1, -1)
+    light = _with_lights(srgb_to_linear(picture), BRIGHTNESS * math.pi * settings.max_radius**2)
     height, width = light.shape[-2:]
     scene = _scene(Draws(seed), height, width, settings.max_radius)
     field = Field.of_tile(0, 0, width, height, width, height)
 
     proportion = min(max(height / width, 0.3), 2.0)
     figure = Figure(figsize=(16.0, len(APERTURES) * 4.2 * proportion + 0.6), dpi=100, layout="constrained")
-    grid = figure.subplots(len(APERTURES), 4, squeeze=False)
+    grid = figure.subplots(len(APERTURES), 4, squeeze=False, width_ratios=(1, 1.2, 1, 0.8))
     for row, (name, aperture) in zip(grid, APERTURES.items(), strict=True):
         blurred, sharp, radius = render_scene(light, scene, aperture, settings.max_radius, field)
         _show(row[0], _displayed(sharp))
@@ -77,11 +78,11 @@ def chart(height: int = 320, width: int = 480) -> np.ndarray:
     return np.clip(255 * (base[..., None] * tint + texture), 0, 255).astype(np.uint8)
 
 
-def _with_lights(light: Tensor) -> Tensor:
+def _with_lights(light: Tensor, brightness: float) -> Tensor:
     """A picture [3, H, W] dimmed, so that lights show, with nine of them in two colours."""
     light = 0.5 * light
     for n, (row, column) in enumerate(_places(light)):
-        light[:, row, column] = torch.tensor((1.0, 0.8, 0.5) if n % 2 else (0.7, 0.85, 1.0)) * BRIGHTNESS
+        light[:, row, column] = torch.tensor((1.0, 0.8, 0.5) if n % 2 else (0.7, 0.85, 1.0)) * brightness
     return light
 
 
@@ -102,7 +103,7 @@ def _scene(draws: Draws, height: int, width: int, max_radius: float) -> Scene:
     def outline(x: float, y: float, size: float) -> Tensor:
         rows = torch.linspace(0, 1, height)[:, None] - y
         columns = (torch.linspace(0, 1, width)[None] - x) * width / height
-        bumps = 0.08 * smooth_noise(draws, height, width, 3, 5)
+        bumps = 0.05 * smooth_noise(draws, height, width, 3, 5)
         return coverage((size - torch.hypot(rows, columns))[None] + bumps, 1.2)
 
     return Scene(

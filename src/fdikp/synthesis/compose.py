@@ -78,6 +78,8 @@ class _Blur:
         """
         if not radii.any():
             return planes
+        present = shares.flatten(1).any(dim=1)  # steep slopes pass some levels by
+        shares, radii = shares[present], radii[present]
         height, width = self.size
         if self.aperture.cats_eye:
             places = list(self.field.places(height, width, planes.device))

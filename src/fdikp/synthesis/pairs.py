@@ -22,6 +22,7 @@ KODAK_SETTINGS = RenderSettings(
     share_foreign=0.6,
     share_lifted=0.4,
     max_lift=6.0,
+    max_spot_lift=1.0,
     share_cats_eye=0.0,
     frame=1680,
     share_noisy=0.5,

@@ -58,7 +58,8 @@ def _render(
 ) -> tuple[Tensor, Tensor, Tensor]:
     light = srgb_to_linear(picture)
     if draws.chance(settings.share_lifted):
-        light = lift_highlights(light, draws.log_uniform(1.0, settings.max_lift))
+        spots = draws.fork("spots").log_uniform(1.0, settings.max_spot_lift)
+        light = lift_highlights(light, draws.log_uniform(1.0, settings.max_lift), spots)
     aperture = draw_aperture(draws)
     scene = draw_scene(draws, picture, settings)
     vignetting = draws.fork("cat's eye")

@@ -37,6 +37,9 @@ class RenderSettings:
     max_lift: float = 6.0
     """Largest gain on clipped highlights."""
 
+    max_spot_lift: float = 30.0
+    """Largest further gain on clipped spots a few pixels across, such as lamps; 1 for none."""
+
     share_cats_eye: float = 0.4
     """Round apertures whose kernels narrow toward the corners of the photograph: lenses stopped down until their blades
     show do not vignette."""
@@ -73,5 +76,5 @@ class RenderSettings:
                 f"radii must have 0 <= min_radius <= max_radius <= {MAX_RADIUS:g}, "
                 f"not {self.min_radius:g} and {self.max_radius:g}"
             )
-        if self.levels < 2 or self.frame < 0 or self.max_lift < 1.0:
-            raise ValueError("levels must be at least 2, frame at least 0 and max_lift at least 1")
+        if self.levels < 2 or self.frame < 0 or min(self.max_lift, self.max_spot_lift) < 1.0:
+            raise ValueError("levels must be at least 2, frame at least 0, max_lift and max_spot_lift at least 1")
