@@ -1,3 +1,4 @@
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -19,13 +20,26 @@ def pictures() -> torch.Tensor:
     return torch.nn.functional.interpolate(coarse, (64, 80), mode="bicubic").clamp(0, 1)
 
 
-def test_a_pair_is_a_function_of_picture_and_seed_alone(pictures):
+@pytest.mark.parametrize(
+    "settings", [RenderSettings(), RenderSettings(share_cats_eye=1, share_noisy=1, share_mosaic=1)]
+)
+def test_a_pair_is_a_function_of_picture_and_seed_alone(pictures, settings):
     seeds = [11, 12, 13, 14, 15, 16]
-    together = render_pair(pictures, seeds)
-    for i in (5, 0, 3):
-        alone = render_pair(pictures[i : i + 1], [seeds[i]])
+    together = render_pair(pictures, seeds, settings)
+    for batch in ([5], [0, 3], [4, 3, 2, 1]):
+        others = render_pair(pictures[batch], [seeds[i] for i in batch], settings)
         for part in ("blurred", "target", "radius"):
-            assert torch.equal(getattr(alone, part)[0], getattr(together, part)[i])
+            assert torch.equal(getattr(others, part), getattr(together, part)[batch])
+
+
+def test_pairs_do_not_depend_on_threads(pictures):
+    expected = render_pair(pictures, range(6))
+    with ThreadPoolExecutor(3) as pool:
+        jobs = [pool.submit(render_pair, pictures[i : i + 1], [i]) for i in (5, 3, 1, 4, 2, 0)]
+        pairs = [job.result() for job in jobs]
+    for i, pair in zip((5, 3, 1, 4, 2, 0), pairs, strict=True):
+        assert torch.equal(pair.blurred[0], expected.blurred[i])
+        assert torch.equal(pair.target[0], expected.target[i])
 
 
 def test_global_random_state_is_neither_read_nor_changed(pictures):
