@@ -72,7 +72,7 @@ def chart(height: int = 320, width: int = 480) -> np.ndarray:
     tiles = ((x // 40 + y // 40) % 2).astype(np.float32)
     stripes = (np.sin(x * (2 + y / 40) / 12) > 0).astype(np.float32)
     ramp = x / width
-    base = np.where((y // 80) % 2 == 0, 0.15 + 0.3 * tiles, 0.1 + 0.35 * stripes) * (0.6 + 0.4 * ramp)
+    base = np.where((y // 80) % 2 == 0, 0.35 + 0.4 * tiles, 0.3 + 0.45 * stripes) * (0.6 + 0.4 * ramp)
     tint = np.stack([1.0 - 0.3 * ramp, np.full_like(ramp, 0.85), 0.7 + 0.3 * ramp], axis=-1)
     texture = np.random.default_rng(0).normal(0.0, 0.02, (height, width, 1))
     return np.clip(255 * (base[..., None] * tint + texture), 0, 255).astype(np.uint8)

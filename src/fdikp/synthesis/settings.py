@@ -38,7 +38,7 @@ class RenderSettings:
     """Largest gain on clipped highlights."""
 
     max_spot_lift: float = 30.0
-    """Largest further gain on clipped spots a few pixels across, such as lamps; 1 for none."""
+    """Largest further gain on clipped spots in the dark, such as lamps; 1 for none."""
 
     share_cats_eye: float = 0.4
     """Round apertures whose kernels narrow toward the corners of the photograph: lenses stopped down until their blades
