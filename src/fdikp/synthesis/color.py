@@ -32,9 +32,9 @@ def lift_highlights(light: Tensor, gain: float, spot_gain: float = 1.0) -> Tenso
     """Brightness beyond 1 for pixels at the sensor's limit, [..., 3, H, W] linear light.
 
     A clipped lamp is brighter than its pixel says; blurred, it is a disc with a hard edge and not a grey smudge.
-    The gain sets in between 0.9 and 1 of the brightest channel, so that clipping again gives the picture back. Spots in the
-    dark, whose surroundings are darker than a quarter of white, take `spot_gain` on top: they are lamps, and outshine
-    white far more than skies, paper, or the halos of a sharpened picture do.
+    The gain sets in between 0.9 and 1 of the brightest channel, so that clipping again gives the picture back. Spots
+    in the dark, whose surroundings are darker than a quarter of white, take `spot_gain` on top: they are lamps, and
+    outshine white far more than skies, paper, or the halos of a sharpened picture do.
     """
     brightest = light.amax(dim=-3, keepdim=True)
     weight = ((brightest - 0.9) / 0.1).clamp(0.0, 1.0).square()
