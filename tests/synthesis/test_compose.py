@@ -202,6 +202,16 @@ def test_cats_eyes_are_symmetric_about_the_centre_of_the_photograph():
     assert not torch.allclose(render(light, flat(6.0))[0], blurred, atol=0.01)
 
 
+def test_cats_eyes_equal_convolutions_of_the_whole_picture_at_each_place():
+    light, eyes = torch.rand(3, H, W), Aperture(cats_eye=1.0, edge=0.2)
+    total = torch.zeros(4, H, W)
+    for place, rows, columns in Field.of_tile(0, 0, W, H, W, H).places(H, W):
+        k = aperture_kernels(torch.tensor([5.3]), eyes, 16, place).flip(1, 2)  # conv2d correlates
+        part = torch.cat([light, torch.ones(1, H, W)]) * rows[:, None] * columns
+        total += F.conv2d(F.pad(part[:, None], (16,) * 4, mode="reflect"), k[None])[:, 0]
+    assert torch.allclose(render(light, flat(5.3), aperture=eyes)[0], total[:3] / total[3:], atol=1e-5)
+
+
 def test_a_tile_is_blurred_as_its_place_in_the_photograph():
     eyes, centre, corner = Aperture(cats_eye=1.0), (900, 600), (1700, 1120)
     for (x, y), narrow in ((centre, False), (corner, True)):

@@ -4,6 +4,8 @@ Blurring a finished picture by a per-pixel kernel mixes what is near with what i
 keeps its edge against a blurred background, and a blurred foreground spreads over what is behind it.
 """
 
+from itertools import islice
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -45,7 +47,7 @@ def render_scene(
         visible = _visible(surfaces[index + 1 :])
         if visible is not None:
             planes = torch.cat([planes * visible, planes[3:]])
-        planes = blur(planes * surface.matte, surface.shares(), surface.radii(lens))  # [4 or 5, H, W]
+        planes = blur(planes * surface.matte, surface, surface.radii(lens))  # [4 or 5, H, W]
         color = planes[:3] / planes[3:4].clamp_min(1e-6)
         blurred = color if index == 0 else blurred.lerp(color, planes[-1:].clamp(0.0, 1.0))
     return blurred, sharp, radius
@@ -67,46 +69,67 @@ class _Blur:
     def __init__(self, height: int, width: int, aperture: Aperture, max_radius: float, field: Field) -> None:
         self.size = (height, width)
         self.aperture = aperture
-        self.field = field
         self.reach = kernel_reach(max_radius)
         self.padded = tuple(_fast_length(n + 2 * self.reach) for n in self.size)
+        even = ((0.0, 0.0), torch.ones(height), torch.ones(width))
+        self.places = list(field.places(height, width)) if aperture.cats_eye else [even]
 
-    def __call__(self, planes: Tensor, shares: Tensor, radii: Tensor) -> Tensor:
-        """planes: [C, H, W]; shares: [Q, 1, H, W]; radii: [Q].
+    def __call__(self, planes: Tensor, surface: Surface, radii: Tensor) -> Tensor:
+        """Planes [C, H, W] that lie on a surface whose levels have the blur radii [Q], as they are photographed.
 
-        Light of each depth of the surface goes through that depth's kernel, and adds up.
+        Light of each place in the picture and each level of the surface goes through its own kernel, and adds up.
         """
         if not radii.any():
             return planes
-        present = shares.flatten(1).any(dim=1)  # steep slopes pass some levels by
-        shares, radii = shares[present], radii[present]
-        height, width = self.size
-        if self.aperture.cats_eye:
-            places = list(self.field.places(height, width, planes.device))
-        else:
-            places = [((0.0, 0.0), torch.ones_like(planes[0]))]
-        chunk = max(1, AT_ONCE // (len(planes) * self.padded[0] * self.padded[1]))
-        total: Tensor | None = None
-        for place, weight in places:
-            kernels = aperture_kernels(radii, self.aperture, self.reach, place)  # [Q, K, K]
-            for some, their in zip((shares * weight).split(chunk), kernels.split(chunk), strict=True):
-                spectrum = torch.fft.rfft2(self._pad(planes * some))  # [Q', C, P, P/2+1]
-                part = (spectrum * self._transfer(their)).sum(dim=0)
-                total = part if total is None else total.add_(part)
-        assert total is not None
-        blurred = torch.fft.irfft2(total, s=self.padded)
-        return blurred[:, self.reach : self.reach + height, self.reach : self.reach + width]
+        blurred = torch.zeros_like(planes)
+        planes, ramp = self._pad(planes), self._pad(surface.ramp)
+        for place, rows, columns in self.places:
+            top, bottom = self._reached(rows)
+            left, right = self._reached(columns)
+            size = (_fast_length(bottom - top + 2 * self.reach), _fast_length(right - left + 2 * self.reach))
+            part = (..., slice(top, top + size[0]), slice(left, left + size[1]))
+            weight = self._pad((rows[:, None] * columns).to(planes.device)[None])[part]
+            spectrum = self._spectrum(planes[part], ramp[part], weight, surface, radii, place, size)
+            inner = (..., slice(self.reach, self.reach + bottom - top), slice(self.reach, self.reach + right - left))
+            blurred[:, top:bottom, left:right] += torch.fft.irfft2(spectrum, s=size)[inner]
+        return blurred
 
-    def _pad(self, layers: Tensor) -> Tensor:
+    def _reached(self, weight: Tensor) -> tuple[int, int]:
+        """First and last row (column) that light from those with weight reaches; the last is left out."""
+        lit = weight.nonzero()
+        return max(0, int(lit[0]) - self.reach), min(len(weight), int(lit[-1]) + 1 + self.reach)
+
+    def _spectrum(
+        self,
+        planes: Tensor,
+        ramp: Tensor,
+        weight: Tensor,
+        surface: Surface,
+        radii: Tensor,
+        place: tuple[float, float],
+        size: tuple[int, int],
+    ) -> Tensor:
+        """[C, P, P/2+1] spectrum at `size` of the blurred planes [C, ...], given the ramp and weight [1, ...] there."""
+        kernels = aperture_kernels(radii, self.aperture, self.reach, place)  # [Q, K, K]
+        shares = ((surface.share(level, ramp) * weight, kernel) for level, kernel in enumerate(kernels))
+        present = ((share, kernel) for share, kernel in shares if share.any())  # steep slopes pass levels by
+        total = torch.zeros((), device=planes.device)
+        while some := list(islice(present, max(1, AT_ONCE // (len(planes) * size[0] * size[1])))):
+            layers = planes * torch.stack([share for share, _ in some])  # [Q', C, ...]
+            transfer = self._transfer(torch.stack([kernel for _, kernel in some]), size)
+            total = total + (torch.fft.rfft2(layers, s=size) * transfer).sum(dim=0)
+        return total
+
+    def _pad(self, planes: Tensor) -> Tensor:
         """Mirror the borders (or repeat them, for pictures smaller than a kernel) up to the padded size."""
         top = left = self.reach
         bottom, right = (p - n - self.reach for p, n in zip(self.padded, self.size, strict=True))
         mode = "reflect" if max(bottom, right) < min(self.size) else "replicate"
-        return F.pad(layers, (left, right, top, bottom), mode=mode)
+        return F.pad(planes[None], (left, right, top, bottom), mode=mode)[0]
 
-    def _transfer(self, kernels: Tensor) -> Tensor:
-        """[Q, 1, P, P/2+1] spectra of the kernels, with their centres at the origin."""
-        rows, columns = (p - kernels.shape[-1] for p in self.padded)
+    def _transfer(self, kernels: Tensor, size: tuple[int, int]) -> Tensor:
+        """[Q, 1, P, P/2+1] spectra of the kernels at `size`, with their centres at the origin."""
+        rows, columns = (p - kernels.shape[-1] for p in size)
         kernels = F.pad(kernels, (0, columns, 0, rows)).roll((-self.reach, -self.reach), dims=(1, 2))
         return torch.fft.rfft2(kernels)[:, None]
 

@@ -53,14 +53,17 @@ class Surface:
             radii[radii.abs().argmin()] = 0.0
         return radii.to(self.ramp.device)
 
-    def shares(self) -> Tensor:
-        """[Q, 1, H, W] weight of each level at each pixel; they sum to 1."""
-        steps = torch.arange(self.levels, device=self.ramp.device, dtype=self.ramp.dtype)
-        return (1.0 - (self.ramp * (self.levels - 1) - steps[:, None, None, None]).abs()).clamp_min(0.0)
+    def share(self, level: int, ramp: Tensor | None = None) -> Tensor:
+        """[1, H, W] weight of a level at each pixel, or where a cut-out of the ramp is given, there. All sum to 1."""
+        depth = (self.ramp if ramp is None else ramp) * (self.levels - 1)
+        return (1.0 - (depth - level).abs()).clamp_min(0.0)
 
     def radius_map(self, lens: ThinLens) -> Tensor:
         """[1, H, W] blur radius in pixels, without sign."""
-        return (self.shares() * self.radii(lens)[:, None, None, None]).sum(dim=0).abs()
+        radius = torch.zeros_like(self.ramp)
+        for level, of_level in enumerate(self.radii(lens)):
+            radius += self.share(level) * of_level
+        return radius.abs()
 
 
 @dataclass(frozen=True)

@@ -33,16 +33,15 @@ class Field:
         left, top = (x - frame_width / 2) / corner, (y - frame_height / 2) / corner
         return cls(left, top, left + width / corner, top + height / corner)
 
-    def places(self, height: int, width: int, device: torch.device) -> Iterator[tuple[tuple[float, float], Tensor]]:
-        """Places (x, y) that stand for their surroundings, and the weight of each as [H, W]; the weights sum to 1.
+    def places(self, height: int, width: int) -> Iterator[tuple[tuple[float, float], Tensor, Tensor]]:
+        """Places (x, y) that stand for their surroundings, with the weight of each row [H] and of each column [W].
 
-        A small tile is one place. A large one is cut by a grid, and the weights are those of bilinear interpolation.
+        The products of the two weights sum to 1 at each pixel. A small tile is one place. A large one is cut by a grid,
+        and the weights are those of bilinear interpolation.
         """
-        columns = _hats(self.left, self.right, width)
-        rows = _hats(self.top, self.bottom, height)
-        for y, weight_y in rows:
-            for x, weight_x in columns:
-                yield (x, y), (weight_y[:, None] * weight_x[None, :]).to(device)
+        for y, rows in _hats(self.top, self.bottom, height):
+            for x, columns in _hats(self.left, self.right, width):
+                yield (x, y), rows, columns
 
 
 def _hats(low: float, high: float, length: int) -> list[tuple[float, Tensor]]:
