@@ -4,6 +4,7 @@ Blurring a finished picture by a per-pixel kernel mixes what is near with what i
 keeps its edge against a blurred background, and a blurred foreground spreads over what is behind it.
 """
 
+from collections.abc import Iterable
 from itertools import islice
 
 import torch
@@ -64,7 +65,7 @@ def _visible(before: tuple[Surface, ...]) -> Tensor | None:
 
 
 class _Blur:
-    """Blurs planes by the kernels of a surface, in the frequency domain at one padded size."""
+    """Blurs planes by the kernels of a surface, in the frequency domain."""
 
     def __init__(self, height: int, width: int, aperture: Aperture, max_radius: float, field: Field) -> None:
         self.size = (height, width)
@@ -89,7 +90,10 @@ class _Blur:
             size = (_fast_length(bottom - top + 2 * self.reach), _fast_length(right - left + 2 * self.reach))
             part = (..., slice(top, top + size[0]), slice(left, left + size[1]))
             weight = self._pad((rows[:, None] * columns).to(planes.device)[None])[part]
-            spectrum = self._spectrum(planes[part], ramp[part], weight, surface, radii, place, size)
+            shares = (surface.share(level, ramp[part]) * weight for level in range(surface.levels))
+            spectrum = self._spectrum(
+                planes[part], shares, aperture_kernels(radii, self.aperture, self.reach, place), size
+            )
             inner = (..., slice(self.reach, self.reach + bottom - top), slice(self.reach, self.reach + right - left))
             blurred[:, top:bottom, left:right] += torch.fft.irfft2(spectrum, s=size)[inner]
         return blurred
@@ -99,20 +103,10 @@ class _Blur:
         lit = weight.nonzero()
         return max(0, int(lit[0]) - self.reach), min(len(weight), int(lit[-1]) + 1 + self.reach)
 
-    def _spectrum(
-        self,
-        planes: Tensor,
-        ramp: Tensor,
-        weight: Tensor,
-        surface: Surface,
-        radii: Tensor,
-        place: tuple[float, float],
-        size: tuple[int, int],
-    ) -> Tensor:
-        """[C, P, P/2+1] spectrum at `size` of the blurred planes [C, ...], given the ramp and weight [1, ...] there."""
-        kernels = aperture_kernels(radii, self.aperture, self.reach, place)  # [Q, K, K]
-        shares = ((surface.share(level, ramp) * weight, kernel) for level, kernel in enumerate(kernels))
-        present = ((share, kernel) for share, kernel in shares if share.any())  # steep slopes pass levels by
+    def _spectrum(self, planes: Tensor, shares: Iterable[Tensor], kernels: Tensor, size: tuple[int, int]) -> Tensor:
+        """[C, P, P/2+1] spectrum at `size` of planes [C, ...] of which each share [1, ...] goes through its kernel."""
+        pairs = zip(shares, kernels, strict=True)
+        present = ((share, kernel) for share, kernel in pairs if share.any())  # steep slopes pass levels by
         total = torch.zeros((), device=planes.device)
         while some := list(islice(present, max(1, AT_ONCE // (len(planes) * size[0] * size[1])))):
             layers = planes * torch.stack([share for share, _ in some])  # [Q', C, ...]

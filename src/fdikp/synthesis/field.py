@@ -51,7 +51,8 @@ def _hats(low: float, high: float, length: int) -> list[tuple[float, Tensor]]:
         return [((low + high) / 2, torch.ones(length))]
     step = (high - low) / gaps
     position = (torch.arange(length) + 0.5) / length * gaps
-    return [(low + n * step, (1.0 - (position - n).abs()).clamp_min(0.0)) for n in range(gaps + 1)]
+    hats = [(low + n * step, (1.0 - (position - n).abs()).clamp_min(0.0)) for n in range(gaps + 1)]
+    return [(place, weight) for place, weight in hats if weight.any()]  # tiny pictures have no pixel near some
 
 
 def draw_field(draws: Draws, height: int, width: int, frame: int) -> Field:
