@@ -6,6 +6,7 @@ import platform
 import re
 import time
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,11 @@ class Manifest:
     rows: dict[int, dict[str, Any]] = field(default_factory=dict)
     saved: float = 0.0
 
+    @cached_property
+    def header(self) -> dict[str, Any]:
+        """What all pairs share. Sets that agree in `made_with` hold the same pairs."""
+        return _header(self.pairs)
+
     @classmethod
     def open(cls, pairs: "PairSet", *, overwrite: bool) -> "Manifest":
         """Begin a set in its folder, or go on with the one that is there.
@@ -42,14 +48,12 @@ class Manifest:
         if earlier is not None and not overwrite:
             manifest._continue(earlier)
         try:
-            for kind in (*pairs.files(0), *(["radius"] if overwrite else [])):
-                folder = pairs.folder / kind
-                if overwrite and folder.is_dir():
-                    for file in folder.iterdir():
-                        if re.fullmatch(r"\d{6,}\.png", file.name):
-                            file.unlink()
-                if kind in pairs.files(0):
-                    folder.mkdir(parents=True, exist_ok=True)
+            if overwrite:
+                for file in pairs.folder.glob("*/*.png"):
+                    if re.fullmatch(r"(source|target|radius)/\d{6,}\.png", file.relative_to(pairs.folder).as_posix()):
+                        file.unlink()
+            for file in pairs.files(0).values():
+                file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise PhotoError(f"{error.filename}: cannot be written: {error.strerror}") from error
         manifest.save()
@@ -57,8 +61,7 @@ class Manifest:
 
     def _continue(self, earlier: dict[str, Any]) -> None:
         """Take over the rows of an earlier run of the same set."""
-        mine = self.header()
-        for name, value in mine["made_with"].items():
+        for name, value in self.header["made_with"].items():
             before = earlier.get("made_with", {}).get(name)
             if before != value:
                 raise PhotoError(
@@ -82,33 +85,32 @@ class Manifest:
         """Write the file, in the order of the pairs."""
         rows = [self.rows[number] for number in sorted(self.rows)]
         with whole(self.pairs.folder / NAME) as file:
-            file.write(json.dumps({**self.header(), "pairs": rows}, indent=1).encode() + b"\n")
+            file.write(json.dumps({**self.header, "pairs": rows}, indent=1).encode() + b"\n")
         self.saved = time.monotonic()
 
-    def header(self) -> dict[str, Any]:
-        """What all pairs share. Sets that agree in `made_with` hold the same pairs."""
-        import torch
 
-        from fdikp.synthesis.dataset import RADIUS_UNIT
+def _header(pairs: "PairSet") -> dict[str, Any]:
+    import torch
 
-        pairs = self.pairs
-        names = hashlib.sha256()
-        for path in pairs.pictures:
-            names.update(f"{path.name}\0{path.stat().st_size}\n".encode(errors="surrogateescape"))
-        return {
-            "made_with": {
-                "fdikp": fdikp.__version__,
-                "photographs": len(pairs.pictures),
-                "photographs_sha256": names.hexdigest(),
-                "seed": pairs.seed,
-                "size": pairs.size,
-                "depth": pairs.depth,
-                "radius_maps": pairs.radius_maps,
-                **asdict(pairs.settings),
-            },
-            "versions": {"python": platform.python_version(), "torch": torch.__version__},
-            "radius_map_unit_pixels": RADIUS_UNIT,
-        }
+    from fdikp.synthesis.dataset import RADIUS_UNIT
+
+    names = hashlib.sha256()
+    for path in pairs.pictures:
+        names.update(f"{path.name}\0{path.stat().st_size}\n".encode(errors="surrogateescape"))
+    return {
+        "made_with": {
+            "fdikp": fdikp.__version__,
+            "photographs": len(pairs.pictures),
+            "photographs_sha256": names.hexdigest(),
+            "seed": pairs.seed,
+            "size": pairs.size,
+            "depth": pairs.depth,
+            "radius_maps": pairs.radius_maps,
+            **asdict(pairs.settings),
+        },
+        "versions": {"python": platform.python_version(), "torch": torch.__version__},
+        "radius_map_unit_pixels": RADIUS_UNIT,
+    }
 
 
 def _read(folder: Path) -> dict[str, Any] | None:

@@ -62,7 +62,7 @@ class Options:
     # How many pairs.
     count: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="(default: one a photograph)")] = None
 
-    # Side of the pairs in pixels; 0 is whole photographs.
+    # Side of the pairs in pixels; 0 is whole photographs, which take some 250 bytes of memory a pixel and worker.
     size: int = 512
 
     # What everything random follows from.

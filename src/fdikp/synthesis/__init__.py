@@ -6,6 +6,8 @@
 >>> pair.blurred.shape, pair.target.shape, pair.radius.shape
 (torch.Size([2, 3, 64, 64]), torch.Size([2, 3, 64, 64]), torch.Size([2, 1, 64, 64]))
 
+The paper trains on real pairs, so what is rendered, and how much of it, is ours; the physics names its sources.
+
 Importing this module is cheap: torch is loaded when a name other than `RenderSettings` is first used.
 """
 
