@@ -1,10 +1,13 @@
 """`fdikp analyse`: one photograph, and everything the network saw and did in it, as pictures and numbers."""
 
+import contextlib
 import json
+import os
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import tyro
 
@@ -12,7 +15,6 @@ from fdikp.cli import console
 from fdikp.cli.console import UsageError
 from fdikp.cli.model_options import Flag, ModelOptions
 from fdikp.cli.progress import Bars
-from fdikp.cli.whole import whole
 from fdikp.errors import PhotoError
 
 if TYPE_CHECKING:
@@ -196,3 +198,19 @@ def _kernel_numbers(kernels: "np.ndarray") -> Iterator[dict[str, Any]]:
                     "centre": kernel[middle, middle],
                     "energy": (kernel**2).sum(),
                 }
+
+
+@contextlib.contextmanager
+def whole(path: Path) -> Iterator[BinaryIO]:
+    """A file to write that appears under its name when it is whole, or never."""
+    unfinished = path.with_name(f".fdikp-{secrets.token_hex(8)}.part")
+    try:
+        with unfinished.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except OSError as error:
+        raise PhotoError(f"{path}: cannot be written: {error.strerror}") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
