@@ -11,9 +11,9 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP
 
 # A real photograph, partly out of focus, through the shipped weights
 demo: $(VENV)/.demo
-	@$(BIN)/python examples/coffee.py $(DEMO)
-	@$(BIN)/fdikp deblur $(DEMO)/coffee.png --output $(DEMO)/deblurred --compare --blur-map --overwrite
-	@$(BIN)/fdikp analyse $(DEMO)/coffee.png --output $(DEMO)/analysis --overwrite
+	@$(BIN)/python examples/cat.py $(DEMO)
+	@$(BIN)/fdikp deblur $(DEMO)/cat.png --output $(DEMO)/deblurred --compare --blur-map --overwrite
+	@$(BIN)/fdikp analyse $(DEMO)/cat.png --output $(DEMO)/analysis --overwrite
 
 test: $(VENV)/.test lint types
 	$(BIN)/python -m pytest

@@ -65,7 +65,7 @@ def test_make_demo(tmp_path: Path) -> None:
     venv = Path(sys.prefix)
     run(["make", "-C", str(ROOT), "demo", f"VENV={venv}", f"DEMO={tmp_path}", "-o", f"{venv}/.demo"], tmp_path)
     names = {p.name for p in tmp_path.rglob("*")}
-    assert {"coffee.png", "coffee_compare.jpg", "coffee_blurmap.png", "kernels.png"} <= names
+    assert {"cat.png", "cat_compare.jpg", "cat_blurmap.png", "overview.png", "kernels.png"} <= names
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if not c.startswith("fdikp ")])

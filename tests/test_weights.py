@@ -48,11 +48,10 @@ def test_a_failed_save_leaves_the_old_file_and_nothing_else(tiny_weights: Path, 
     target = tmp_path / "w.safetensors"
     target.write_bytes(b"old")
 
-    def fail(tensors: object, path: Path, metadata: object) -> None:
-        path.write_bytes(b"half")
+    def fail(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("safetensors.torch.save_file", fail)
+    monkeypatch.setattr("os.fsync", fail)
     with pytest.raises(OSError, match="No space"):
         weights.save(network, target, name="w")
     assert target.read_bytes() == b"old" and list(tmp_path.iterdir()) == [target]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-FILES = ["analysis.json", "analysis.npz", "blur_map.png", "coefficients.png", "kernels.png"]
+FILES = ["analysis.json", "analysis.npz", "blur_map.png", "coefficients.png", "kernels.png", "overview.png"]
 
 
 @pytest.fixture
@@ -117,4 +117,4 @@ def test_a_full_disk_leaves_nothing_unfinished(analyse, picture, tree, monkeypat
     done = analyse("a.png", "-o", "out")
     assert (done.code, len(done.errors)) == (1, 1)
     assert "out/analysis.npz" in done.err and "no space left" in done.err.lower()
-    assert tree("out") == ["blur_map.png", "coefficients.png", "kernels.png", "result.png"]
+    assert tree("out") == ["blur_map.png", "coefficients.png", "kernels.png", "overview.png", "result.png"]

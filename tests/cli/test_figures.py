@@ -68,3 +68,21 @@ def test_kernels_that_are_zero_are_drawn():
 def test_pyplot_is_not_used():
     figures.blur_map(np.ones((4, 4)), "Blur map")
     assert "matplotlib.pyplot" not in sys.modules
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 300, 3), (40, 60, 1), (500, 30, 3)])
+@pytest.mark.parametrize("count", [1, 5, 11])
+def test_overview_of_any_size(shape, count):
+    rng = np.random.default_rng(0)
+    before, after = rng.random((2, *shape), np.float32)
+    picture = figures.overview(before, after, rng.random(shape[:2]) * 2, rng.normal(size=(count, 5, 5)), "name.jpg")
+    assert picture.dtype == np.uint8 and picture.ndim == 3 and len(np.unique(picture)) > 20
+
+
+def test_most_changed_is_where_detail_came_in():
+    before = np.full((60, 80, 3), 100, np.uint8)
+    after = before + 30  # a change of brightness everywhere is none of detail
+    after[40:48, 50:58] = np.random.default_rng(0).integers(0, 255, (8, 8, 3))
+    y, x = figures.most_changed(before, after, 10)
+    assert y.start <= 40 and y.stop >= 48 and x.start <= 50 and x.stop >= 58
+    assert (y.stop - y.start, x.stop - x.start) == (10, 10)

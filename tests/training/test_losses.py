@@ -7,7 +7,7 @@ import torch
 
 from fdikp.network import FDIKP, PRESETS
 from fdikp.training import frequency_loss, restoration_loss
-from fdikp.training.losses import BlurSupervision
+from fdikp.training.losses import BlurSupervision, guard_loss
 
 
 def by_hand(output: np.ndarray, target: np.ndarray, alpha: float, gamma: float) -> float:
@@ -53,6 +53,15 @@ def test_the_guard_term_feels_a_shift_that_the_paper_s_loss_does_not():
     assert guarded > 15 * paper
 
 
+def test_the_guard_term_weighs_an_error_against_its_neighbourhood():
+    """What an error in focus costs does not depend on how much else is blurred: block by block, written out."""
+    target = torch.rand(2, 3, 24, 16)
+    output = target + 0.1 * torch.randn(2, 3, 24, 16)
+    errors = ((output - target) ** 2).numpy().mean(axis=1)
+    blocks = [errors[b, y : y + 8, x : x + 8].mean() for b in (0, 1) for y in (0, 8, 16) for x in (0, 8)]
+    assert float(guard_loss(output, target)) == pytest.approx(np.mean(np.sqrt(np.array(blocks) + 1e-5)), rel=1e-5)
+
+
 def test_a_perfect_result_costs_nothing_and_each_term_counts():
     target = torch.rand(1, 3, 64, 64)
     exact = [torch.nn.functional.avg_pool2d(target, 4), torch.nn.functional.avg_pool2d(target, 2), target]
@@ -73,31 +82,38 @@ class TestBlurSupervision:
         torch.manual_seed(0)
         return FDIKP(replace(PRESETS["fdikp-lite"], widths=(8, 8, 16), bottleneck_depth=1, predictor_width=4))
 
-    def test_reaches_the_features_and_not_the_pixels(self, network):
+    def test_reaches_the_features_and_the_blur_map_and_not_the_pixels(self, network):
         supervision = BlurSupervision(network)
-        network.stages(torch.rand(2, 3, 64, 64))
-        supervision(torch.full((2, 1, 64, 64), 3.0), (1.0, 0.2, 0.1)).backward()
+        stages = network.stages(torch.rand(2, 3, 64, 64))
+        supervision(torch.full((2, 1, 64, 64), 3.0), stages, (1.0, 0.2, 0.1)).backward()
         assert network.dsrm.encoder.to_full.weight.grad.abs().sum() > 0
+        assert network.fikp.blur.weigh.weight.grad.abs().sum() > 0
         assert network.fikp.refine.weight.grad is None
 
-    def test_the_loss_is_the_distance_of_logarithmic_radii_over_all_scales(self, network):
+    def test_the_loss_is_the_distance_of_radii_over_all_scales(self, network):
         supervision = BlurSupervision(network)
-        torch.nn.init.zeros_(supervision.read.weight)
-        torch.nn.init.zeros_(supervision.read.bias)
-        network.stages(torch.rand(1, 3, 64, 64))
-        # the prediction is log 1, which is that of a radius of 3.8 pixels at full size
-        loss = supervision(torch.full((1, 1, 64, 64), 3.8), (1.0, 0.5, 0.25))
-        expected = 0.5 * abs(math.log(3.8 / 8 + 0.05)) + 0.25 * abs(math.log(3.8 / 16 + 0.05))
-        assert float(loss) == pytest.approx(expected, abs=1e-5)
+        for tensor in (supervision.read.weight, supervision.read.bias, network.fikp.blur.weigh.weight):
+            torch.nn.init.zeros_(tensor)
+        torch.nn.init.zeros_(network.fikp.blur.weigh.bias)
+        stages = network.stages(torch.rand(1, 3, 64, 64))
+        # the features tell log 1, which is that of a radius of 3.8 pixels at full size; every dilation is 1, and
+        # kernels of 5 samples reach twice as far: what radii of 3.8, 1.9 and 0.95 ask for is 1.9, 0.95 and 0.475
+        loss = supervision(torch.full((1, 1, 64, 64), 3.8), stages, (1.0, 0.5, 0.25))
+        told = 0.5 * abs(math.log(3.8 / 8 + 0.05)) + 0.25 * abs(math.log(3.8 / 16 + 0.05))
+        reached = 0.9 + 0.5 * 0.05 + 0.25 * 0.525
+        assert float(loss.detach()) == pytest.approx(told + reached, abs=1e-5)
+
+    def test_no_dilation_is_asked_for_beyond_its_range(self, network):
+        supervision = BlurSupervision(network)
+        stages = network.stages(torch.rand(1, 3, 64, 64))
+        losses = [supervision.reached(torch.full((1, 1, 64, 64), r), stages[-1]).item() for r in (4.0, 7.0)]
+        assert losses[0] == losses[1]
 
     def test_speaks_of_the_last_pass_only(self, network):
         supervision = BlurSupervision(network)
         radius = torch.ones(1, 1, 64, 64)
         x = torch.rand(1, 3, 64, 64)
-        losses = []
-        for _ in range(2):
-            network.stages(x)
-            losses.append(float(supervision(radius, (1.0, 0.2, 0.1))))
+        losses = [supervision(radius, network.stages(x), (1.0, 0.2, 0.1)).item() for _ in range(2)]
         assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
     def test_is_no_part_of_the_network(self, network):

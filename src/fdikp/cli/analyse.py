@@ -2,8 +2,6 @@
 
 import contextlib
 import json
-import os
-import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,13 +14,14 @@ from fdikp.cli.console import UsageError
 from fdikp.cli.model_options import Flag, ModelOptions
 from fdikp.cli.progress import Bars
 from fdikp.errors import PhotoError
+from fdikp.files import cannot_be_written, replacing
 
 if TYPE_CHECKING:
     import numpy as np
 
     from fdikp.deblur import Analysis, Deblurrer
 
-NAMES = ("blur_map.png", "kernels.png", "coefficients.png", "analysis.npz", "analysis.json")
+NAMES = ("overview.png", "blur_map.png", "kernels.png", "coefficients.png", "analysis.npz", "analysis.json")
 """What is written beside the result."""
 
 STAGES = ("coarse", "middle", "fine")
@@ -36,6 +35,7 @@ class Options:
 
     Writes into a folder:
     result.EXT         the photograph brought back into focus, in its own format
+    overview.png       all of it at a glance: before, after, blur map, kernels
     blur_map.png       dilation D(p): where it was found out of focus, how far
     kernels.png        the inverse kernels that were predicted
     coefficients.png   how the deconvolved images were blended
@@ -87,7 +87,7 @@ def run(options: Options) -> int:
         analysis = model.analyse(photo, progress=bars.tile)
     folder.mkdir(parents=True, exist_ok=True)
     write_photo(analysis.image, result)
-    _write_pictures(analysis, folder, Path(options.image).name)
+    _write_pictures(photo.pixels, analysis, folder, Path(options.image).name)
     _write_arrays(analysis, folder)
     numbers = {"input": options.image, **_numbers(analysis, model)}
     with whole(folder / "analysis.json") as file:  # last: where it is, all is
@@ -97,7 +97,7 @@ def run(options: Options) -> int:
     return 0
 
 
-def _write_pictures(analysis: "Analysis", folder: Path, name: str) -> None:
+def _write_pictures(before: "np.ndarray", analysis: "Analysis", folder: Path, name: str) -> None:
     from fdikp.cli import figures
     from fdikp.imaging import Photo, write_photo
 
@@ -105,6 +105,9 @@ def _write_pictures(analysis: "Analysis", folder: Path, name: str) -> None:
     central = _central(analysis)
     which = f" (tile {central + 1} of {tiles}, the most central)" if tiles > 1 else ""
     pictures = {
+        "overview": figures.overview(
+            before, analysis.image.pixels, analysis.blur_map, analysis.kernels[central, -1, 0], name
+        ),
         "blur_map": figures.blur_map(analysis.blur_map, f"Blur map of {name}"),
         "kernels": figures.kernels(analysis.kernels[central], f"Inverse kernels predicted for {name}{which}"),
         "coefficients": figures.coefficients(
@@ -203,14 +206,8 @@ def _kernel_numbers(kernels: "np.ndarray") -> Iterator[dict[str, Any]]:
 @contextlib.contextmanager
 def whole(path: Path) -> Iterator[BinaryIO]:
     """A file to write that appears under its name when it is whole, or never."""
-    unfinished = path.with_name(f".fdikp-{secrets.token_hex(8)}.part")
     try:
-        with unfinished.open("xb") as file:
+        with replacing(path) as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
     except OSError as error:
-        raise PhotoError(f"{path}: cannot be written: {error.strerror}") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
+        raise PhotoError(cannot_be_written(path, error)) from error

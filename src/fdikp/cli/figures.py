@@ -37,12 +37,14 @@ def shrunk(array: np.ndarray, longest: int) -> np.ndarray:
 
 def side_by_side(before: np.ndarray, after: np.ndarray, longest: int = 1600) -> np.ndarray:
     """Both pictures [H, W, C] (uint8, uint16, or floats in 0..1) as one in uint8, with a thin white line between."""
-    white = 255 / {"uint8": 255, "uint16": 65535}.get(before.dtype.name, 1)
-    left, right = (
-        np.rint(shrunk(picture, longest) * white).clip(0, 255).astype(np.uint8) for picture in (before, after)
-    )
+    left, right = (_in_8_bits(picture, longest) for picture in (before, after))
     line = np.full((len(left), max(1, left.shape[1] // 200), left.shape[2]), 255, np.uint8)
     return np.concatenate((left, line, right), axis=1)
+
+
+def _in_8_bits(picture: np.ndarray, longest: int) -> np.ndarray:
+    white = 255 / {"uint8": 255, "uint16": 65535}.get(picture.dtype.name, 1)
+    return np.rint(shrunk(picture, longest) * white).clip(0, 255).astype(np.uint8)
 
 
 def blur_map(values: np.ndarray, title: str) -> np.ndarray:
@@ -85,6 +87,61 @@ def coefficients(values: np.ndarray, names: tuple[str, ...], title: str) -> np.n
     return _drawn(figure, picture, "weight of the candidate image (white is 0)", title)
 
 
+def overview(
+    before: np.ndarray, after: np.ndarray, dilation: np.ndarray, kernels: np.ndarray, title: str
+) -> np.ndarray:
+    """One picture of everything: before and after, where they differ most enlarged, blur map and kernels.
+
+    Args:
+        before, after: [H, W, 3], uint8, uint16, or floats in 0..1.
+        dilation: [H, W], the dilated map.
+        kernels: [N, K, K], the inverse kernels of the finest stage.
+        title: what to write above.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
+
+    y, x = most_changed(before, after, max(1, min(160, *(side // 3 for side in before.shape[:2]))))
+    whole, part = _height(before.shape, WIDTH / 2), WIDTH / 2
+    heights = [whole + part + 0.7, whole + 0.5]
+    figure = Figure(figsize=(WIDTH, sum(heights)), dpi=100, layout="constrained")
+    rows = figure.add_gridspec(2, 1, height_ratios=heights)
+    pictures, below = figure.add_subfigure(rows[0]), figure.add_subfigure(rows[1])
+    columns = below.add_gridspec(1, 2)
+    left, right = below.add_subfigure(columns[0]), below.add_subfigure(columns[1])
+    grid = pictures.subplots(2, 2, height_ratios=[whole, part], squeeze=False)
+    for column, name, image in ((0, "before", before), (1, "after", after)):
+        small = _in_8_bits(image, 1200)
+        scale = len(small) / len(image)
+        corner, side = (x.start * scale, y.start * scale), (y.stop - y.start) * scale
+        _image(grid[0, column], small, name)
+        grid[0, column].add_patch(Rectangle(corner, side, side, fill=False, color="white", linewidth=1.5))
+        _image(grid[1, column], _in_8_bits(image[y, x], 1200), f"{name}, the frame enlarged")
+    axes = left.subplots()
+    _show(axes, shrunk(dilation, 1200), cmap=UNSIGNED, vmin=0, vmax=max(2.0, float(dilation.max())))
+    axes.set_title("blur map: the yellower, the more out of focus", fontsize=10)
+    height = max(1, math.isqrt(len(kernels)))
+    places = right.subplots(height, math.ceil(len(kernels) / height), squeeze=False).ravel()
+    limit = float(np.abs(kernels).max()) or 1.0
+    for place, kernel in zip(places, kernels, strict=False):
+        _show(place, kernel, cmap=SIGNED, norm=_root_scale(limit))
+    for place in places[len(kernels) :]:
+        place.set_axis_off()
+    right.suptitle("inverse kernels: brown adds, purple takes away", fontsize=10)
+    figure.suptitle(title)
+    return _pixels(figure)
+
+
+def most_changed(before: np.ndarray, after: np.ndarray, side: int) -> tuple[slice, slice]:
+    """The square of `side` pixels in which two pictures [H, W, C] differ most in detail, as rows and columns."""
+    change = (after.astype(np.float32) - before).mean(axis=2)
+    difference = np.hypot(np.diff(change, axis=0, append=change[-1:]), np.diff(change, axis=1, append=change[:, -1:]))
+    sums = np.pad(difference.cumsum(0, dtype=np.float64).cumsum(1), ((1, 0), (1, 0)))
+    inside = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
+    y, x = (int(i) for i in np.unravel_index(inside.argmax(), inside.shape))
+    return slice(y, y + side), slice(x, x + side)
+
+
 def _figure(rows: int, columns: int, height: float) -> "tuple[Figure, np.ndarray]":
     """A figure with a grid of axes; `height` is that of the grid, title and colour bar come on top."""
     from matplotlib.figure import Figure
@@ -117,16 +174,29 @@ def _show(axes: "Axes", values: np.ndarray, **colours: Any) -> Any:
     return picture
 
 
+def _image(axes: "Axes", picture: np.ndarray, title: str) -> None:
+    """Draw a picture [H, W, 3 or 1] uint8 without ticks."""
+    axes.imshow(picture.repeat(3, axis=2) if picture.shape[2] == 1 else picture, interpolation="nearest")
+    axes.set_title(title, fontsize=10)
+    axes.set_xticks([])
+    axes.set_yticks([])
+
+
 def _drawn(figure: "Figure", picture: Any, scale: str, title: str, ticks: Sequence[float] | None = None) -> np.ndarray:
     """Add title and colour bar, and draw: [H, W, 3] uint8."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
     thickness = 0.25 / figure.get_figheight()
     place: dict[str, Any] = {"location": "bottom", "fraction": thickness, "aspect": 40, "shrink": 0.7}
     bar = figure.colorbar(picture, ax=figure.axes, label=scale, **place)
     if ticks:
         bar.set_ticks(ticks, labels=[f"{tick:.2g}" for tick in ticks])
     figure.suptitle(title)
+    return _pixels(figure)
+
+
+def _pixels(figure: "Figure") -> np.ndarray:
+    """The figure drawn: [H, W, 3] uint8."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     canvas: Any = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import io
 import os
-import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import BinaryIO
 
 import numpy as np
 
 from fdikp.errors import PhotoError
+from fdikp.files import cannot_be_written, replacing
 from fdikp.imaging._vips import pyvips
 from fdikp.imaging.encoding import encode
 from fdikp.imaging.formats import FORMATS, format_of_suffix
@@ -40,34 +37,17 @@ def write_photo(
     if format is None:
         raise PhotoError(f"{name}: its suffix names no format to write; use .jpg, .png, .tif, .webp or .avif")
     try:
-        with _replacing(path) as file:
+        with replacing(path) as file:
             notes = encode(photo, format, file, quality, strip)
     except PhotoError as error:
         raise PhotoError(f"{name}: {error}") from error.__cause__
     except OSError as error:
-        raise PhotoError(f"{name}: cannot be written: {error.strerror or error}") from error
+        raise PhotoError(cannot_be_written(name, error)) from error
     except ValueError as error:  # a NUL in the name
         raise PhotoError(f"{name}: is not a possible file name") from error
     except pyvips.Error as error:
         raise PhotoError(f"{name}: cannot be written: {_reason(error)}") from error
     return tuple(notes)
-
-
-@contextmanager
-def _replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Open a hidden file beside `path` that takes its place once the block ends, or vanishes if the block fails."""
-    final = os.path.realpath(path)  # through a symbolic link, to the file it stands for
-    temporary = os.path.join(os.path.dirname(final), f".fdikp-{secrets.token_hex(8)}.part")  # noqa: PTH118, PTH120
-    try:
-        with open(temporary, "x+b") as file:  # noqa: PTH123
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, final)  # noqa: PTH105
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(temporary)  # noqa: PTH108
-        raise
 
 
 def encode_photo(photo: Photo, format: str, *, quality: int | None = None, strip: bool = False) -> bytes:

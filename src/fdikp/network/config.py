@@ -49,6 +49,9 @@ class NetworkConfig:
     dilation_range: float = 2.0
     """The largest dilation D(p). Ours: 2, so that the sigmoid's middle is 1, plain convolution."""
 
+    blur_reads: Literal["detail", "image"] = "detail"
+    """What the dilated map is read from: the energy of detail, which is ours, or as in the paper the image."""
+
     def __post_init__(self) -> None:
         for name in ("widths", "encoder_blocks", "decoder_blocks"):
             object.__setattr__(self, name, tuple(getattr(self, name)))

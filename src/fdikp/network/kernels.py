@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fdikp.network.blocks import convolve_pixels, wide
+from fdikp.network.blur import BlurMap
 from fdikp.network.config import NetworkConfig
 from fdikp.network.pac import plain_convolution, position_adaptive_convolution
 
@@ -146,18 +147,11 @@ class FIKP(nn.Module):
         super().__init__()
         maps = 3 * (config.kernels + 1)
         self.predict = FrequencyPredictor(config) if config.predictor == "frequency" else SpatialPredictor(config)
-        self.blur = nn.Conv2d(3, 1, 3, padding=1) if config.position_adaptive else None
-        self.dilation_range = config.dilation_range
+        self.blur = BlurMap(config) if config.position_adaptive else None
         self.refine = nn.Conv2d(maps, maps, 3, padding=1)
         # Ours: the refinement starts as the identity, so that changes start as what eq. 9 makes of them
         nn.init.dirac_(self.refine.weight)
         nn.init.zeros_(self.refine.bias)  # type: ignore[arg-type]
-
-    def dilation(self, x: Tensor) -> Tensor:
-        """The blur-aware dilated map D in pixels, [B, 3, H, W] to [B, 1, H, W] in float32."""
-        if self.blur is None:
-            return torch.ones_like(x[:, :1], dtype=torch.float32)
-        return self.dilation_range * torch.sigmoid(wide(self.blur(x.to(self.blur.weight.dtype))))
 
     def forward(self, x: Tensor, begin: Tensor) -> Deconvolved:
         """Images [B, 3, H, W] in 0..1, float32 or float64, to what they would change of `begin`, of the same shape.
@@ -165,10 +159,11 @@ class FIKP(nn.Module):
         Ours: the refinement sees changes rather than images, for the reason that `FDIKP` blends them.
         """
         kernels = self.predict(x)
-        dilation = self.dilation(x)
         if self.blur is None:
+            dilation = torch.ones_like(x[:, :1], dtype=torch.float32)
             deconvolved = plain_convolution(x, kernels)
         else:
+            dilation = self.blur(x)
             # eq. 9 samples at fractions of a pixel: 16-bit coordinates would be off by pixels in a large image
             deconvolved = position_adaptive_convolution(x, kernels.to(x.dtype), dilation.to(x.dtype))
         changes = torch.cat((deconvolved, x.unsqueeze(1)), dim=1) - begin.unsqueeze(1)

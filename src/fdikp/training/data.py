@@ -62,11 +62,15 @@ class PairStream:
         return Rendered(*(part[..., inner, inner] for part in (pair.blurred, pair.target, pair.radius)))
 
     def _sharp(self, number: int, seed: int) -> Tensor:
-        """[3, S, S] float32 0..1 with S = crop + 2 margin: a random piece of a picture, reduced, flipped, turned."""
+        """[3, S, S] float32 0..1 with S = crop + 2 margin: a random piece of a picture, scaled, flipped, turned.
+
+        Reduced, soft photographs become sharp. Enlarged, sharp ones become soft, as most are at full size: what is in
+        focus there is not blurred, and a network that has seen crisp targets only sharpens it all the same.
+        """
         draws = Draws(seed + 1)
         picture = self.pictures[self._pick(number)]
         size = self.crop + 2 * self.margin
-        reduction = 1.0 if draws.chance(0.4) else draws.uniform(1.0, 2.0)  # makes soft photographs sharp
+        reduction = 1.0 if draws.chance(0.3) else draws.log_uniform(0.6, 2.0)
         side = min(round(size * reduction), *picture.shape[-2:])
         top = draws.integer(0, picture.shape[-2] - side)
         left = draws.integer(0, picture.shape[-1] - side)

@@ -165,11 +165,12 @@ def _step(
     layout = torch.channels_last if recipe.channels_last else torch.contiguous_format
     blurred = pair.blurred.contiguous(memory_format=layout)
     with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
-        images = [stage.image for stage in run.network.stages(blurred)]
+        stages = run.network.stages(blurred)
+    images = [stage.image for stage in stages]
     loss = restoration_loss(
         images, pair.target, recipe.scales, recipe.alpha, recipe.beta, recipe.gamma, perceptual, recipe.delta
     )
-    loss = loss + recipe.blur * run.supervision(pair.radius, recipe.scales)
+    loss = loss + recipe.blur * run.supervision(pair.radius, stages, recipe.scales)
     run.step += 1
     run.optimizer.zero_grad(set_to_none=True)
     finite = bool(loss.isfinite())

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fdikp.network import FDIKP, downsample
+from fdikp.network import FDIKP, Stage, downsample
 
 Perceptual = Callable[[Tensor, Tensor], Tensor]
 """LPIPS: two [B, 3, H, W] in 0..1 to a distance for each picture, [B]."""
@@ -24,6 +25,20 @@ def frequency_loss(output: Tensor, target: Tensor) -> Tensor:
 NEGLIGIBLE = 1e-5
 """Mean squared error (50 dB) far below which its root asks for no further gain."""
 
+BLOCK = 8
+"""Side in pixels of the blocks whose errors count alike in the guard term."""
+
+
+def guard_loss(output: Tensor, target: Tensor) -> Tensor:
+    """Ours: the root of each block's mean squared error, [B, C, H, W] to a scalar.
+
+    The squared error is ruled by what is blurred beyond repair, and nothing in the paper's loss keeps what is in focus
+    from drifting. The root, taken block by block, weighs an error against what there is around it.
+    """
+    errors = (output - target).square().mean(dim=1, keepdim=True)
+    blocks = F.avg_pool2d(errors, min(BLOCK, *errors.shape[-2:]))
+    return (blocks + NEGLIGIBLE).sqrt().mean()
+
 
 def restoration_loss(
     outputs: Sequence[Tensor],
@@ -38,10 +53,8 @@ def restoration_loss(
     """The multi-scale loss (eq. 4) of the three stages' images, a scalar.
 
     outputs: coarse to fine, [B, 3, H/4, W/4], [B, 3, H/2, W/2], [B, 3, H, W]. target: [B, 3, H, W].
-    scales: λ of eq. 4, fine to coarse. alpha, beta, gamma: eq. 5. delta: weight of the root of each picture's mean
-    squared error, which is ours: plain squared error is ruled by pictures that are blurred beyond repair, and nothing
-    in the paper's loss keeps what is in focus from drifting. The LPIPS term is left out without `perceptual`, and
-    where a picture is smaller than the 32 pixels that its backbone can read.
+    scales: λ of eq. 4, fine to coarse. alpha, beta, gamma: eq. 5. delta: weight of `guard_loss`. The LPIPS term is
+    left out without `perceptual`, and where a picture is smaller than the 32 pixels that its backbone can read.
     """
     total = target.new_zeros(())
     for weight, output in zip(scales, reversed(outputs), strict=True):
@@ -49,8 +62,7 @@ def restoration_loss(
         output = output.float()
         loss = alpha * (output - truth).square().mean() + gamma * frequency_loss(output, truth)
         if delta:
-            errors = (output - truth).square().mean(dim=(1, 2, 3))
-            loss = loss + delta * (errors + NEGLIGIBLE).sqrt().mean()
+            loss = loss + delta * guard_loss(output, truth)
         if perceptual is not None and beta and min(output.shape[-2:]) >= 32:
             loss = loss + beta * perceptual(output, truth).abs().mean()
         total = total + weight * loss
@@ -58,25 +70,37 @@ def restoration_loss(
 
 
 class BlurSupervision(nn.Module):
-    """Ours: teach the features to tell how far out of focus a pixel is, which the renderer knows.
+    """Ours: teach the network to tell how far out of focus a pixel is, which the renderer knows.
 
     What a stage should change depends on that first of all, and learning it from the restored picture alone takes
-    thousands of steps. One 1×1 convolution reads the decoder's features at each scale and predicts the logarithm of
-    the blur radius; it is no part of the network and is thrown away with the run.
+    thousands of steps. Two things learn it. The dilated map: kernels should reach as far as the blur does, so that
+    where nothing is blurred their taps fall on one pixel and change nothing. And the decoder's features, from which
+    one 1×1 convolution predicts the logarithm of the radius; it is no part of the network and is thrown away with the
+    run.
     """
 
     def __init__(self, network: FDIKP) -> None:
         super().__init__()
         self.read = nn.Conv2d(network.config.widths[0], 1, 1)
+        self.reach = max(1, network.config.kernel_size // 2)
+        self.range = network.config.dilation_range
         self._features: list[Tensor] = []
         network.dsrm.decoder.register_forward_hook(lambda module, inputs, output: self._features.append(output))
 
-    def forward(self, radius: Tensor, scales: Sequence[float]) -> Tensor:
+    def forward(self, radius: Tensor, stages: Sequence[Stage], scales: Sequence[float]) -> Tensor:
         """The loss of the pass that the network has just made, a scalar. radius: [B, 1, H, W], pixels."""
         total = radius.new_zeros(())
-        for weight, features in zip(scales, reversed(self._features), strict=True):
+        for weight, stage, features in zip(scales, reversed(stages), reversed(self._features), strict=True):
             factor = radius.shape[-1] // features.shape[-1]
-            truth = (downsample(radius, factor) / (4 * factor) + 0.05).log()
-            total = total + weight * (self.read(features.float()) - truth).abs().mean()
+            here = downsample(radius, factor) / factor
+            told = (self.read(features.float()) - (here / 4 + 0.05).log()).abs().mean()
+            total = total + weight * (told + self.reached(here, stage))
         self._features.clear()
         return total
+
+    def reached(self, radius: Tensor, stage: Stage) -> Tensor:
+        """Mean distance of the stage's dilated map from that of kernels which reach as far as the blur, a scalar.
+
+        radius: [B, 1, h, w], pixels of the stage's scale.
+        """
+        return (stage.dilation[:, :1] - (radius / self.reach).clamp_max(self.range)).abs().mean()

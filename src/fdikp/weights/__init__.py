@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fdikp.errors import WeightsError
+from fdikp.files import replacing
 
 if TYPE_CHECKING:
     from fdikp.network import FDIKP
@@ -130,7 +131,7 @@ def save(network: "FDIKP", path: str | os.PathLike[str], *, name: str, half: boo
         about: anything else for the header that JSON can hold, such as how the weights were trained.
     """
     import torch
-    from safetensors.torch import save_file
+    from safetensors.torch import save as serialise
 
     def stored(key: str, tensor: torch.Tensor) -> torch.Tensor:
         tensor = tensor.detach().cpu().contiguous()
@@ -138,14 +139,9 @@ def save(network: "FDIKP", path: str | os.PathLike[str], *, name: str, half: boo
 
     tensors = {key: stored(key, tensor) for key, tensor in network.state_dict().items()}
     header = {"fdikp": json.dumps({"name": name, "network": network.config.to_dict(), **about})}
-    path = Path(path)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        save_file(tensors, unfinished, metadata=header)
-        unfinished.chmod(0o644)  # safetensors writes files that only their owner may read
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    data = serialise(tensors, metadata=header)
+    with replacing(path) as file:
+        file.write(data)
 
 
 def _one_line(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Write the photograph of the demonstration, `coffee` by Rachel Michetti, as scikit-image ships it (CC0)."""
+"""Write the photograph of the demonstration, `chelsea` by Stéfan van der Walt, as scikit-image ships it (CC0)."""
 
 import sys
 from pathlib import Path
@@ -10,4 +10,4 @@ from fdikp.imaging import Photo
 
 folder = Path(sys.argv[1] if len(sys.argv) > 1 else ".")
 folder.mkdir(parents=True, exist_ok=True)
-write_photo(Photo(data.coffee(), format="png"), folder / "coffee.png")
+write_photo(Photo(data.chelsea(), format="png"), folder / "cat.png")
