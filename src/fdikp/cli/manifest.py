@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import fdikp
-from fdikp.cli.whole import whole
 from fdikp.errors import PhotoError
+from fdikp.files import cannot_be_written, replacing
 
 if TYPE_CHECKING:
     from fdikp.synthesis.dataset import PairSet
@@ -55,7 +55,7 @@ class Manifest:
             for file in pairs.files(0).values():
                 file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise PhotoError(f"{error.filename}: cannot be written: {error.strerror}") from error
+            raise PhotoError(cannot_be_written(error.filename, error)) from error
         manifest.save()
         return manifest
 
@@ -84,8 +84,12 @@ class Manifest:
     def save(self) -> None:
         """Write the file, in the order of the pairs."""
         rows = [self.rows[number] for number in sorted(self.rows)]
-        with whole(self.pairs.folder / NAME) as file:
-            file.write(json.dumps({**self.header, "pairs": rows}, indent=1).encode() + b"\n")
+        path = self.pairs.folder / NAME
+        try:
+            with replacing(path) as file:
+                file.write(json.dumps({**self.header, "pairs": rows}, indent=1).encode() + b"\n")
+        except OSError as error:
+            raise PhotoError(cannot_be_written(path, error)) from error
         self.saved = time.monotonic()
 
 
