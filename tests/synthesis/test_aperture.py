@@ -13,8 +13,8 @@ SHAPES = [
 ]
 
 
-def kernel(radius: float, aperture: Aperture, reach: int = 16) -> torch.Tensor:
-    return aperture_kernels(torch.tensor([radius]), aperture, reach)[0].double()
+def kernel(radius: float, aperture: Aperture, reach: int = 16, field=(0.0, 0.0)) -> torch.Tensor:
+    return aperture_kernels(torch.tensor([radius]), aperture, reach, field)[0].double()
 
 
 def mean_square_distance(k: torch.Tensor) -> float:
@@ -90,3 +90,24 @@ def test_diffraction_adds_its_variance():
 def test_the_reach_holds_the_widest_kernel(aperture):
     k = kernel(8.0, aperture, kernel_reach(8.0))
     assert max(float(k[0].max()), float(k[-1].max()), float(k[:, 0].max()), float(k[:, -1].max())) < 1e-6
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 1.0])
+def test_a_cats_eye_has_the_area_of_two_discs_overlap(share):
+    k = kernel(8.0, Aperture(cats_eye=1.0), field=(share, 0.0))
+    overlap = 64 * (2 * math.acos(share / 2) - share / 2 * math.sqrt(4 - share**2))  # radius 8, centres 8 * share apart
+    assert 1 / float(k.max()) == pytest.approx(overlap, rel=0.02)
+    chords = [float(line.sum() / k.max()) for line in (k[16], k[:, 16])]
+    assert chords[0] == pytest.approx(16 - 8 * share, abs=0.2)  # narrow on the line to the centre
+    assert chords[1] == pytest.approx(16 * math.sqrt(1 - share**2 / 4), abs=0.4)  # its tips are narrower than a pixel
+
+
+def test_a_cats_eye_points_at_the_centre_and_does_not_move():
+    eye = Aperture(cats_eye=0.9, ring=0.4, edge=0.1)
+    for x, y in ((0.6, 0.3), (-0.6, 0.3), (0.6, -0.3)):
+        k = kernel(6.0, eye, field=(x, y))
+        assert torch.allclose(k, k.flip(0, 1), atol=1e-6)
+        assert torch.allclose(k, kernel(6.0, eye, field=(-x, -y)), atol=1e-6)
+        assert torch.allclose(k.flip(1), kernel(6.0, eye, field=(-x, y)), atol=1e-6)
+        assert torch.allclose(k.T, kernel(6.0, eye, field=(y, x)), atol=1e-6)
+    assert torch.equal(kernel(6.0, eye), kernel(6.0, Aperture(ring=0.4, edge=0.1)))  # none at the centre

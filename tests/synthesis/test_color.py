@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from fdikp.synthesis.color import lift_highlights, linear_to_srgb, srgb_to_linear
@@ -25,3 +26,17 @@ def test_lifted_highlights_are_brighter_and_clip_back_to_the_picture():
     dark = light.amax(0) < 0.9
     assert torch.equal(lifted[:, dark], light[:, dark])
     assert torch.equal(lifted.clamp(0, 1)[:, 4:8, 4:8], light[:, 4:8, 4:8])
+
+
+def test_lamps_are_lifted_more_than_skies_and_their_edges():
+    light = torch.full((3, 64, 64), 0.05)
+    light[:, 10:13, 10:13] = 1.0  # a lamp
+    light[:, 32:] = 1.0  # a sky
+    light[:, :20, 32:] = 0.5
+    light[:, 10:13, 42:45] = 1.0  # a white stone among grey ones
+    lifted = lift_highlights(light, 2.0, 20.0)[0]
+    assert float(lifted[11, 11]) > 20
+    assert float(lifted[11, 13]) == pytest.approx(0.05)
+    assert float(lifted[11, 43]) == pytest.approx(2.0)
+    assert torch.allclose(lifted[32:], torch.tensor(2.0))
+    assert torch.equal(lifted.clamp(0, 1), light[0])

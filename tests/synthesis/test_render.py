@@ -1,3 +1,4 @@
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -19,13 +20,26 @@ def pictures() -> torch.Tensor:
     return torch.nn.functional.interpolate(coarse, (64, 80), mode="bicubic").clamp(0, 1)
 
 
-def test_a_pair_is_a_function_of_picture_and_seed_alone(pictures):
+@pytest.mark.parametrize(
+    "settings", [RenderSettings(), RenderSettings(share_cats_eye=1, share_noisy=1, share_mosaic=1)]
+)
+def test_a_pair_is_a_function_of_picture_and_seed_alone(pictures, settings):
     seeds = [11, 12, 13, 14, 15, 16]
-    together = render_pair(pictures, seeds)
-    for i in (5, 0, 3):
-        alone = render_pair(pictures[i : i + 1], [seeds[i]])
+    together = render_pair(pictures, seeds, settings)
+    for batch in ([5], [0, 3], [4, 3, 2, 1]):
+        others = render_pair(pictures[batch], [seeds[i] for i in batch], settings)
         for part in ("blurred", "target", "radius"):
-            assert torch.equal(getattr(alone, part)[0], getattr(together, part)[i])
+            assert torch.equal(getattr(others, part), getattr(together, part)[batch])
+
+
+def test_pairs_do_not_depend_on_threads(pictures):
+    expected = render_pair(pictures, range(6))
+    with ThreadPoolExecutor(3) as pool:
+        jobs = [pool.submit(render_pair, pictures[i : i + 1], [i]) for i in (5, 3, 1, 4, 2, 0)]
+        pairs = [job.result() for job in jobs]
+    for i, pair in zip((5, 3, 1, 4, 2, 0), pairs, strict=True):
+        assert torch.equal(pair.blurred[0], expected.blurred[i])
+        assert torch.equal(pair.target[0], expected.target[i])
 
 
 def test_global_random_state_is_neither_read_nor_changed(pictures):
@@ -85,10 +99,10 @@ def test_about_half_is_in_focus_and_small_blur_prevails():
     picture = torch.rand(3, 48, 48)
     maps = []
     for seed in range(400):
-        surfaces = draw_scene(Draws(seed), picture, settings)
-        radius = surfaces[0].radius_map()
-        for surface in surfaces[1:]:
-            radius = torch.where(surface.matte > 0.5, surface.radius_map(), radius)
+        scene = draw_scene(Draws(seed), picture, settings)
+        radius = scene.surfaces[0].radius_map(scene.lens)
+        for surface in scene.surfaces[1:]:
+            radius = torch.where(surface.matte > 0.5, surface.radius_map(scene.lens), radius)
         maps.append(radius)
     radii = torch.stack(maps)
     assert 0.40 < float((radii < 0.5).float().mean()) < 0.55
@@ -101,11 +115,15 @@ def test_surfaces_further_back_lie_further_behind_the_focal_plane():
     settings = replace(RenderSettings(), share_sharp=0, share_uniform=0, share_single=0)
     several = 0
     for seed in range(200):
-        surfaces = draw_scene(Draws(seed), torch.rand(3, 32, 32), settings)
-        first = [float(s.radii[0]) for s in surfaces]
+        scene = draw_scene(Draws(seed), torch.rand(3, 32, 32), settings)
+        surfaces = scene.surfaces
+        first = [float(s.radii(scene.lens)[0]) for s in surfaces]
         several += len(surfaces) == 3
         assert bool((surfaces[0].matte == 1).all())
         assert all(float(s.matte.min()) >= 0 and float(s.matte.max()) <= 1 for s in surfaces)
+        furthest = [min(s.ends) for s in surfaces]  # inverse distances
+        assert furthest == sorted(furthest)
+        assert furthest[0] >= 0  # nothing beyond infinity
         if 0.0 in first:
             focus = first.index(0.0)
             assert first == sorted(first, reverse=True)
@@ -118,9 +136,10 @@ def test_where_the_focal_plane_cuts_a_surface_it_is_in_focus():
     settings = replace(RenderSettings(), share_sharp=0, share_uniform=0, share_single=1.0)
     crossing = 0
     for seed in range(60):
-        (surface,) = draw_scene(Draws(seed), torch.rand(3, 48, 48), settings)
-        assert 0.0 in surface.radii
-        crossing += float(surface.radii.min()) < 0 < float(surface.radii.max())
+        scene = draw_scene(Draws(seed), torch.rand(3, 48, 48), settings)
+        radii = scene.surfaces[0].radii(scene.lens)
+        assert 0.0 in radii
+        crossing += float(radii.min()) < 0 < float(radii.max())
     assert 4 < crossing < 25
 
 
@@ -136,6 +155,57 @@ def test_noise_is_in_the_input_only_and_differs_from_pair_to_pair():
     assert max(levels) > 3 * min(levels)
     assert max(levels) < 0.04
     assert abs(float((pair.blurred - picture).mean())) < 1e-3
+
+
+def test_a_scene_under_a_lens_opened_wider_is_twice_as_blurred():
+    for seed in range(12):
+        scene = draw_scene(Draws(seed), torch.rand(3, 32, 32), RenderSettings())
+        wide = replace(scene.lens, f_number=scene.lens.f_number / 2)
+        for surface in scene.surfaces:
+            assert torch.allclose(surface.radius_map(wide), 2 * surface.radius_map(scene.lens), atol=1e-5)
+
+
+def test_what_was_added_leaves_other_pairs_as_they_were(pictures):
+    """Cat's eye and mosaic draw from streams of their own: a pair that shows neither is the same whatever their share.
+
+    Published figures rest on that: `KODAK_SETTINGS` has both at 0.
+    """
+    without = render_pair(pictures, range(6), RenderSettings(share_cats_eye=0, share_mosaic=0))
+    some = [
+        render_pair(pictures, range(6), RenderSettings(share_cats_eye=c, share_mosaic=m)) for c, m in ((1, 0), (0, 1))
+    ]
+    for pair in some:
+        same = [bool(torch.equal(a, b)) for a, b in zip(pair.blurred, without.blurred, strict=True)]
+        assert True in same
+        assert False in same
+        assert torch.equal(pair.radius, without.radius)
+
+
+def test_a_mosaic_changes_both_pictures_alike(pictures):
+    settings = replace(CLEAN, share_sharp=1.0, share_noisy=1.0)
+    plain = render_pair(pictures, range(6), replace(settings, share_mosaic=0.0))
+    mosaic = render_pair(pictures, range(6), replace(settings, share_mosaic=1.0))
+    assert torch.equal(plain.target, pictures)
+    for noisy, target, picture in zip(mosaic.blurred, mosaic.target, pictures, strict=True):
+        interpolation, noise = float((target - picture).std()), float((noisy - target).std())
+        assert 0.005 < interpolation < 0.05
+        assert 0 < noise < 0.04
+        assert float((noisy - picture).std()) > 0.9 * interpolation
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"share_sharp": 1.2}, "share_sharp"),
+        ({"max_radius": 0.5}, "0.6 and 0.5"),
+        ({"max_radius": 1e9}, "max_radius"),
+        ({"max_radius": float("nan")}, "max_radius"),
+        ({"levels": 1}, "levels"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(wrong, said):
+    with pytest.raises(ValueError, match=said):
+        RenderSettings(**wrong)
 
 
 def test_shares_of_jpeg_and_sharpening(pictures):

@@ -22,6 +22,7 @@ from fdikp.cli.stopping import stop_code, stoppable
 VERBS = {
     "deblur": "bring photographs back into focus",
     "analyse": "show what the network saw and did in one photograph",
+    "render": "make out-of-focus pictures of sharp ones, to train and measure with",
     "train": "train or fine-tune a network, on real pairs or on rendered defocus",
     "doctor": "check this installation: devices, formats, weights, speed",
 }
@@ -88,6 +89,7 @@ def overview() -> str:
         "  fdikp deblur photo.jpg                  writes photo_deblurred.jpg\n"
         "  fdikp deblur holiday/ -o fixed/         a folder and all below it\n"
         "  fdikp analyse photo.jpg -o analysis/    kernels, blur map and coefficients as pictures\n"
+        "  fdikp render sharp/ pairs/              pairs of sharp and out-of-focus pictures\n"
         "  fdikp train --from fdikp-lite --data my-pairs/    fine-tunes on pairs of your own\n\n"
         "'fdikp VERB --help' explains each verb, 'fdikp --version' says which fdikp this is."
     )

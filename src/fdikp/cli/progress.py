@@ -13,10 +13,11 @@ class Bars:
 
     Args:
         files: how many there are.
+        what: what they are.
         shown: False to show nothing in any case.
     """
 
-    def __init__(self, files: int, *, shown: bool = True) -> None:
+    def __init__(self, files: int, what: str = "photographs", *, shown: bool = True) -> None:
         console = Console(stderr=True)
         self.shown = shown and console.is_terminal
         self._progress = Progress(
@@ -30,8 +31,8 @@ class Bars:
             redirect_stdout=False,
             redirect_stderr=False,
         )
-        self._files = self._progress.add_task("photographs", total=files, visible=files > 1)
-        self._tiles = self._progress.add_task("", total=None)
+        self._files = self._progress.add_task(what, total=files, visible=files > 1)
+        self._tiles = self._progress.add_task("", total=None, visible=False)
 
     def __enter__(self) -> "Bars":
         if self.shown:
@@ -51,15 +52,15 @@ class Bars:
 
     def begin(self, name: str) -> None:
         """A file's turn has come."""
-        self._progress.reset(self._tiles, description=one_line(name), total=None)
+        self._progress.reset(self._tiles, description=one_line(name), total=None, visible=True)
 
     def tile(self, done: int, total: int) -> None:
         """So many of its tiles are done."""
         self._progress.update(self._tiles, completed=done, total=total)
 
-    def end(self) -> None:
-        """The file is done with, one way or another."""
-        self._progress.advance(self._files)
+    def end(self, files: int = 1) -> None:
+        """The file, or so many of them, are done with, one way or another."""
+        self._progress.advance(self._files, files)
 
     def print(self, line: str) -> None:
         """Print a line above the bars."""

@@ -1,26 +1,48 @@
 """Rendering defocus: from a sharp photograph, the photograph a lens focused elsewhere would have taken.
 
 >>> import torch
+>>> from fdikp.synthesis import render_pair
 >>> pair = render_pair(torch.rand(2, 3, 64, 64), seeds=[7, 8])
 >>> pair.blurred.shape, pair.target.shape, pair.radius.shape
 (torch.Size([2, 3, 64, 64]), torch.Size([2, 3, 64, 64]), torch.Size([2, 1, 64, 64]))
+
+The paper trains on real pairs, so what is rendered, and how much of it, is ours; the physics names its sources.
+
+Importing this module is cheap: torch is loaded when a name other than `RenderSettings` is first used.
 """
 
-from fdikp.synthesis.aperture import Aperture, aperture_kernels
-from fdikp.synthesis.color import linear_to_srgb, srgb_to_linear
-from fdikp.synthesis.compose import render_scene
-from fdikp.synthesis.depth import Surface
-from fdikp.synthesis.pairs import KODAK_SETTINGS, KodakPair, kodak_pairs
-from fdikp.synthesis.render import Rendered, render_pair
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from fdikp.synthesis.settings import RenderSettings
+
+_LAZY = {
+    "KODAK_SETTINGS": "pairs",
+    "Aperture": "aperture",
+    "Field": "field",
+    "KodakPair": "pairs",
+    "Rendered": "render",
+    "Scene": "depth",
+    "Surface": "depth",
+    "ThinLens": "lens",
+    "aperture_kernels": "aperture",
+    "kodak_pairs": "pairs",
+    "linear_to_srgb": "color",
+    "render_pair": "render",
+    "render_scene": "compose",
+    "srgb_to_linear": "color",
+}
 
 __all__ = [
     "KODAK_SETTINGS",
     "Aperture",
+    "Field",
     "KodakPair",
     "RenderSettings",
     "Rendered",
+    "Scene",
     "Surface",
+    "ThinLens",
     "aperture_kernels",
     "kodak_pairs",
     "linear_to_srgb",
@@ -28,3 +50,19 @@ __all__ = [
     "render_scene",
     "srgb_to_linear",
 ]
+
+if TYPE_CHECKING:
+    from fdikp.synthesis.aperture import Aperture, aperture_kernels
+    from fdikp.synthesis.color import linear_to_srgb, srgb_to_linear
+    from fdikp.synthesis.compose import render_scene
+    from fdikp.synthesis.depth import Scene, Surface
+    from fdikp.synthesis.field import Field
+    from fdikp.synthesis.lens import ThinLens
+    from fdikp.synthesis.pairs import KODAK_SETTINGS, KodakPair, kodak_pairs
+    from fdikp.synthesis.render import Rendered, render_pair
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(import_module(f"fdikp.synthesis.{_LAZY[name]}"), name)
+    raise AttributeError(f"module 'fdikp.synthesis' has no attribute {name!r}")

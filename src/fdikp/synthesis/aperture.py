@@ -29,6 +29,10 @@ class Aperture:
     ring: float = 0.0
     """Spherical aberration: brightness at the rim is 1 + ring times that at the centre (ring > -1)."""
 
+    cats_eye: float = 0.0
+    """Vignetting by the barrel of the lens: at the corner of the photograph the aperture is what it has in common with
+    a copy of itself moved by this share of the radius along the line to the centre; in between, by less (0..2)."""
+
     diffraction: float = 0.0
     """Standard deviation in pixels of a Gaussian on top, for diffraction and sampling. It grows in with the radius
     up to 1 px: a kernel of radius 0 stays the identity, since what is in focus is the target itself."""
@@ -39,10 +43,11 @@ def kernel_reach(max_radius: float) -> int:
     return math.ceil(1.75 * max_radius + 2.0)  # a soft pentagon's corner
 
 
-def aperture_kernels(radii: Tensor, aperture: Aperture, reach: int) -> Tensor:
+def aperture_kernels(radii: Tensor, aperture: Aperture, reach: int, field: tuple[float, float] = (0.0, 0.0)) -> Tensor:
     """Area-sampled kernels, each of sum 1, with the origin in the middle.
 
-    radii: [Q] in pixels. Returns [Q, 2*reach+1, 2*reach+1]. A radius up to half a pixel gives the identity.
+    radii: [Q] in pixels. field: (x, y) of the place in the photograph, in field heights: 0 is the centre, 1 the corner.
+    Returns [Q, 2*reach+1, 2*reach+1]. A radius up to half a pixel gives the identity.
 
     >>> k = aperture_kernels(torch.tensor([0.0, 3.0]), Aperture(), 5)
     >>> k.shape, float(k[0, 5, 5]), round(float(k[1, 5, 5]) * 9 * math.pi, 2)
@@ -52,21 +57,33 @@ def aperture_kernels(radii: Tensor, aperture: Aperture, reach: int) -> Tensor:
     count = (2 * reach + 1) * SUBSAMPLES
     axis = (torch.arange(count, device=radii.device, dtype=radii.dtype) - (count - 1) / 2) * step
     y, x = axis[:, None], axis[None, :]
-    centre_distance = torch.hypot(x, y)  # [S, S]
-    distance = _aperture_norm(x, y, centre_distance, aperture)
     radius = radii.abs()[:, None, None]
+    pupil = _aperture_norm(x, y, aperture)  # [S, S]
+    distance = _cut(x, y, radius, aperture, field) if aperture.cats_eye and any(field) else pupil
     width = (aperture.edge * radius).clamp_min(step)
     weight = ((radius - distance) / width + 0.5).clamp(0.0, 1.0)  # [Q, S, S]
     if aperture.ring:
-        weight = weight * (1.0 + aperture.ring * (distance / radius.clamp_min(step)).clamp_max(1.0).square())
+        weight = weight * (1.0 + aperture.ring * (pupil / radius.clamp_min(step)).clamp_max(1.0).square())
     size = 2 * reach + 1
     kernels = weight.view(-1, size, SUBSAMPLES, size, SUBSAMPLES).sum(dim=(2, 4))  # [Q, K, K]
     kernels = kernels / kernels.sum(dim=(1, 2), keepdim=True)
     return _add_diffraction(kernels, radius, aperture.diffraction) if aperture.diffraction else kernels
 
 
-def _aperture_norm(x: Tensor, y: Tensor, circle: Tensor, aperture: Aperture) -> Tensor:
+def _cut(x: Tensor, y: Tensor, radius: Tensor, aperture: Aperture, field: tuple[float, float]) -> Tensor:
+    """Distance as `_aperture_norm`, [Q, S, S], for the cat's eye: the larger of those from two displaced centres.
+
+    Ours: the origin lies midway between the two, so that the eye does not shift the picture, and its light is not
+    dimmed: both are what a camera's own correction, and the all-in-focus target, would have.
+    """
+    half = 0.5 * aperture.cats_eye
+    dx, dy = half * field[0] * radius, half * field[1] * radius
+    return torch.maximum(_aperture_norm(x - dx, y - dy, aperture), _aperture_norm(x + dx, y + dy, aperture))
+
+
+def _aperture_norm(x: Tensor, y: Tensor, aperture: Aperture) -> Tensor:
     """Distance measured so that the aperture is where it is at most the radius; area as that of the circle."""
+    circle = torch.hypot(x, y)
     if aperture.blades < 3:
         return circle
     sector = 2 * math.pi / aperture.blades

@@ -1,7 +1,7 @@
-"""Made scenes: which surfaces there are, where, and how far from the focal plane.
+"""Made scenes: which surfaces there are, where in the picture, and how far from the lens.
 
-Depth enters only as the signed radius of the circle of confusion, c ~ 1 - d_f / d for a lens focused at d_f: negative
-in front of the focal plane, positive behind it, and falling from the back of a scene to its front.
+A surface is drawn by the blur radii it is to have, and put at the distances where the lens gives it those: one scene
+under another lens, or the same one opened wider, is blurred as optics says.
 """
 
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fdikp.synthesis.draws import Draws
+from fdikp.synthesis.lens import ThinLens, draw_lens
 from fdikp.synthesis.settings import RenderSettings
 
 
@@ -21,11 +22,14 @@ class Surface:
     matte: Tensor
     """[1, H, W] coverage 0..1; all ones for the background."""
 
-    radii: Tensor
-    """[Q] signed blur radii in pixels, at the depths 0, 1, ... Q-1 of `depth`."""
+    ends: tuple[float, float]
+    """Inverse distances in 1/m from the lens, where `ramp` is 0 and where it is 1."""
 
-    depth: Tensor
-    """[1, H, W] in 0..Q-1: which of the radii holds where; between two of them, a blend."""
+    ramp: Tensor
+    """[1, H, W] in 0..1: the inverse distance between the two ends. Linear for a plane in space."""
+
+    levels: int = 1
+    """Depths into which the surface is cut; between two of them their blurs are blended. 1 if both ends are equal."""
 
     flip: tuple[int, ...] = ()
     """Axes along which the picture is mirrored to give this surface other content than the background's."""
@@ -38,34 +42,64 @@ class Surface:
         """Whether the content differs from what the picture shows at the same place."""
         return bool(self.flip) or self.gain != (1.0, 1.0, 1.0)
 
-    def shares(self) -> Tensor:
-        """[Q, 1, H, W] weight of each radius at each pixel; they sum to 1."""
-        steps = torch.arange(len(self.radii), device=self.depth.device, dtype=self.depth.dtype)
-        return (1.0 - (self.depth - steps[:, None, None, None]).abs()).clamp_min(0.0)
+    def radii(self, lens: ThinLens) -> Tensor:
+        """[Q] signed blur radii in pixels at each level, even in inverse distance.
 
-    def radius_map(self) -> Tensor:
+        Where the focal plane cuts the surface one level lies in it: between radii of -1 and 1 is focus, not blur.
+        """
+        low, high = (lens.blur_radius(end) for end in self.ends)
+        radii = torch.linspace(low, high, self.levels)
+        if low * high < 0.0:
+            radii[radii.abs().argmin()] = 0.0
+        return radii.to(self.ramp.device)
+
+    def share(self, level: int, ramp: Tensor | None = None) -> Tensor:
+        """[1, H, W] weight of a level at each pixel, or where a cut-out of the ramp is given, there. All sum to 1."""
+        depth = (self.ramp if ramp is None else ramp) * (self.levels - 1)
+        return (1.0 - (depth - level).abs()).clamp_min(0.0)
+
+    def radius_map(self, lens: ThinLens) -> Tensor:
         """[1, H, W] blur radius in pixels, without sign."""
-        return (self.shares() * self.radii[:, None, None, None]).sum(dim=0).abs()
+        radius = torch.zeros_like(self.ramp)
+        for level, of_level in enumerate(self.radii(lens)):
+            radius += self.share(level) * of_level
+        return radius.abs()
 
 
-def draw_scene(draws: Draws, picture: Tensor, settings: RenderSettings) -> list[Surface]:
-    """Surfaces of one pair, from the back to the front. picture: [3, H, W]; outlines may follow its edges."""
+@dataclass(frozen=True)
+class Scene:
+    """What is photographed, and the lens that is focused on a part of it."""
+
+    surfaces: tuple[Surface, ...]
+    """From the back to the front; the first covers all."""
+
+    lens: ThinLens
+
+
+def draw_scene(draws: Draws, picture: Tensor, settings: RenderSettings) -> Scene:
+    """The scene of one pair. picture: [3, H, W]; outlines may follow its edges."""
+    height, width = picture.shape[-2:]
+    lens = draw_lens(draws.fork("lens"), max(settings.frame, height, width), settings.max_radius)
+    return Scene(tuple(_draw_surfaces(draws, picture, settings, lens)), lens)
+
+
+def _draw_surfaces(draws: Draws, picture: Tensor, settings: RenderSettings, lens: ThinLens) -> list[Surface]:
     kind = draws.uniform(0.0, 1.0)
     if kind < settings.share_sharp:
-        return [_surface(draws, picture, settings, 0.0, 0.0)]
+        return [_surface(draws, picture, settings, lens, 0.0, 0.0)]
     kind -= settings.share_sharp
     if kind < settings.share_uniform:
         radius = _radius(draws, settings)
-        return [_surface(draws, picture, settings, radius, radius)]
+        return [_surface(draws, picture, settings, lens, radius, radius)]
     kind -= settings.share_uniform
     if kind < settings.share_single:
         crossing = draws.chance(0.2)  # the focal plane cuts the surface, else one end of it is in focus
         near = -_radius(draws, settings) if crossing else 0.0
-        return [_surface(draws, picture, settings, near, _radius(draws, settings))]
-    return _draw_layers(draws, picture, settings)
+        return [_surface(draws, picture, settings, lens, near, _radius(draws, settings))]
+    return _draw_layers(draws, picture, settings, lens)
 
 
-def _draw_layers(draws: Draws, picture: Tensor, settings: RenderSettings) -> list[Surface]:
+def _draw_layers(draws: Draws, picture: Tensor, settings: RenderSettings, lens: ThinLens) -> list[Surface]:
     """A background and one or two cut-out surfaces, one of them in focus (nearly always)."""
     count = 3 if draws.chance(0.3) else 2
     focus = draws.integer(0, count - 1)
@@ -75,6 +109,7 @@ def _draw_layers(draws: Draws, picture: Tensor, settings: RenderSettings) -> lis
         before[0] = 0.0  # two surfaces in focus, one occluding the other
     missed = draws.chance(0.05)  # focus on nothing in the picture
     surfaces = []
+    furthest = settings.max_radius
     for index, radius in enumerate([*behind, 0.0, *before]):
         low = high = radius
         if index == focus and missed:
@@ -83,8 +118,10 @@ def _draw_layers(draws: Draws, picture: Tensor, settings: RenderSettings) -> lis
             high = _radius(draws, settings)
         elif draws.chance(0.5):
             high = radius * draws.uniform(0.5, 1.5)
-        high = max(-settings.max_radius, min(settings.max_radius, high))
-        surfaces.append(_surface(draws, picture, settings, low, high, cut_out=index > 0))
+        # What is drawn before a surface reaches no further back than it
+        low, high = min(low, furthest), max(-settings.max_radius, min(high, furthest))
+        furthest = max(low, high)
+        surfaces.append(_surface(draws, picture, settings, lens, low, high, cut_out=index > 0))
     return surfaces
 
 
@@ -99,9 +136,15 @@ def _radius(draws: Draws, settings: RenderSettings) -> float:
 
 
 def _surface(
-    draws: Draws, picture: Tensor, settings: RenderSettings, low: float, high: float, cut_out: bool = False
+    draws: Draws,
+    picture: Tensor,
+    settings: RenderSettings,
+    lens: ThinLens,
+    low: float,
+    high: float,
+    cut_out: bool = False,
 ) -> Surface:
-    """A surface whose signed radius goes from `low` to `high`."""
+    """A surface at the distances where its signed radius goes from `low` to `high`."""
     height, width = picture.shape[-2:]
     flip: tuple[int, ...] = ()
     gain = (1.0, 1.0, 1.0)
@@ -112,24 +155,14 @@ def _surface(
             flip = ((-1,), (-2,), (-1, -2))[draws.integer(0, 2)]
             level = draws.log_uniform(0.5, 1.6)
             gain = (level * draws.uniform(0.85, 1.15), level, level * draws.uniform(0.85, 1.15))
-    if low == high:
-        radii, depth = torch.tensor([low]), torch.zeros(1, height, width)
-    else:
-        radii, depth = _with_zero(torch.linspace(low, high, settings.levels)), _draw_ramp(draws, height, width)
-        depth = depth * (settings.levels - 1)
-    return Surface(matte, radii.to(picture.device), depth.to(picture.device), flip, gain)
-
-
-def _with_zero(radii: Tensor) -> Tensor:
-    """Radii that cross zero get a level exactly there: between -1 and 1 lies focus and not a blur of 1."""
-    if float(radii[0]) * float(radii[-1]) < 0.0:
-        radii = radii.clone()
-        radii[int(radii.abs().argmin())] = 0.0
-    return radii
+    ramp = torch.zeros(1, height, width) if low == high else _draw_ramp(draws, height, width)
+    ends = lens.inverse_distance(low), lens.inverse_distance(high)
+    levels = 1 if low == high else settings.levels
+    return Surface(matte, ends, ramp.to(picture.device), levels, flip, gain)
 
 
 def _draw_ramp(draws: Draws, height: int, width: int) -> Tensor:
-    """[1, H, W] depth from 0 to 1: a slanted plane or a smooth field, from a gentle slope to nearly a step."""
+    """[1, H, W] from 0 to 1: a slanted plane or a smooth field, from a gentle slope to nearly a step."""
     field = _plane(draws, height, width) if draws.chance(0.5) else smooth_noise(draws, height, width, 1, 3)
     field = (field - field.mean()) / field.std().clamp_min(1e-6)
     steepness = draws.log_uniform(0.25, 6.0)
@@ -152,10 +185,10 @@ def _draw_matte(draws: Draws, picture: Tensor) -> Tensor:
         field = smooth_noise(draws, height, width, 2, 6).abs()
         field = _quantile(field, draws.uniform(0.08, 0.35)) - field
     softness = draws.uniform(1.0, 1.5) if draws.chance(0.8) else draws.uniform(1.5, 4.0)
-    return _coverage(field, softness).to(picture.device)
+    return coverage(field, softness).to(picture.device)
 
 
-def _coverage(field: Tensor, softness: float) -> Tensor:
+def coverage(field: Tensor, softness: float) -> Tensor:
     """Coverage 0..1 of the region field > 0, with an edge `softness` pixels wide whatever the field's slope."""
     padded = F.pad(field[None], (1, 1, 1, 1), mode="replicate")[0]
     slope_x = (padded[:, 1:-1, 2:] - padded[:, 1:-1, :-2]) / 2

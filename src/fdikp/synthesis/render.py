@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -12,6 +12,8 @@ from fdikp.synthesis.color import lift_highlights, linear_to_srgb, srgb_to_linea
 from fdikp.synthesis.compose import render_scene
 from fdikp.synthesis.depth import draw_scene
 from fdikp.synthesis.draws import Draws
+from fdikp.synthesis.field import Field, draw_field
+from fdikp.synthesis.mosaic import through_mosaic
 from fdikp.synthesis.sensor import add_noise, round_to_8_bits, sharpen, through_jpeg
 from fdikp.synthesis.settings import RenderSettings
 
@@ -34,28 +36,38 @@ _DEFAULT = RenderSettings()
 
 
 @torch.no_grad()
-def render_pair(sharp: Tensor, seeds: Sequence[int], settings: RenderSettings = _DEFAULT) -> Rendered:
+def render_pair(
+    sharp: Tensor, seeds: Sequence[int], settings: RenderSettings = _DEFAULT, fields: Sequence[Field] | None = None
+) -> Rendered:
     """Render one pair for each sharp picture, on the device it is on.
 
     sharp: [B, 3, H, W] float32 sRGB in 0..1. seeds: one for each picture; a pair is a function of (picture, seed) and
-    of nothing else: not of its place in the batch, nor of what else is in it. Borders are mirrored: where that
-    matters, render a larger picture and cut.
+    of nothing else: not of its place in the batch, nor of what else is in it. fields: where in its photograph each
+    picture lies, where that is known. Borders are mirrored: where that matters, render a larger picture and cut.
     """
     if sharp.ndim != 4 or sharp.shape[1] != 3 or len(seeds) != len(sharp):
         raise ValueError(f"expected [B, 3, H, W] and B seeds, got {tuple(sharp.shape)} and {len(seeds)} seeds")
-    pairs = [_render(picture, Draws(seed), settings) for picture, seed in zip(sharp, seeds, strict=True)]
+    places = [None] * len(sharp) if fields is None else fields
+    pairs = [_render(*each, settings) for each in zip(sharp, map(Draws, seeds), places, strict=True)]
     blurred, target, radius = (torch.stack(parts) for parts in zip(*pairs, strict=True))
     return Rendered(blurred, target, radius)
 
 
-def _render(picture: Tensor, draws: Draws, settings: RenderSettings) -> tuple[Tensor, Tensor, Tensor]:
+def _render(
+    picture: Tensor, draws: Draws, field: Field | None, settings: RenderSettings
+) -> tuple[Tensor, Tensor, Tensor]:
     light = srgb_to_linear(picture)
     if draws.chance(settings.share_lifted):
-        light = lift_highlights(light, draws.log_uniform(1.0, settings.max_lift))
+        spots = draws.fork("spots").log_uniform(1.0, settings.max_spot_lift)
+        light = lift_highlights(light, draws.log_uniform(1.0, settings.max_lift), spots)
     aperture = draw_aperture(draws)
-    surfaces = draw_scene(draws, picture, settings)
-    blurred, sharp, radius = render_scene(light, surfaces, aperture, settings.max_radius)
-    target = linear_to_srgb(sharp) if any(s.foreign for s in surfaces) else picture.clone()
+    scene = draw_scene(draws, picture, settings)
+    vignetting = draws.fork("cat's eye")
+    if aperture.blades == 0 and vignetting.chance(settings.share_cats_eye):
+        aperture = replace(aperture, cats_eye=vignetting.uniform(0.2, 1.0))
+    field = field or draw_field(vignetting, picture.shape[-2], picture.shape[-1], settings.frame)
+    blurred, sharp, radius = render_scene(light, scene, aperture, settings.max_radius, field)
+    target = linear_to_srgb(sharp) if any(s.foreign for s in scene.surfaces) else picture.clone()
     return *_expose(blurred, target, draws, settings), radius
 
 
@@ -75,7 +87,11 @@ def draw_aperture(draws: Draws) -> Aperture:
 def _expose(light: Tensor, target: Tensor, draws: Draws, settings: RenderSettings) -> tuple[Tensor, Tensor]:
     """The picture from the light that reached the sensor, and the target through the same tone curve."""
     if draws.chance(settings.share_noisy):
-        light = add_noise(light, draws)
+        sensor = draws.fork("mosaic")
+        mosaic = sensor.integer(0, 3) if sensor.chance(settings.share_mosaic) else None
+        light = add_noise(light, draws, mosaic)
+        if mosaic is not None:  # what interpolation does to a picture is not ours to undo
+            target = linear_to_srgb(through_mosaic(srgb_to_linear(target), mosaic))
     image = linear_to_srgb(light)
     if draws.chance(settings.share_sharpened):
         amount = draws.uniform(0.2, 1.2)

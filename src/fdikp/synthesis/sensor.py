@@ -9,19 +9,23 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fdikp.synthesis.draws import Draws
+from fdikp.synthesis.mosaic import through_mosaic
 
 
-def add_noise(light: Tensor, draws: Draws) -> Tensor:
-    """Shot and read noise of a random ISO on linear light [3, H, W]; half the time correlated, as after demosaicing.
+def add_noise(light: Tensor, draws: Draws, mosaic: int | None = None) -> Tensor:
+    """Shot and read noise of a random ISO on linear light [3, H, W], standard deviation sqrt(shot * light + read^2).
 
-    Standard deviation sqrt(shot * light + read^2).
+    With a mosaic (its pattern, see `through_mosaic`) the noise is that of the sensor's pixels, and goes with the light
+    through the interpolation. Without, it is white, or half the time correlated as it would be after that.
     """
     shot = draws.log_uniform(2e-6, 3e-4)
     read = draws.log_uniform(1e-4, 2e-3)
     noise = draws.normal(*light.shape).to(light.device)
-    if draws.chance(0.5):
+    correlated = draws.chance(0.5)
+    if correlated and mosaic is None:
         noise = _binomial(noise) * 2.0  # a little less than what brings the variance back: cameras also denoise
-    return light + noise * (shot * light.clamp_min(0.0) + read * read).sqrt()
+    noisy = light + noise * (shot * light.clamp_min(0.0) + read * read).sqrt()
+    return noisy if mosaic is None else through_mosaic(noisy, mosaic)
 
 
 def sharpen(image: Tensor, amount: float) -> Tensor:

@@ -1,6 +1,9 @@
 """What the renderer draws from: sizes, and the share of pairs that show each effect."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+
+MAX_RADIUS = 100.0
+"""Largest blur radius that may be asked for: beyond it, kernels take more memory than pictures."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,22 @@ class RenderSettings:
     max_lift: float = 6.0
     """Largest gain on clipped highlights."""
 
+    max_spot_lift: float = 30.0
+    """Largest further gain on clipped spots in the dark, such as lamps; 1 for none."""
+
+    share_cats_eye: float = 0.4
+    """Round apertures whose kernels narrow toward the corners of the photograph: lenses stopped down until their blades
+    show do not vignette."""
+
+    frame: int = 1680
+    """Long side, in pixels, of the photograph of which a rendered tile is a piece; 0 is the tile itself. It says how
+    far a tile may lie from the centre, and how wide the angle of view of a pixel is."""
+
     share_noisy: float = 0.5
     """Pairs with sensor noise in the blurred picture."""
+
+    share_mosaic: float = 0.2
+    """Noisy pairs whose two pictures went through a Bayer mosaic and its interpolation."""
 
     share_sharpened: float = 0.2
     """Pairs that the camera sharpened: both pictures alike, as in a real pair."""
@@ -48,3 +65,16 @@ class RenderSettings:
 
     rounded: bool = True
     """Whether the blurred picture is rounded to 8 bits."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name.startswith("share_") and not 0.0 <= value <= 1.0:
+                raise ValueError(f"{field.name} must be between 0 and 1, not {value:g}")
+        if not 0.0 <= self.min_radius <= self.max_radius or not 0.0 < self.max_radius <= MAX_RADIUS:
+            raise ValueError(
+                f"radii must have 0 <= min_radius <= max_radius <= {MAX_RADIUS:g}, "
+                f"not {self.min_radius:g} and {self.max_radius:g}"
+            )
+        if self.levels < 2 or self.frame < 0 or min(self.max_lift, self.max_spot_lift) < 1.0:
+            raise ValueError("levels must be at least 2, frame at least 0, max_lift and max_spot_lift at least 1")

@@ -8,13 +8,14 @@ from fdikp.errors import TrainingError
 from fdikp.network.config import PRESETS
 from fdikp.training.recipe import Recipe
 
-LITE = Recipe()
+LITE = Recipe(out=Path("runs/lite"), gamma=0.1, delta=0.5, blur=0.02)
 """`fdikp-lite` on rendered pairs, sized for CPUs."""
 
-BASE = Recipe(config="fdikp-base", out=Path("runs/base"), crop=(256,), batch=(16,), warmup=500)
+BASE = replace(LITE, config="fdikp-base", out=Path("runs/base"), crop=(256,), batch=(16,), warmup=500)
 """`fdikp-base` on rendered pairs, sized for one GPU."""
 
-FINE_TUNE = Recipe(
+FINE_TUNE = replace(
+    LITE,
     out=Path("runs/fine-tune"),
     start="fdikp-lite",
     steps=1000,

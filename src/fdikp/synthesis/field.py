@@ -1,0 +1,63 @@
+"""Where in its photograph a tile lies: away from the optical axis, the lens barrel cuts the aperture."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from fdikp.synthesis.draws import Draws
+
+SPACING = 0.4
+"""Field heights between places for which kernels are made; between them their blurs are blended."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """The rectangle of a photograph that is rendered, in field heights: 0 is the centre, 1 the corner."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    @classmethod
+    def of_tile(cls, x: int, y: int, width: int, height: int, frame_width: int, frame_height: int) -> "Field":
+        """The field of a tile (x, y, width, height) of a photograph, all in pixels.
+
+        >>> Field.of_tile(0, 0, 60, 80, 60, 80)
+        Field(left=-0.6, top=-0.8, right=0.6, bottom=0.8)
+        """
+        corner = math.hypot(frame_width, frame_height) / 2
+        left, top = (x - frame_width / 2) / corner, (y - frame_height / 2) / corner
+        return cls(left, top, left + width / corner, top + height / corner)
+
+    def places(self, height: int, width: int) -> Iterator[tuple[tuple[float, float], Tensor, Tensor]]:
+        """Places (x, y) that stand for their surroundings, with the weight of each row [H] and of each column [W].
+
+        The products of the two weights sum to 1 at each pixel. A small tile is one place. A large one is cut by a grid,
+        and the weights are those of bilinear interpolation.
+        """
+        for y, rows in _hats(self.top, self.bottom, height):
+            for x, columns in _hats(self.left, self.right, width):
+                yield (x, y), rows, columns
+
+
+def _hats(low: float, high: float, length: int) -> list[tuple[float, Tensor]]:
+    """Places between low and high, and the weight of each at the centres of `length` pixels."""
+    gaps = math.ceil((high - low) / SPACING)
+    if gaps <= 1:
+        return [((low + high) / 2, torch.ones(length))]
+    step = (high - low) / gaps
+    position = (torch.arange(length) + 0.5) / length * gaps
+    hats = [(low + n * step, (1.0 - (position - n).abs()).clamp_min(0.0)) for n in range(gaps + 1)]
+    return [(place, weight) for place, weight in hats if weight.any()]  # tiny pictures have no pixel near some
+
+
+def draw_field(draws: Draws, height: int, width: int, frame: int) -> Field:
+    """A tile of height x width pixels somewhere in a photograph of 3:2 with `frame` pixels along its long side (0: the
+    tile is the photograph); larger tiles reach from border to border."""
+    frame_width, frame_height = max(frame, width), max(round(frame * 2 / 3), height)
+    x, y = draws.integer(0, frame_width - width), draws.integer(0, frame_height - height)
+    return Field.of_tile(x, y, width, height, frame_width, frame_height)
