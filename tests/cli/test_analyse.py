@@ -108,7 +108,7 @@ def test_a_full_disk_leaves_nothing_unfinished(analyse, picture, tree, monkeypat
 
     def full(descriptor):
         calls.append(descriptor)
-        if len(calls) == 5:  # after the result and three pictures: the arrays
+        if len(calls) == 6:  # after the result and four pictures: the arrays
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         real(descriptor)
 
