@@ -158,7 +158,18 @@ def measure(model: Model, pair: Pair, lpips: LPIPS | None) -> Scores:
 
 def markdown(summaries: dict[str, Summary], about: dict[str, Any]) -> str:
     """The table, and below it what made it."""
-    head = ("set", "pictures", "PSNR", "gain", "worst", "SSIM", "LPIPS", "in-focus error", "shift")
+    head = (
+        "set",
+        "pictures",
+        "PSNR",
+        "gain",
+        "worst",
+        "SSIM",
+        "LPIPS",
+        "in-focus error",
+        "where the target is sharp",
+        "shift",
+    )
     rows = [head, tuple("---" for _ in head)]
     for name, s in summaries.items():
         change = "{} → {}".format
@@ -171,7 +182,8 @@ def markdown(summaries: dict[str, Summary], about: dict[str, Any]) -> str:
                 f"{s.worst_gain:+.2f} ({s.worst_name})",
                 change(f"{s.ssim_before:.4f}", f"{s.ssim_after:.4f}"),
                 "–" if s.lpips_before is None else change(f"{s.lpips_before:.4f}", f"{s.lpips_after:.4f}"),
-                in_focus(s),
+                region(s.focus_error, s.focus_ratio),
+                region(s.sharp_error, s.sharp_ratio),
                 f"{s.shift:.5f}",
             )
         )
@@ -179,10 +191,10 @@ def markdown(summaries: dict[str, Summary], about: dict[str, Any]) -> str:
     return "\n".join([*lines, "", *(f"- {name}: {value}" for name, value in about.items())])
 
 
-def in_focus(s: Summary) -> str:
-    if s.focus_error is None:
+def region(error: float | None, ratio: float | None) -> str:
+    if error is None:
         return "–"
-    return f"{s.focus_error:.1e}" + (f" (×{s.focus_ratio:.2f})" if s.focus_ratio is not None else "")
+    return f"{error:.1e}" + (f" (×{ratio:.2f})" if ratio is not None else "")
 
 
 def write(out: Path, about: dict[str, Any], results: dict[str, list[Scores]], summaries: dict[str, Summary]) -> None:

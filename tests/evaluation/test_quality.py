@@ -40,6 +40,17 @@ def test_a_pixel_is_in_focus_in_all_channels_or_not():
     assert score("one", blurred, blurred, target).focus_pixels == 32
 
 
+def test_what_is_blurred_in_the_target_too_is_no_damage_to_focus():
+    torch.manual_seed(0)
+    target = torch.full((3, 64, 64), 0.5)
+    target[:, :, :24] += 0.3 * torch.randn(1, 64, 24)  # detail in focus on the left, none on the right
+    output = target.clone()
+    output[:, :, 44:] += 0.1
+    summary = summarise([score("one", target + 0.001, output, target)])
+    assert summary.focus_ratio == pytest.approx(0.1**2 * (20 / 64) / 0.001**2, rel=0.05)
+    assert summary.sharp_ratio == pytest.approx(0, abs=0.01)
+
+
 def test_output_is_clamped_before_it_is_scored():
     target = torch.ones(3, 8, 8)
     assert score("one", target * 0.9, target * 1.3, target).psnr_after == 100.0

@@ -2,15 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from statistics import fmean
 
+import torch
 from torch import Tensor
 
 from fdikp.evaluation.lpips import LPIPS
 from fdikp.evaluation.metrics import psnr, ssim
+from fdikp.network import NetworkConfig
+from fdikp.network.blur import BlurMap
 
 IN_FOCUS = 0.01
 """A pixel is in focus where no channel of input and target differs by as much as this."""
+
+SHARP = 0.5
+"""A place shows detail in focus where the dilation an untrained `BlurMap` gives it is below this, pixels: it is then
+blurred by less than a radius of about one pixel, and is not flat."""
 
 MOST_PSNR = 100.0
 """Equal pictures count as this many dB, so that means stay finite."""
@@ -32,6 +40,11 @@ class Scores:
     focus_before: float
     """Squared error on those pixels, summed over them, mean of the channels."""
     focus_after: float
+    sharp_pixels: int
+    """Those of them where the target shows detail in focus. Elsewhere input and target may be blurred alike, as real
+    "all-in-focus" pictures are in places, and bringing that into focus counts as an error."""
+    sharp_before: float
+    sharp_after: float
     shift: float
     """Change of the picture's mean from input to output, absolute, mean of the channels."""
 
@@ -59,6 +72,9 @@ class Summary:
     """Squared error after over before on all pixels of the set that are in focus; None where there are none."""
     focus_error: float | None
     """Mean squared error after, on those pixels."""
+    sharp_ratio: float | None
+    """As `focus_ratio`, where the target shows detail in focus."""
+    sharp_error: float | None
     shift: float
 
 
@@ -66,7 +82,8 @@ def score(name: str, blurred: Tensor, output: Tensor, target: Tensor, lpips: LPI
     """Compare [3, H, W] pictures, 0..1; the output is clamped to that first."""
     before, after, truth = (image[None].float().clamp(0.0, 1.0) for image in (blurred, output, target))
     in_focus = ((before - truth).abs() < IN_FOCUS).all(dim=1)  # [1, H, W]
-    error_before, error_after = ((image - truth).square().mean(dim=1)[in_focus].double() for image in (before, after))
+    sharp = in_focus & (_blur_map(truth.device)(truth)[:, 0] < SHARP)
+    errors = [(image - truth).square().mean(dim=1).double() for image in (before, after)]
     return Scores(
         name=name,
         psnr_before=_number(psnr(before, truth).clamp_max(MOST_PSNR)),
@@ -76,8 +93,11 @@ def score(name: str, blurred: Tensor, output: Tensor, target: Tensor, lpips: LPI
         lpips_before=_number(lpips(before, truth)) if lpips else None,
         lpips_after=_number(lpips(after, truth)) if lpips else None,
         focus_pixels=int(in_focus.sum()),
-        focus_before=_number(error_before.sum()),
-        focus_after=_number(error_after.sum()),
+        focus_before=_number(errors[0][in_focus].sum()),
+        focus_after=_number(errors[1][in_focus].sum()),
+        sharp_pixels=int(sharp.sum()),
+        sharp_before=_number(errors[0][sharp].sum()),
+        sharp_after=_number(errors[1][sharp].sum()),
         shift=_number((after - before).double().mean(dim=(0, 2, 3)).abs().mean()),
     )
 
@@ -85,9 +105,8 @@ def score(name: str, blurred: Tensor, output: Tensor, target: Tensor, lpips: LPI
 def summarise(scores: Sequence[Scores]) -> Summary:
     """The set that `scores` are the pictures of; at least one."""
     worst = min(scores, key=lambda s: s.gain)
-    focus_pixels, focus_before, focus_after = (
-        sum(getattr(s, field) for s in scores) for field in ("focus_pixels", "focus_before", "focus_after")
-    )
+    focus_ratio, focus_error = _region(scores, "focus")
+    sharp_ratio, sharp_error = _region(scores, "sharp")
     return Summary(
         pictures=len(scores),
         psnr_before=fmean(s.psnr_before for s in scores),
@@ -99,10 +118,25 @@ def summarise(scores: Sequence[Scores]) -> Summary:
         ssim_after=fmean(s.ssim_after for s in scores),
         lpips_before=_mean([s.lpips_before for s in scores]),
         lpips_after=_mean([s.lpips_after for s in scores]),
-        focus_ratio=focus_after / focus_before if focus_before else None,
-        focus_error=focus_after / focus_pixels if focus_pixels else None,
+        focus_ratio=focus_ratio,
+        focus_error=focus_error,
+        sharp_ratio=sharp_ratio,
+        sharp_error=sharp_error,
         shift=fmean(s.shift for s in scores),
     )
+
+
+def _region(scores: Sequence[Scores], name: str) -> tuple[float | None, float | None]:
+    """How much the squared error grew on some pixels of the set, and their mean squared error after."""
+    pixels, before, after = (
+        sum(getattr(s, f"{name}_{part}") for s in scores) for part in ("pixels", "before", "after")
+    )
+    return after / before if before else None, after / pixels if pixels else None
+
+
+@cache
+def _blur_map(device: torch.device) -> BlurMap:
+    return BlurMap(NetworkConfig()).requires_grad_(False).to(device)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
