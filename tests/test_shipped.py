@@ -24,8 +24,8 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
 
 @pytest.fixture(scope="module")
 def target() -> np.ndarray:
-    """A photograph in focus, [288, 400, 3] in 0..1."""
-    return data.astronaut()[:288, 50:450].astype(np.float32) / 255
+    """A photograph in focus, [288, 400, 3] in 0..1. (`astronaut` would not do: flag and shuttle are out of focus.)"""
+    return data.coffee()[:288, 100:500].astype(np.float32) / 255
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def test_it_restores_what_is_blurred_and_leaves_the_rest_alone(
 ) -> None:
     restored = load_model(name, device="cpu", precision="float32")(blurred)
     right, left = slice(220, None), slice(0, 170)
-    assert psnr(restored[:, right], target[:, right]) > psnr(blurred[:, right], target[:, right]) + 0.8
+    assert psnr(restored[:, right], target[:, right]) > psnr(blurred[:, right], target[:, right]) + 1
     assert psnr(restored[:, left], target[:, left]) > 35
 
 
@@ -59,7 +59,9 @@ def test_a_batch_gives_what_its_pictures_give_alone(name: str, blurred: np.ndarr
     x = torch.stack([picture[:, :128, k : k + 96] for k in (0, 150, 300)])
     with torch.inference_mode():
         alone = torch.cat([network(one[None]) for one in x])
-        assert (network(x) - alone).abs().max() < 1e-4
+        together = network(x)
+    assert psnr(together.numpy(), alone.numpy()) > 80
+    assert (together - alone).abs().max() < 0.5 / 255
 
 
 def test_tiles_give_what_the_whole_gives_without_a_seam(name: str, blurred: np.ndarray, target: np.ndarray) -> None:
@@ -75,3 +77,14 @@ def test_tiles_give_what_the_whole_gives_without_a_seam(name: str, blurred: np.n
 def test_bfloat16_is_close_to_float32(name: str, blurred: np.ndarray) -> None:
     single, half = (load_model(name, device="cpu", precision=p)(blurred) for p in ("float32", "bfloat16"))
     assert psnr(half, single) > 45
+
+
+def test_a_portrait_keeps_its_face_and_gains_its_background(name: str) -> None:
+    """A real photograph: the astronaut is in focus, the shuttle behind her is not."""
+    portrait = data.astronaut()[:288, 50:450].astype(np.float32) / 255
+    seen = load_model(name, device="cpu", precision="float32").analyse(portrait)
+    face, shuttle = (slice(60, 200), slice(110, 240)), (slice(60, 280), slice(310, 390))
+    assert np.median(seen.blur_map[face]) < 0.3 and np.median(seen.blur_map[shuttle]) > 0.6
+    assert psnr(seen.image[face], portrait[face]) > 45
+    sharpness = [np.abs(np.diff(image[shuttle], axis=1)).max(axis=1).mean() for image in (portrait, seen.image)]
+    assert sharpness[1] > 1.2 * sharpness[0]

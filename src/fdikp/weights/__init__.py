@@ -21,7 +21,7 @@ DEFAULT = "fdikp-lite"
 """The model that is used when none is named."""
 
 SHIPPED: dict[str, str] = {
-    "fdikp-lite": "5bd6e03a3f3227f727b35ee8a5b85ec9a95a62f69bf5d4673e3bbdc562d7f811",
+    "fdikp-lite": "41b09d0c92a61a31584bcf51a79029f38157d51e6b24ea837410a19d88c7c848",
 }
 """The sha256 of each shipped model's file, `<name>.safetensors` in this folder. A model without trained weights is
 not offered."""
