@@ -164,6 +164,13 @@ def test_a_rate_for_all_trains_every_number(recipe):
     assert load_checkpoint(recipe.out)["network"]["output.bias"].any()
 
 
+def test_training_leaves_the_process_as_it_was(recipe):
+    threads = torch.get_num_threads()
+    train(replace(recipe, steps=1, threads=threads + 1))
+    assert torch.get_num_threads() == threads
+    assert float(torch.tensor(1e-40) * 1.0) > 0, "denormal numbers count again"
+
+
 def test_a_run_is_not_overwritten(recipe):
     train(replace(recipe, steps=1))
     with pytest.raises(TrainingError, match="--resume"):

@@ -1,6 +1,8 @@
 """The training loop."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,9 +58,24 @@ def train(recipe: Recipe) -> Outcome:
             finite for too many steps in a row. All but the last are found before the first step, as far as they can.
     """
     recipe.check()
-    if recipe.threads:
-        torch.set_num_threads(recipe.threads)
+    with _arithmetic(recipe):
+        return _train(recipe)
+
+
+@contextmanager
+def _arithmetic(recipe: Recipe) -> Iterator[None]:
+    """The process as training wants it, and afterwards as it was."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(recipe.threads or threads)
     torch.set_flush_denormal(True)  # Adam's second moments become denormal, and arithmetic on those is very slow
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+        torch.set_num_threads(threads)
+
+
+def _train(recipe: Recipe) -> Outcome:
     fabric = fabric_of(recipe)
     prepared = prepare(recipe)  # before other processes are started: what is wrong is then said once
     fabric.launch()
