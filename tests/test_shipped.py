@@ -8,9 +8,9 @@ from skimage import data
 
 from fdikp import load_model, weights
 from fdikp.imaging.tiles import spans
+from fdikp.light import linear_to_srgb, srgb_to_linear
 from fdikp.network import GRID
 from fdikp.synthesis.aperture import Aperture, aperture_kernels
-from fdikp.synthesis.color import linear_to_srgb, srgb_to_linear
 
 pytestmark = pytest.mark.parametrize("name", list(weights.SHIPPED))
 

@@ -1,6 +1,7 @@
 """Inverse kernels: the spectrum they are read from and the equations they obey."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,9 +9,10 @@ import torch.nn.functional as F
 from skimage import data
 from torch import Tensor
 
+from fdikp.light import linear_to_srgb, srgb_to_linear
 from fdikp.network import PRESETS
 from fdikp.network.kernels import FIKP, FrequencyPredictor, inverse_kernel, spectrum
-from fdikp.network.pac import position_adaptive_convolution
+from fdikp.network.pac import plain_convolution, position_adaptive_convolution
 
 
 def known_blur(K: int = 5) -> Tensor:
@@ -148,3 +150,28 @@ def test_changes_start_as_what_the_deconvolved_images_and_the_image_itself_would
     torch.testing.assert_close(changes[:, :-1], position_adaptive_convolution(x, kernels, dilation) - begin[:, None])
     assert dilation.min() > 0 and dilation.max() < 2
     torch.testing.assert_close(dilation, fikp.blur(x))  # type: ignore[misc]
+
+
+def test_kernels_may_act_on_light() -> None:
+    torch.manual_seed(0)
+    fikp = FIKP(replace(PRESETS["fdikp-lite"], kernels_act_on="light"))
+    x = torch.rand(1, 3, 32, 32)
+    changes, kernels, dilation = fikp(x, x)
+    light = position_adaptive_convolution(srgb_to_linear(x), kernels, dilation)
+    torch.testing.assert_close(changes[:, :-1], linear_to_srgb(light) - x[:, None])
+
+
+def test_acting_on_light_keeps_an_edge_where_it_is() -> None:
+    """Blur an edge in light, and undo it with the blur's own inverse: in codes the edge comes back elsewhere."""
+    edge = torch.full((1, 3, 16, 64), 0.05)
+    edge[..., 32:] = 0.95
+    blur = torch.zeros(1, 1, 1, 5, 5)
+    blur[..., 2, :] = torch.tensor([0.05, 0.2, 0.5, 0.2, 0.05])
+    spectrum = torch.fft.fft2(torch.fft.ifftshift(blur[0, 0, 0]))
+    inverse = inverse_kernel(1 / spectrum.abs(), -spectrum.angle())[None, None]
+    light = plain_convolution(srgb_to_linear(edge), blur[:, :, 0])[:, 0]
+    seen = linear_to_srgb(light)
+    in_light = linear_to_srgb(plain_convolution(light, inverse)[:, 0])
+    in_codes = plain_convolution(seen, inverse)[:, 0]
+    errors = [float((restored - edge)[..., 8:-8].square().mean()) for restored in (in_light, in_codes, seen)]
+    assert errors[0] < 0.3 * errors[1] and errors[0] < 0.3 * errors[2]

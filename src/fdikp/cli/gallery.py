@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from fdikp.cli.figures import UNSIGNED, shrunk
+from fdikp.light import linear_to_srgb, srgb_to_linear
 from fdikp.synthesis import Aperture, Field, RenderSettings, Scene, Surface, render_scene
-from fdikp.synthesis.color import linear_to_srgb, srgb_to_linear
 from fdikp.synthesis.depth import coverage, smooth_noise
 from fdikp.synthesis.draws import Draws
 from fdikp.synthesis.lens import ThinLens, draw_lens
@@ -126,7 +126,7 @@ def _lights(blurred: Tensor, half: int) -> Tensor:
 
 
 def _displayed(light: Tensor) -> np.ndarray:
-    return linear_to_srgb(light).permute(1, 2, 0).numpy()
+    return linear_to_srgb(light.clamp_max(1.0)).permute(1, 2, 0).numpy()
 
 
 def _show(axes: Any, image: np.ndarray) -> None:

@@ -52,6 +52,10 @@ class NetworkConfig:
     blur_reads: Literal["detail", "image"] = "detail"
     """What the dilated map is read from: the energy of detail, which is ours, or as in the paper the image."""
 
+    kernels_act_on: Literal["codes", "light"] = "codes"
+    """What inverse kernels are applied to: the encoded values of the picture, as in the paper, or linear light, where
+    blur happens."""
+
     def __post_init__(self) -> None:
         for name in ("widths", "encoder_blocks", "decoder_blocks"):
             object.__setattr__(self, name, tuple(getattr(self, name)))

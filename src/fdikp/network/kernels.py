@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fdikp.light import linear_to_srgb, srgb_to_linear
 from fdikp.network.blocks import convolve_pixels, wide
 from fdikp.network.blur import BlurMap
 from fdikp.network.config import NetworkConfig
@@ -148,6 +149,7 @@ class FIKP(nn.Module):
         maps = 3 * (config.kernels + 1)
         self.predict = FrequencyPredictor(config) if config.predictor == "frequency" else SpatialPredictor(config)
         self.blur = BlurMap(config) if config.position_adaptive else None
+        self.on_light = config.kernels_act_on == "light"
         self.refine = nn.Conv2d(maps, maps, 3, padding=1)
         # Ours: the refinement starts as the identity, so that changes start as what eq. 9 makes of them
         nn.init.dirac_(self.refine.weight)
@@ -156,16 +158,20 @@ class FIKP(nn.Module):
     def forward(self, x: Tensor, begin: Tensor) -> Deconvolved:
         """Images [B, 3, H, W] in 0..1, float32 or float64, to what they would change of `begin`, of the same shape.
 
-        Ours: the refinement sees changes rather than images, for the reason that `FDIKP` blends them.
+        Ours: the refinement sees changes rather than images, for the reason that `FDIKP` blends them. And kernels may
+        act on light: a lens blurs that, not the numbers that encode it, in which a blurred edge is not where it was.
         """
         kernels = self.predict(x)
+        acted_on = srgb_to_linear(x) if self.on_light else x
         if self.blur is None:
             dilation = torch.ones_like(x[:, :1], dtype=torch.float32)
-            deconvolved = plain_convolution(x, kernels)
+            deconvolved = plain_convolution(acted_on, kernels)
         else:
             dilation = self.blur(x)
             # eq. 9 samples at fractions of a pixel: 16-bit coordinates would be off by pixels in a large image
-            deconvolved = position_adaptive_convolution(x, kernels.to(x.dtype), dilation.to(x.dtype))
+            deconvolved = position_adaptive_convolution(acted_on, kernels.to(x.dtype), dilation.to(x.dtype))
+        if self.on_light:
+            deconvolved = linear_to_srgb(deconvolved)
         changes = torch.cat((deconvolved, x.unsqueeze(1)), dim=1) - begin.unsqueeze(1)
         refined = convolve_pixels(self.refine, changes.flatten(1, 2))  # [B, 3(N + 1), H, W]
         return Deconvolved(refined.unflatten(1, (-1, 3)), kernels, dilation)

@@ -27,10 +27,8 @@ _LAZY = {
     "ThinLens": "lens",
     "aperture_kernels": "aperture",
     "kodak_pairs": "pairs",
-    "linear_to_srgb": "color",
     "render_pair": "render",
     "render_scene": "compose",
-    "srgb_to_linear": "color",
 }
 
 __all__ = [
@@ -45,15 +43,12 @@ __all__ = [
     "ThinLens",
     "aperture_kernels",
     "kodak_pairs",
-    "linear_to_srgb",
     "render_pair",
     "render_scene",
-    "srgb_to_linear",
 ]
 
 if TYPE_CHECKING:
     from fdikp.synthesis.aperture import Aperture, aperture_kernels
-    from fdikp.synthesis.color import linear_to_srgb, srgb_to_linear
     from fdikp.synthesis.compose import render_scene
     from fdikp.synthesis.depth import Scene, Surface
     from fdikp.synthesis.field import Field

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from fdikp.light import linear_to_srgb, srgb_to_linear
 from fdikp.synthesis.aperture import Aperture
-from fdikp.synthesis.color import lift_highlights, linear_to_srgb, srgb_to_linear
 from fdikp.synthesis.compose import render_scene
 from fdikp.synthesis.depth import draw_scene
 from fdikp.synthesis.draws import Draws
 from fdikp.synthesis.field import Field, draw_field
+from fdikp.synthesis.highlights import lift_highlights
 from fdikp.synthesis.mosaic import through_mosaic
 from fdikp.synthesis.sensor import add_noise, round_to_8_bits, sharpen, through_jpeg
 from fdikp.synthesis.settings import RenderSettings
@@ -67,7 +68,7 @@ def _render(
         aperture = replace(aperture, cats_eye=vignetting.uniform(0.2, 1.0))
     field = field or draw_field(vignetting, picture.shape[-2], picture.shape[-1], settings.frame)
     blurred, sharp, radius = render_scene(light, scene, aperture, settings.max_radius, field)
-    target = linear_to_srgb(sharp) if any(s.foreign for s in scene.surfaces) else picture.clone()
+    target = linear_to_srgb(sharp.clamp_max(1.0)) if any(s.foreign for s in scene.surfaces) else picture.clone()
     return *_expose(blurred, target, draws, settings), radius
 
 
@@ -91,8 +92,8 @@ def _expose(light: Tensor, target: Tensor, draws: Draws, settings: RenderSetting
         mosaic = sensor.integer(0, 3) if sensor.chance(settings.share_mosaic) else None
         light = add_noise(light, draws, mosaic)
         if mosaic is not None:  # what interpolation does to a picture is not ours to undo
-            target = linear_to_srgb(through_mosaic(srgb_to_linear(target), mosaic))
-    image = linear_to_srgb(light)
+            target = linear_to_srgb(through_mosaic(srgb_to_linear(target), mosaic).clamp_max(1.0))
+    image = linear_to_srgb(light.clamp_max(1.0))  # the sensor's limit
     if draws.chance(settings.share_sharpened):
         amount = draws.uniform(0.2, 1.2)
         image, target = sharpen(image, amount), sharpen(target, amount)

@@ -1,31 +1,10 @@
-"""Light and its encoding: the sRGB curve both ways, and what clipping took from highlights."""
+"""What clipping took from highlights."""
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 SPOT = 7
 """Spots are looked at in the square that reaches so many pixels from their middle."""
-
-
-def srgb_to_linear(image: Tensor) -> Tensor:
-    """Linear light of sRGB values, IEC 61966-2-1 exactly; 0..1 to 0..1, any shape.
-
-    >>> [round(v, 4) for v in srgb_to_linear(torch.tensor([0.0, 0.04045, 0.5, 1.0])).tolist()]
-    [0.0, 0.0031, 0.214, 1.0]
-    """
-    return torch.where(image <= 0.04045, image / 12.92, ((image.clamp_min(0.0) + 0.055) / 1.055).pow(2.4))
-
-
-def linear_to_srgb(light: Tensor) -> Tensor:
-    """sRGB values of linear light; light outside 0..1 is clipped, as a sensor and an 8-bit file do.
-
-    >>> [round(v, 4) for v in linear_to_srgb(torch.tensor([-1.0, 0.0031308, 0.2140, 4.0])).tolist()]
-    [0.0, 0.0404, 0.5, 1.0]
-    """
-    light = light.clamp(0.0, 1.0)
-    curve = 1.055 * light.clamp_min(1e-6).pow(1 / 2.4) - 0.055
-    return torch.where(light <= 0.0031308, light * 12.92, curve)
 
 
 def lift_highlights(light: Tensor, gain: float, spot_gain: float = 1.0) -> Tensor:
