@@ -164,6 +164,13 @@ def test_a_rate_for_all_trains_every_number(recipe):
     assert load_checkpoint(recipe.out)["network"]["output.bias"].any()
 
 
+def test_workers_change_nothing(recipe):
+    train(replace(recipe, out=recipe.out / "alone", steps=3))
+    train(replace(recipe, out=recipe.out / "helped", steps=3, workers=2))
+    one, other = (load_checkpoint(recipe.out / name)["network"] for name in ("alone", "helped"))
+    assert all(torch.equal(value, other[name]) for name, value in one.items())
+
+
 def test_training_leaves_the_process_as_it_was(recipe):
     threads = torch.get_num_threads()
     train(replace(recipe, steps=1, threads=threads + 1))

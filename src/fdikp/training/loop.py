@@ -20,7 +20,7 @@ from fdikp.training.log import Log
 from fdikp.training.objective import Judged, Objective, layout
 from fdikp.training.recipe import Recipe
 from fdikp.training.schedule import learning_rate, progress
-from fdikp.training.setup import FAR, Run, fabric_of, prepare, ready
+from fdikp.training.setup import FAR, Run, ahead, fabric_of, prepare, ready
 from fdikp.training.stop import Stop
 from fdikp.training.summary import write_summary
 from fdikp.training.validate import Watched, validate
@@ -89,7 +89,9 @@ def _train(recipe: Recipe) -> Outcome:
         if fabric.is_global_zero:
             (recipe.out / "recipe.json").write_text(json.dumps(recipe.to_dict(), indent=2) + "\n")
         try:
-            done = _fit(run, recipe, fabric, module, objective, prepared.stream, watched, log, stop)
+            done = _fit(
+                run, recipe, fabric, module, objective, ahead(prepared.stream, recipe, fabric), watched, log, stop
+            )
         except torch.OutOfMemoryError:
             raise TrainingError("not enough memory on the device; give a smaller --batch or --crop") from None
         if not fabric.is_global_zero:

@@ -91,6 +91,10 @@ class Recipe:
     precision: Literal["bf16", "fp32"] = _option("bf16", "precision of the network's convolutions")
     channels_last: bool = _option(True, "memory layout")
     compile: bool = _option(False, "compile encoder and decoder; takes minutes at the start, and a C++ compiler")
+    workers: int = _option(
+        -1,
+        "processes that render ahead (-1: on a GPU all cores but one, shared by the devices; on CPU none)",
+    )
     threads: int = _option(0, "CPU threads (0: torch's choice)")
     memory: float = _option(4.0, "GiB of decoded pictures of pairs to keep in memory, in each process")
 

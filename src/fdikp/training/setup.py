@@ -1,6 +1,7 @@
 """Everything a run needs before its first step, and all that can be wrong found by then."""
 
 import logging
+import os
 import shutil
 from collections import deque
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from fdikp.evaluation.lpips import LPIPS
 from fdikp.evaluation.lpips_weights import VARIABLE, find_lpips
 from fdikp.network import FDIKP, PRESETS
 from fdikp.synthesis import RenderSettings
+from fdikp.training.ahead import Ahead
 from fdikp.training.average import Average
 from fdikp.training.checkpoint import has_checkpoint, load_checkpoint
 from fdikp.training.data import PairedStream, RenderedStream, Stream
@@ -181,6 +183,17 @@ def fabric_of(recipe: Recipe) -> "Fabric":
         num_nodes=recipe.nodes,
         strategy="ddp" if recipe.devices * recipe.nodes > 1 else "auto",
     )
+
+
+def ahead(stream: Stream, recipe: Recipe, fabric: "Fabric") -> Stream:
+    """The stream, its batches rendered by processes of their own where the recipe or the device asks for it."""
+    workers = recipe.workers
+    if workers < 0:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        workers = (cores - 1) // recipe.devices if fabric.device.type == "cuda" else 0
+    if workers < 1 or not isinstance(stream, RenderedStream):  # real pairs are decoded ahead by threads
+        return stream
+    return Ahead(stream, workers, fabric.world_size)
 
 
 def ready(recipe: Recipe, prepared: Prepared, fabric: "Fabric") -> tuple[Run, Objective, list[str]]:
