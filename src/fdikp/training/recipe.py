@@ -76,7 +76,9 @@ class Recipe:
     beta: float = _option(0.2, "weight of LPIPS (eq. 5); counts only where its weights are found")
     gamma: float = _option(0.2, "weight of the frequency loss (eq. 5)")
     delta: float = _option(0.0, "weight of the root of squared errors; not in the paper")
-    blur: float = _option(0.0, "weight of the blur radius, which the network learns to tell; not in the paper")
+    blur: float = _option(
+        0.0, "weight of the blur radius, which the network learns to tell from rendered pairs; not in the paper"
+    )
     lpips: str | None = _option(
         None, "LPIPS weights: a safetensors file, or `download`; else the file that FDIKP_LPIPS names"
     )

@@ -131,8 +131,6 @@ def prepare(recipe: Recipe) -> Prepared:
         stream: Stream = RenderedStream(load_pictures(recipe.data), recipe.margin, recipe.seed, settings)
     else:
         stream = PairedStream(pairs, recipe.seed, max(recipe.crop), recipe.memory)
-        if recipe.blur:
-            notes.append("--blur counts for nothing: nobody knows the blur radius of real pairs")
         if not reads_16_bits() and any(is_deep(pair.source) for pair in pairs.pairs):
             notes.append("16-bit pictures are read as 8 bit: pyvips is not installed")
     validation = validation_pairs(recipe.validate) if recipe.validate else pairs and find_pairs(recipe.data[0], "val")
