@@ -128,10 +128,10 @@ def test_the_result_does_not_depend_on_workers(render, sharp):
 
 
 def test_what_was_stopped_goes_on_to_the_same_set(render, sharp, tree, monkeypatch):
-    from fdikp.synthesis.dataset import PairSet
+    from fdikp.synthesis.dataset import RenderedSet
 
     arguments = [sharp, "out", "--size", "24", "--count", "6", "--workers", "1"]
-    make, calls = PairSet.make, []
+    make, calls = RenderedSet.make, []
 
     def interrupted(self, number):
         calls.append(number)
@@ -139,7 +139,7 @@ def test_what_was_stopped_goes_on_to_the_same_set(render, sharp, tree, monkeypat
             raise KeyboardInterrupt
         return make(self, number)
 
-    monkeypatch.setattr(PairSet, "make", interrupted)
+    monkeypatch.setattr(RenderedSet, "make", interrupted)
     done = render(*arguments)
     assert (done.code, done.out) == (130, "")
     assert done.err == "fdikp: stopped; 3 of 6 pairs made; run the same command again to go on\n"

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from fdikp.synthesis import Field, RenderSettings, dataset
-from fdikp.synthesis.dataset import PairSet
+from fdikp.synthesis.dataset import RenderedSet
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def pairs(tmp_path):
     Image.fromarray(pixels).save(tmp_path / "a.png")
     for kind in ("source", "target"):
         (tmp_path / kind).mkdir()
-    return PairSet([tmp_path / "a.png"], tmp_path, RenderSettings(max_radius=4.0), size=32)
+    return RenderedSet([tmp_path / "a.png"], tmp_path, RenderSettings(max_radius=4.0), size=32)
 
 
 def test_a_tile_is_rendered_with_its_surroundings_and_as_its_place_in_the_photograph(pairs, monkeypatch):

@@ -15,7 +15,7 @@ from fdikp.errors import PhotoError
 from fdikp.files import cannot_be_written, replacing
 
 if TYPE_CHECKING:
-    from fdikp.synthesis.dataset import PairSet
+    from fdikp.synthesis.dataset import RenderedSet
 
 NAME = "manifest.json"
 
@@ -27,7 +27,7 @@ SAVE_EVERY = 10.0
 class Manifest:
     """The pairs that are made, by number."""
 
-    pairs: "PairSet"
+    pairs: "RenderedSet"
     rows: dict[int, dict[str, Any]] = field(default_factory=dict)
     saved: float = 0.0
 
@@ -37,7 +37,7 @@ class Manifest:
         return _header(self.pairs)
 
     @classmethod
-    def open(cls, pairs: "PairSet", *, overwrite: bool) -> "Manifest":
+    def open(cls, pairs: "RenderedSet", *, overwrite: bool) -> "Manifest":
         """Begin a set in its folder, or go on with the one that is there.
 
         Raises:
@@ -93,7 +93,7 @@ class Manifest:
         self.saved = time.monotonic()
 
 
-def _header(pairs: "PairSet") -> dict[str, Any]:
+def _header(pairs: "RenderedSet") -> dict[str, Any]:
     import torch
 
     from fdikp.synthesis.dataset import RADIUS_UNIT

@@ -25,7 +25,7 @@ from fdikp.errors import PhotoError
 from fdikp.synthesis.settings import RenderSettings
 
 if TYPE_CHECKING:
-    from fdikp.synthesis.dataset import PairSet
+    from fdikp.synthesis.dataset import RenderedSet
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +139,7 @@ def run(options: Options) -> int:
 
 
 def _rendered(
-    pairs: "PairSet", numbers: list[int], workers: int
+    pairs: "RenderedSet", numbers: list[int], workers: int
 ) -> "Iterator[tuple[int, dict[str, Any] | PhotoError]]":
     """Make pairs, several at a time, and yield in turn what a manifest says of each, or why there is none."""
     import torch
@@ -183,9 +183,9 @@ def _check(options: Options) -> None:
         raise UsageError(f"--max-pixels {options.max_pixels}: must be at least 1")
 
 
-def _pair_set(options: Options) -> "PairSet":
+def _pair_set(options: Options) -> "RenderedSet":
     """The set that the command line describes."""
-    from fdikp.synthesis.dataset import PairSet
+    from fdikp.synthesis.dataset import RenderedSet
 
     *inputs, last = options.inputs
     out = Path(last)
@@ -195,7 +195,7 @@ def _pair_set(options: Options) -> "PairSet":
     inside = [one.path for one in found if out.resolve() in one.path.resolve().parents]
     if inside:
         raise UsageError(f"{inside[0]}: lies in the folder for the pairs, {out}; choose another")
-    return PairSet(
+    return RenderedSet(
         [one.path for one in found],
         out / f"{options.split}_c",
         replace(options.settings, rounded=options.settings.rounded and options.depth == 8),

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fdikp.data.pictures import as_unit
 from fdikp.errors import PhotoError
 from fdikp.imaging import Metadata, Photo, read_photo, write_photo
 from fdikp.synthesis.draws import Draws
@@ -27,7 +28,7 @@ class PictureError(PhotoError):
 
 
 @dataclass(frozen=True)
-class PairSet:
+class RenderedSet:
     """A set of pairs. Pair n is a function of these fields and n: not of how many there are, or who makes them when."""
 
     pictures: Sequence[Path]
@@ -114,7 +115,7 @@ class PairSet:
         margin = math.ceil(2 * self.settings.max_radius)
         left, top = max(0, x - margin), max(0, y - margin)
         right, bottom = min(photo.width, x + width + margin), min(photo.height, y + height + margin)
-        window = _light(photo.pixels[top:bottom, left:right])
+        window = _unit(photo.pixels[top:bottom, left:right])
         field = Field.of_tile(left, top, right - left, bottom - top, photo.width, photo.height)
         pair = render_pair(window[None], [seed], self.settings, [field])
         inner = (0, slice(None), slice(y - top, y - top + height), slice(x - left, x - left + width))
@@ -128,11 +129,9 @@ def _order(seed: int, epoch: int, count: int) -> list[int]:
     return [int(n) for n in torch.randperm(count, generator=generator)]
 
 
-def _light(pixels: np.ndarray) -> Tensor:
+def _unit(pixels: np.ndarray) -> Tensor:
     """[3, H, W] float32 in 0..1 of a photograph's pixels [H, W, 1 or 3]."""
-    white = {"uint8": 255.0, "uint16": 65535.0}.get(pixels.dtype.name, 1.0)
-    values = torch.from_numpy(pixels.astype(np.float32)) / white
-    return values.permute(2, 0, 1).expand(3, -1, -1).clamp(0.0, 1.0).contiguous()
+    return torch.from_numpy(as_unit(pixels)).permute(2, 0, 1).expand(3, -1, -1).clamp(0.0, 1.0).contiguous()
 
 
 def _integers(image: Tensor, scale: float, dtype: type[np.unsignedinteger[Any]]) -> np.ndarray:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from fdikp import weights
 from fdikp.errors import TrainingError
-from fdikp.files import cannot_be_written
+from fdikp.files import cannot_be_written, replacing
 from fdikp.training.average import measured_statistics
 from fdikp.training.checkpoint import save_checkpoint
 from fdikp.training.data import Batch, Stream
@@ -87,7 +87,8 @@ def _train(recipe: Recipe) -> Outcome:
         for note in notes:
             log.say(note)
         if fabric.is_global_zero:
-            (recipe.out / "recipe.json").write_text(json.dumps(recipe.to_dict(), indent=2) + "\n")
+            with replacing(recipe.out / "recipe.json") as written:
+                written.write(json.dumps(recipe.to_dict(), indent=2).encode() + b"\n")
         try:
             done = _fit(
                 run, recipe, fabric, module, objective, ahead(prepared.stream, recipe, fabric), watched, log, stop
