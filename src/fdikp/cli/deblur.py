@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from fdikp.allocator import keep_freed_memory
 from fdikp.cli import console
 from fdikp.cli.console import UsageError
 from fdikp.cli.find import Found, Search
@@ -110,6 +111,7 @@ def run(options: Options) -> int:
     """Do what the command line asks; returns the exit code."""
     _check(options)
     jobs = _plan(options)
+    keep_freed_memory()
     existing: Literal["replace", "skip", "refuse"] = (
         "replace" if options.overwrite else "skip" if options.skip_existing else "refuse"
     )

@@ -101,6 +101,7 @@ def _devices() -> Iterator[Finding]:
     import torch
 
     from fdikp.devices import FFT_TOLERANCE, fft_error, has_bfloat16
+    from fdikp.network.pac_cpu import library
 
     devices = [torch.device("cpu")]
     devices += [torch.device("cuda", index) for index in range(torch.cuda.device_count())]
@@ -111,6 +112,7 @@ def _devices() -> Iterator[Finding]:
         try:
             if device.type == "cpu":
                 facts["threads"] = torch.get_num_threads()
+                facts["compiled_sampling"] = library() is not None
             if device.type == "cuda":
                 properties = torch.cuda.get_device_properties(device)
                 facts.update(name=properties.name, memory_gib=round(properties.total_memory / 2**30, 1))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from fdikp.allocator import keep_freed_memory
 from fdikp.cli import console
 from fdikp.cli.console import UsageError
 from fdikp.cli.stopping import stop_code
@@ -44,6 +45,7 @@ def run(recipe: Recipe) -> int:
     """Train; returns the exit code, which tells if a signal stopped the run."""
     from fdikp.training.loop import train
 
+    keep_freed_memory()
     outcome = train(recipe)
     if outcome.summary:  # processes that only help another have none
         console.result(outcome.summary)

@@ -1,12 +1,12 @@
 """The whole network (Fig. 3a): three stages, coarse to fine, with the same weights in each."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fdikp.network.blocks import convolve_pixels
 from fdikp.network.config import NetworkConfig
 from fdikp.network.dsrm import DSRM, Memory
 from fdikp.network.kernels import FIKP, Deconvolved, FixedKernels
@@ -132,15 +132,25 @@ class FDIKP(nn.Module):
         self, blurry: Tensor, previous: Tensor | None, begin: Tensor, memory: Memory | None
     ) -> tuple[Stage, Memory]:
         """One stage: its input, the result of the stage before, where to begin, what to remember."""
-        changes, kernels, dilation = self._deconvolve(blurry, previous, begin)
+        if previous is None:
+            found = self.fikp(blurry, begin)
+            halves: tuple[Deconvolved, ...] = (found, found)
+        else:
+            found = self.fikp(torch.cat((blurry, previous)), torch.cat((begin, begin)))
+            halves = tuple(Deconvolved(*parts) for parts in zip(*(part.chunk(2) for part in found), strict=True))
         coefficients, memory = self.dsrm(blurry.to(self.output.weight.dtype), memory)
-        weighed = (changes.flatten(1, 2) * coefficients.unsqueeze(2)).flatten(1, 2)  # [B, 6(N + 1), H, W]
-        image = begin + convolve_pixels(self.output, weighed.to(begin.dtype))
+        image = begin + self._blend([half.changes for half in halves], coefficients).to(begin.dtype)
+        kernels, dilation = (torch.stack(both, dim=1) for both in zip(*(half[1:] for half in halves), strict=True))
         return Stage(image, kernels, dilation.squeeze(2), coefficients.unflatten(1, (2, -1))), memory
 
-    def _deconvolve(self, blurry: Tensor, previous: Tensor | None, begin: Tensor) -> Deconvolved:
-        """Both images through FIKP as one batch, or the coarsest stage's only one once; each part [B, 2, ...]."""
-        if previous is None:
-            return Deconvolved(*(torch.stack((part, part), dim=1) for part in self.fikp(blurry, begin)))
-        both = self.fikp(torch.cat((blurry, previous)), torch.cat((begin, begin)))
-        return Deconvolved(*(torch.stack(part.chunk(2), dim=1) for part in both))
+    def _blend(self, changes: Sequence[Tensor], coefficients: Tensor) -> Tensor:
+        """The sum of all changes, weighed by their coefficient maps and the last convolution, [B, 3, H, W].
+
+        changes: for each of the two images [B, N + 1, 3, H, W]. coefficients: [B, 2(N + 1), H, W].
+        The convolution is taken apart by image, which spares a copy that would put the changes side by side.
+        """
+        total = self.output.bias[:, None, None]  # type: ignore[index]
+        for change, maps, weight in zip(changes, coefficients.chunk(2, 1), self.output.weight.chunk(2, 1), strict=True):
+            weighed = change * maps.unsqueeze(2).to(change.dtype)
+            total = total + F.conv2d(weighed.flatten(1, 2).to(weight.dtype), weight)
+        return total

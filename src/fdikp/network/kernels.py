@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fdikp.light import linear_to_srgb, srgb_to_linear
-from fdikp.network.blocks import convolve_pixels, wide
+from fdikp.network.blocks import wide
 from fdikp.network.blur import BlurMap
 from fdikp.network.config import NetworkConfig
 from fdikp.network.pac import plain_convolution, position_adaptive_convolution
@@ -136,7 +136,9 @@ class SpatialPredictor(nn.Module):
 class Deconvolved(NamedTuple):
     """What FIKP makes of a batch of images."""
 
-    changes: Tensor  # [B, N + 1, 3, H, W]: what N deconvolved images, then the image itself, would change, refined
+    # [B, N + 1, 3, H, W]: what N deconvolved images, then the image itself, would change, refined; of the type that
+    # convolutions compute in, channels innermost in memory
+    changes: Tensor
     kernels: Tensor  # [B, N, K, K], float32
     dilation: Tensor  # [B, 1, H, W], float32, pixels
 
@@ -172,8 +174,7 @@ class FIKP(nn.Module):
             deconvolved = position_adaptive_convolution(acted_on, kernels.to(x.dtype), dilation.to(x.dtype))
         if self.on_light:
             deconvolved = linear_to_srgb(deconvolved)
-        changes = torch.cat((deconvolved, x.unsqueeze(1)), dim=1) - begin.unsqueeze(1)
-        refined = convolve_pixels(self.refine, changes.flatten(1, 2))  # [B, 3(N + 1), H, W]
+        refined = self.refine(differences(deconvolved, x, begin).flatten(1, 2).to(self.refine.weight.dtype))
         return Deconvolved(refined.unflatten(1, (-1, 3)), kernels, dilation)
 
 
@@ -199,5 +200,25 @@ class FixedKernels(nn.Module):
     def forward(self, x: Tensor, begin: Tensor) -> Deconvolved:
         """Images [B, 3, H, W] in 0..1 to what they, sharpened, would change of `begin`."""
         kernels = self.kernels.float().expand(len(x), -1, -1, -1)
-        candidates = torch.cat((plain_convolution(x, kernels), x.unsqueeze(1)), dim=1)
-        return Deconvolved(candidates - begin.unsqueeze(1), kernels, torch.ones_like(x[:, :1], dtype=torch.float32))
+        changes = differences(plain_convolution(x, kernels), x, begin)
+        return Deconvolved(changes, kernels, torch.ones_like(x[:, :1], dtype=torch.float32))
+
+
+def differences(deconvolved: Tensor, x: Tensor, begin: Tensor) -> Tensor:
+    """What each deconvolved image, and last the image itself, would change of `begin`.
+
+    Differences are taken in the pixels' own precision: afterwards they may be rounded to 16 bits, and what is small
+    beside the photograph keeps its digits.
+
+    Args:
+        deconvolved: [B, N, 3, H, W].
+        x: [B, 3, H, W].
+        begin: [B, 3, H, W].
+
+    Returns:
+        [B, N + 1, 3, H, W], channels innermost in memory, so that convolutions take it as it is.
+    """
+    # The memory's order is that of the dimensions while we work
+    images = torch.cat((deconvolved.permute(0, 3, 4, 1, 2), x.permute(0, 2, 3, 1).unsqueeze(3)), dim=3)
+    negative = -begin  # subtracting would negate a gradient of all candidates, this one of a single image
+    return (images + negative.permute(0, 2, 3, 1).unsqueeze(3)).permute(0, 3, 4, 1, 2)

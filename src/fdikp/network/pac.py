@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from fdikp.network.pac_cpu import applies, compiled
+
 
 def position_adaptive_convolution(x: Tensor, kernels: Tensor, dilation: Tensor) -> Tensor:
     """Apply each kernel with its taps spread by the dilation of the pixel it is applied at.
@@ -12,7 +14,7 @@ def position_adaptive_convolution(x: Tensor, kernels: Tensor, dilation: Tensor) 
     With D ≡ 1 this is `conv2d` (a correlation, as eq. 9 is written), with D ≡ 2 its dilated form. Outside the image
     the border pixel is repeated, which is ours: the paper does not say.
 
-    The sampling positions do not depend on kernel or channel, so the image is sampled once and weighed N times.
+    On a CPU this takes the compiled path (`pac_cpu`) where that was built, else `sampled`; they agree to rounding.
 
     Args:
         x: images [B, C, H, W], float32 or float64.
@@ -21,6 +23,17 @@ def position_adaptive_convolution(x: Tensor, kernels: Tensor, dilation: Tensor) 
 
     Returns:
         [B, N, C, H, W]; differentiable in all three arguments.
+    """
+    if applies(x, kernels):
+        return compiled(x, kernels, dilation)
+    return sampled(x, kernels, dilation)
+
+
+def sampled(x: Tensor, kernels: Tensor, dilation: Tensor) -> Tensor:
+    """Position adaptive convolution by torch's own operations: on any device, in any type, traced and exported.
+
+    The sampling positions do not depend on kernel or channel, so the image is sampled once and weighed N times.
+    Arguments and result as of `position_adaptive_convolution`.
     """
     B, C, H, W = x.shape
     N, K = kernels.shape[1], kernels.shape[-1]
