@@ -2,8 +2,8 @@
 
 The interval is the bias-corrected and accelerated bootstrap (BCa; Efron 1987, "Better Bootstrap Confidence Intervals")
 of the mean. Differences of methods are skewed, one picture that a method spoils moves the mean by itself, and the plain
-percentile interval of a skewed sample lies too far towards the bulk; BCa shifts its ends by the skewness that the sample
-shows. Pictures are what is drawn anew: the interval speaks of other pictures like these, not of other training runs.
+percentile interval of a skewed sample lies too far towards the bulk; BCa shifts its ends by the skewness that the
+sample shows. Pictures are what is drawn anew: the interval speaks of other pictures, not of other training runs.
 """
 
 from collections.abc import Sequence

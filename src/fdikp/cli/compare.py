@@ -1,0 +1,259 @@
+"""`fdikp compare`: folders of results by any methods in; scores, a ranking and how sure it is out."""
+
+import csv
+import io
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from fdikp.cli import console
+from fdikp.cli.console import UsageError
+from fdikp.cli.find import Search
+from fdikp.cli.model_options import Flag
+from fdikp.cli.progress import Bars
+from fdikp.errors import DataError
+
+if TYPE_CHECKING:
+    from fdikp.evaluation import LPIPS
+    from fdikp.evaluation.compare import Table
+    from fdikp.evaluation.folders import Case, Folder
+    from fdikp.evaluation.protocols import Protocol
+    from fdikp.evaluation.results import Evaluation
+
+SMALLEST_FOR_LPIPS = 32
+"""Side in pixels below which AlexNet has nothing left to look at."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Compare methods by the pictures they made, whatever made them.
+
+    Each folder holds one method's results. A result belongs to the target of
+    the same name; what a method appends to names, as in photo_deblurred.png,
+    is seen by itself. All are scored under one protocol and ranked. Each two
+    methods are compared on the same pictures: the mean difference with its
+    95 % bootstrap interval, wins, ties and losses, best and worst picture.
+
+    Examples:
+    fdikp compare fdikp/ restormer/ --target DPDD/test_c/target
+    fdikp compare a/ b/ --target sharp/ --source blurred/    also what each gained
+    fdikp compare a/ b/ --target sharp/ --metric lpips --markdown
+    fdikp compare a/ b/ --target sharp/ --json results.json --csv results.csv
+    """
+
+    # Folders of results, one for each method.
+    inputs: Annotated[
+        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")
+    ] = ()
+
+    # The folder of sharp pictures.
+    target: Annotated[str, tyro.conf.arg(metavar="FOLDER")]
+
+    # The folder of blurred pictures, to tell what each method gained. One target may then belong to all of them.
+    source: Annotated[str | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")] = None
+
+    # How pictures are cut, rounded and scored.
+    protocol: str = "defocus"
+
+    # What the data set is called; protocols have rules for some: rtf, realdof.
+    data: Annotated[
+        str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="(default: the target folder's name)")
+    ] = None
+
+    # What ranks the methods.
+    metric: Literal["psnr", "ssim", "mae", "lpips"] = "psnr"
+
+    # Weights of LPIPS: a file, or download; by default the file that FDIKP_LPIPS names, or what was downloaded before.
+    lpips: Annotated[str | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
+
+    # Print Markdown on a terminal too.
+    markdown: Flag = False
+
+    # Write the scores of each picture, and all they depend on, as fdikp evaluate does.
+    json: Annotated[str | None, tyro.conf.arg(metavar="FILE.json", help_behavior_hint="")] = None
+
+    # Write the scores of each picture as a table.
+    csv: Annotated[str | None, tyro.conf.arg(metavar="FILE.csv", help_behavior_hint="")] = None
+
+
+def run(options: Options) -> int:
+    """Do what the command line asks; returns the exit code."""
+    _check(options)
+    from fdikp.evaluation.compare import tables
+    from fdikp.evaluation.folders import check, match, score_folders
+    from fdikp.evaluation.protocols import find_protocol
+    from fdikp.evaluation.results import Evaluation, ModelAbout
+
+    try:
+        protocol = find_protocol(options.protocol)
+    except DataError as error:
+        raise UsageError(f"--protocol {error}") from None
+    data = options.data or Path(options.target).resolve().name
+    target, source, methods = _folders(options)
+    cases = match(target, methods, source)
+    smallest = min(min(size) for size in check(cases, protocol, data))
+    lpips, about_lpips = _lpips(options, protocol, smallest)
+    with Bars(len(cases), "pictures") as bars:
+        results = score_folders(cases, protocol, lpips, data, bars.end)
+    about = _about(options, cases) | {"scored": protocol.describe(), "LPIPS": about_lpips}
+    models = tuple(ModelAbout(method.title, None, None, None, None) for method in methods)
+    evaluation = Evaluation(options.protocol, about, models, results)
+    if options.json is not None:
+        _write(options.json, evaluation.to_json())
+    if options.csv is not None:
+        _write(options.csv, _lines(evaluation))
+    _print(tables(evaluation, options.metric), evaluation, options.markdown or not sys.stdout.isatty())
+    return 0
+
+
+def _check(options: Options) -> None:
+    """Refuse what cannot be meant."""
+    if "" in (*options.inputs, options.target, options.source, options.json, options.csv):
+        raise UsageError("a folder or file is empty; give a path (. is the current folder)")
+    if not options.inputs:
+        raise UsageError("give at least one folder of results (fdikp compare --help)")
+    resolved = [Path(name).resolve() for name in options.inputs]
+    twice = [name for name, path in zip(options.inputs, resolved, strict=True) if resolved.count(path) > 1]
+    if twice:
+        raise UsageError(f"{twice[0]}: given more than once; give each method's folder once")
+    for name, file in (("json", options.json), ("csv", options.csv)):
+        if file is not None and Path(file).suffix.lower() != f".{name}":
+            raise UsageError(f"--{name} {file}: must end with .{name}")
+
+
+def _folders(options: Options) -> "tuple[Folder, Folder | None, list[Folder]]":
+    """Target, source and methods; every folder that cannot be used is told."""
+    from fdikp.data.pictures import SUFFIXES, refuse
+    from fdikp.evaluation.folders import gather
+
+    search = Search(lambda path: path.suffix.lower() in SUFFIXES)
+    places = [options.target, options.source or options.target, *options.inputs]
+    folders: list[Folder] = []
+    faults: list[str] = []
+    for place, title in zip(places, [*places[:2], *titles(options.inputs)], strict=True):
+        try:
+            found = search.find([place])
+            refuse([one.error for one in found if one.error])
+            if not found:
+                raise DataError(f"{place}: no pictures in it; give a folder with JPEG, PNG, WebP or TIFF files")
+            folders.append(gather(title, [(one.place, one.path) for one in found]))
+        except DataError as error:
+            faults.append(str(error))
+    refuse(list(dict.fromkeys(faults)))
+    target, source, *methods = folders
+    return target, source if options.source else None, methods
+
+
+def titles(folders: Sequence[str]) -> list[str]:
+    """What methods are called: as few last parts of their paths as tell them apart.
+
+    >>> titles(["runs/a/out", "runs/b/out"])
+    ['a/out', 'b/out']
+    """
+    parts = [Path(folder).resolve().parts for folder in folders]
+    length = 1
+    while len({part[-length:] for part in parts}) < len(parts):
+        length += 1
+    return ["/".join(part[-length:]) for part in parts]
+
+
+def _lpips(options: Options, protocol: "Protocol", smallest: int) -> "tuple[LPIPS | None, str]":
+    """The measure, or none, and what is to be said about it."""
+    from hashlib import sha256
+
+    from fdikp.evaluation import LPIPS
+    from fdikp.evaluation.lpips_weights import VARIABLE, find_lpips
+
+    file = find_lpips(options.lpips) if protocol.lpips else None
+    if file is not None and smallest >= SMALLEST_FOR_LPIPS:
+        lpips = LPIPS(file)
+        return lpips, f"{lpips.backbone}, weights sha256 {sha256(file.read_bytes()).hexdigest()}"
+    if protocol.lpips is None:
+        why, remedy = f"the protocol {protocol.name} has none", "choose another --protocol"
+    elif file is None:
+        why, remedy = "there are no weights", f"give --lpips FILE or set {VARIABLE}"
+    else:
+        why, remedy = f"a picture has a side of less than {SMALLEST_FOR_LPIPS} pixels", "leave small pictures out"
+    if options.metric == "lpips":
+        raise UsageError(f"--metric lpips: {why}; {remedy}, or rank by another metric")
+    console.problem(f"LPIPS is left out, for {why}; {remedy}")
+    return None, f"left out, for {why}"
+
+
+def _about(options: Options, cases: "Sequence[Case]") -> dict[str, str]:
+    """What the numbers depend on."""
+    import platform
+
+    import torch
+
+    import fdikp
+    from fdikp.evaluation.statistics import RESAMPLES
+
+    versions = f"fdikp {fdikp.__version__}, torch {torch.__version__}, Python {platform.python_version()}"
+    folders = {f"folder of {title}": name for title, name in zip(titles(options.inputs), options.inputs, strict=True)}
+    return {
+        "pictures": str(len(cases)),
+        "target": options.target,
+        **({"source": options.source} if options.source else {}),
+        **folders,
+        "intervals": f"of the mean of pictures, 95 %, bootstrap (BCa), {RESAMPLES} resamples, seed 0",
+        "versions": versions,
+        "command": shlex.join(["fdikp", *sys.argv[1:]]),
+    }
+
+
+def _lines(evaluation: "Evaluation") -> str:
+    """A line for each picture of each method."""
+    from fdikp.evaluation.results import METRICS
+
+    names = [name for name in METRICS if any(name in result.after for result in evaluation.images)]
+    before = [name for name in METRICS if any(name in result.before for result in evaluation.images)]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["picture", "method", "width", "height", *(f"{name}_before" for name in before), *names])
+    for r in evaluation.images:
+        scores = [*(r.before.get(name, "") for name in before), *(r.after.get(name, "") for name in names)]
+        writer.writerow([r.image, r.model, r.width, r.height, *scores])
+    return text.getvalue()
+
+
+def _write(name: str, text: str) -> None:
+    from fdikp.files import cannot_be_written, replacing
+
+    try:
+        with replacing(name) as file:
+            file.write(text.encode("utf-8", "surrogateescape"))
+    except OSError as error:
+        raise DataError(cannot_be_written(name, error)) from error
+
+
+def _print(found: "Sequence[Table]", evaluation: "Evaluation", markdown: bool) -> None:
+    """The tables, and below them what they depend on."""
+    about = {"protocol": evaluation.protocol} | evaluation.about
+    if markdown:
+        for table in found:
+            for line in table.markdown().splitlines():
+                console.result(line)
+            console.result("")
+        for name, value in about.items():
+            console.result(f"- {name}: {value}")
+        return
+    from rich.console import Console
+    from rich.table import Table as Grid
+    from rich.text import Text
+
+    screen = Console()
+    for table in found:
+        grid = Grid(title=table.title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+        for n, name in enumerate(table.head):
+            grid.add_column(name, justify="right" if n else "left", overflow="fold")
+        for row in table.rows:
+            grid.add_row(*(Text(console.one_line(text)) for text in row))
+        screen.print(grid, "")
+    for name, value in about.items():
+        screen.print(Text(f"{name}: {console.one_line(value)}", style="dim"))
