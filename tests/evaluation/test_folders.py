@@ -165,7 +165,7 @@ def test_values_that_are_not_finite_are_told_together(files, tmp_path):
     with pytest.raises(DataError) as caught:
         score_folders([case, case], PROTOCOLS["defocus"])
     for name in ("B.tif", "C.tif"):
-        assert str(caught.value).count(f"{name}: has values that are not finite") == 1
+        assert str(caught.value).count(f"{name}: has pixels that are not numbers") == 1
 
 
 def test_too_small_for_the_protocol(files):

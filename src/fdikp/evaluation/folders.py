@@ -8,7 +8,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -244,8 +243,6 @@ def _scores(
 def _unit(file: Path) -> Tensor:
     """[1, 3, H, W] float32, 0..1 but for a float file, which may go beyond."""
     pixels = as_unit(read_picture(file))
-    if not np.isfinite(pixels).all():
-        raise DataError(f"{file}: has values that are not finite; write it again or remove it")
     return torch.from_numpy(pixels).permute(2, 0, 1)[None].contiguous()
 
 

@@ -1,0 +1,24 @@
+"""Text into HTML, so that no name can break the page."""
+
+import html
+import json
+from typing import Any
+
+
+def text(value: object) -> str:
+    """Text for a page or a quoted attribute; what UTF-8 cannot hold is replaced.
+
+    >>> text('a "quoted" <b> & co')
+    'a &quot;quoted&quot; &lt;b&gt; &amp; co'
+    """
+    plain = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(value))
+    return html.escape(plain)
+
+
+def script_data(value: Any) -> str:
+    """JSON that can stand in a script element: nothing in it can end the element.
+
+    >>> script_data("</script>")
+    '"\\\\u003c/script>"'
+    """
+    return json.dumps(value, allow_nan=False).replace("<", "\\u003c")
