@@ -5,14 +5,18 @@ import json
 from typing import Any
 
 
+def plain(value: object) -> str:
+    """Text with a sign in place of what UTF-8 or HTML cannot hold, such as bytes of a file name that are no text."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(value))
+
+
 def text(value: object) -> str:
-    """Text for a page or a quoted attribute; what UTF-8 cannot hold is replaced.
+    """Text for a page or a quoted attribute.
 
     >>> text('a "quoted" <b> & co')
     'a &quot;quoted&quot; &lt;b&gt; &amp; co'
     """
-    plain = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(value))
-    return html.escape(plain)
+    return html.escape(plain(value))
 
 
 def script_data(value: Any) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from fdikp.errors import FdikpError
 from fdikp.evaluation.report.choice import Extremes, Merit, Scene, extremes, scenes
-from fdikp.evaluation.report.html import script_data, text
+from fdikp.evaluation.report.html import plain, script_data, text
 from fdikp.evaluation.report.pictures import MOST_RESULTS, Pictures, pack
 from fdikp.evaluation.report.plots import axis_title, distribution
 from fdikp.evaluation.report.tables import PaperRow, about, change, listing, summary
@@ -180,7 +180,7 @@ def _scene(scene: Scene, content: dict[str, Any]) -> dict[str, Any]:
     """A scene as the page's script reads it: pictures, and the scores as text."""
     rows = [
         {
-            "model": r.model,
+            "model": plain(r.model),
             "scores": [
                 {
                     "title": METRICS[m].title,
@@ -193,4 +193,4 @@ def _scene(scene: Scene, content: dict[str, Any]) -> dict[str, Any]:
         }
         for r in scene.results
     ]
-    return {"data": scene.data, "image": scene.image, "results": rows, **content}
+    return {"data": plain(scene.data), "image": plain(scene.image), "results": rows, **content}

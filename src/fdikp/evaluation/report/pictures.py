@@ -13,6 +13,7 @@ from PIL import Image
 from fdikp.data import read_picture
 from fdikp.data.pictures import as_unit
 from fdikp.evaluation.report.choice import Scene
+from fdikp.evaluation.report.html import plain
 from fdikp.evaluation.results import ImageResult
 
 Picture: TypeAlias = np.ndarray | Path
@@ -73,20 +74,20 @@ def _packed(scene: Scene, pictures: Pictures, budget: int) -> dict[str, Any]:
         shown = pictures(result)
         if shown is None:
             continue
-        after = _pixels(shown.after)
+        model, after = plain(result.model), _pixels(shown.after)
         if not layers:
             before, size = _pixels(shown.before), after.shape[:2]
             box = most_changed(before, after, min(DETAIL, *size)) if max(size) > LONGEST else None
             layers.append(_layer("Input", "input", before, size, box, budget))
             if shown.target is not None:
                 layers.append(_layer("Target", "target", _pixels(shown.target), size, box, budget))
-        layers.append(_layer(result.model, "model", after, size, box, budget))
+        layers.append(_layer(model, "model", after, size, box, budget))
         if shown.blur_map is not None:
-            scale[result.model] = max(2.0, float(shown.blur_map.max()))
-            coloured = _coloured(shown.blur_map, scale[result.model])
-            layers.append(_layer(f"{result.model}: blur map", "map", coloured, size, box, budget // 4))
+            scale[model] = max(2.0, float(shown.blur_map.max()))
+            coloured = _coloured(shown.blur_map, scale[model])
+            layers.append(_layer(f"{model}: blur map", "map", coloured, size, box, budget // 4))
         if shown.kernels is not None:
-            kernels[result.model] = _kernels(shown.kernels)
+            kernels[model] = _kernels(shown.kernels)
     return {"layers": layers, "kernels": kernels, "scale": scale, "width": size[1], "height": size[0]}
 
 

@@ -66,7 +66,7 @@ function compare() {
   const stage = byId("stage");
   const ratio = state.extent === "whole" ? scene.width / scene.height : 1;
   stage.style.aspectRatio = ratio;
-  stage.style.maxWidth = `calc(82vh * ${ratio})`;
+  stage.style.maxWidth = `calc(76vh * ${ratio})`;
   stage.classList.toggle("enlarged", state.extent === "detail");
   for (const radio of document.getElementsByName("extent")) radio.checked = radio.value === state.extent;
   show(stage, left, right, state.extent, scene.image);
