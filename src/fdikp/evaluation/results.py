@@ -31,13 +31,13 @@ METRICS: dict[str, Metric] = {
     "lpips-alex": Metric("LPIPS (AlexNet)", "lower", 4),
     "lpips-squeeze": Metric("LPIPS (SqueezeNet)", "lower", 4),
     "lpips-vgg": Metric("LPIPS (VGG)", "lower", 4),
-    "niqe": Metric("NIQE", "lower", 3),
+    "blur": Metric("blur effect", "lower", 4),
     "focus": Metric("error in focus", "lower", 6),
     "shift": Metric("colour shift", "lower", 5),
 }
 """Every number that an evaluation may hold for a picture, in the order of tables. `lpips` is that of the protocol's
-own backbone. `focus` is the mean squared error on pixels that show detail in focus already, `shift` the change of the
-picture's mean."""
+own backbone, `blur` that of `no_reference`, which needs no target. `focus` is the mean squared error on pixels that
+show detail in focus already, `shift` the change of the picture's mean."""
 
 MOST_PSNR = 100.0
 """Equal pictures count as this many dB in means and in JSON, which knows no infinity."""
