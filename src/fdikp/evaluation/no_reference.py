@@ -17,21 +17,23 @@ WINDOW = 11
 """Side of the second blur, pixels; numbers made with another cannot be compared."""
 
 
-def blur_effect(image: Tensor) -> float:
-    """Strength of blur, 0 (none) to 1 (nothing but blur, or flat): of the picture's rows and columns the worse.
+def no_reference(image: Tensor) -> dict[str, float]:
+    """The numbers that a picture has without a target, by names of `METRICS`.
+
+    `blur`: strength of blur, 0 (none) to 1 (nothing but blur, or flat); of the picture's rows and columns the worse.
 
     Args:
-        image: [1, 3, H, W] RGB in 0..1, on any device.
+        image: [3, H, W] RGB, clamped to 0..1, on any device.
 
     Raises:
         ValueError: another shape, or a side below 11 pixels.
         DataError: scikit-image is not installed.
     """
-    if image.ndim != 4 or image.shape[:2] != (1, 3) or min(image.shape[-2:]) < WINDOW:
-        raise ValueError(f"expected [1, 3, H, W] of at least {WINDOW}x{WINDOW}, got {tuple(image.shape)}")
+    if image.ndim != 3 or len(image) != 3 or min(image.shape[-2:]) < WINDOW:
+        raise ValueError(f"expected [3, H, W] of at least {WINDOW}x{WINDOW}, got {tuple(image.shape)}")
     try:
-        from skimage.measure import blur_effect as measured
+        from skimage.measure import blur_effect
     except ImportError as error:
-        raise DataError('the blur effect needs scikit-image: pip install "fdikp[evaluate]"') from error
-    pixels = image[0].detach().permute(1, 2, 0).double().clamp(0.0, 1.0).cpu().numpy()
-    return float(measured(pixels, h_size=WINDOW, channel_axis=-1))
+        raise DataError('scores without a target need scikit-image: pip install "fdikp[evaluate]"') from error
+    pixels = image.detach().permute(1, 2, 0).double().clamp(0.0, 1.0).cpu().numpy()
+    return {"blur": float(blur_effect(pixels, h_size=WINDOW, channel_axis=-1))}

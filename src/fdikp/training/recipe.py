@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fdikp.errors import TrainingError
-from fdikp.network.config import PRESETS
+from fdikp.network.config import PRESETS, NetworkConfig
 
 Averaging = Literal["ema", "swa", "none"]
 
@@ -36,6 +36,7 @@ class Recipe:
     """A run. Two runs on CPU with equal recipes of a step budget end in the same weights."""
 
     config: str = _option("fdikp-lite", "network, a name in fdikp.network.PRESETS")
+    narrow: int = _option(1, "divide the network's channels by this, for comparisons that must be quick")
     data: tuple[Path, ...] = _option((), "a data set of real pairs, or folders of sharp photographs, searched deeply")
     pairs: Literal["auto", "real", "rendered"] = _option("auto", "what the data are; auto knows them by their layout")
     out: Path = _option(Path("runs/run"), "folder for checkpoints, weights, log and summary")  # noqa: RUF009
@@ -108,6 +109,11 @@ class Recipe:
     half: bool = _option(False, "store weights.safetensors in 16 bit")
 
     @property
+    def network(self) -> NetworkConfig:
+        """The shape of the network that is trained, where no weights are given to start from."""
+        return PRESETS[self.config].narrowed(self.narrow)
+
+    @property
     def phases(self) -> tuple[Phase, ...]:
         """The phases in their order; a field with one value has it in all.
 
@@ -145,6 +151,7 @@ class Recipe:
             ),
             (not self.data, "nothing to train on: give --data"),
             (self.config not in PRESETS, f"--config {self.config}: no such network; there are {', '.join(PRESETS)}"),
+            (self._too_narrow(), f"--narrow {self.narrow}: the channels of {self.config} cannot be divided so"),
             (len(lengths - {1}) > 1 or 0 in lengths, f"{_flags(PER_PHASE)} need one value, or one for each phase"),
             (
                 any(crop < 64 or crop % 16 for crop in self.crop),
@@ -164,6 +171,16 @@ class Recipe:
         for found, problem in problems:
             if found:
                 raise TrainingError(problem)
+
+    def _too_narrow(self) -> bool:
+        """Whether no network is left; of a name that is not known that is not said."""
+        try:
+            self.network  # noqa: B018 (what it raises is the answer)
+        except ValueError:
+            return True
+        except KeyError:
+            return False
+        return False
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as values that JSON knows."""
