@@ -130,6 +130,7 @@ def test_every_row_of_every_table_is_there():
 
 def test_what_the_paper_says_of_a_method():
     assert paper_row("FDIKP-lite", "dpdd").scores == {"psnr": 26.42, "ssim": 0.813, "mae": 0.0366, "lpips": 0.185}
+    assert paper_row(FDIKP, "DPDD").table == "Table 1"
     assert paper_row("p2ikt", "RealDOF").scores["psnr"] == 25.43  # not 23.93, of the model that saw LFDOF
     assert paper_row("restormer", "rtf").table == "Table 5"
     assert paper_row(INPUT, "LFDOF").scores["psnr"] == 25.87

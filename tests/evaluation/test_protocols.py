@@ -1,16 +1,19 @@
 """Each protocol against a slow one written from the words that describe it, with numpy and scikit-image."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from scipy.ndimage import gaussian_filter
 from skimage import data
 from skimage.color import rgb2ycbcr
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from fdikp.errors import DataError, WeightsError
+from fdikp.evaluation import LPIPS
 from fdikp.evaluation.protocols import PROTOCOLS, Protocol, find_protocol
 
 NAMES = ["defocus", "ifan", "drbnet", "p2ikt-half", "nrknet", "gkmnet", "iniknet", "dpdnet", "basicsr"]
@@ -284,6 +287,22 @@ def test_the_smallest_picture_that_is_not_refused_can_be_scored(name):
         assert set(protocol.score(given, target)) == {"psnr", "ssim", "mae"}
         break
     assert side <= 32
+
+
+WEIGHTS = Path(__file__).parents[3] / "shared" / "data" / "lpips"
+
+
+@pytest.mark.skipif(not WEIGHTS.is_dir(), reason="LPIPS weights are not beside the repository (../shared/data)")
+def test_lpips_of_the_published_example():
+    """0.722 where the script feeds LPIPS as it was made; other orders and ranges give other numbers."""
+    lpips = LPIPS(WEIGHTS / "lpips-v0.1-alex.safetensors")
+    output, target = (tensor(np.array(Image.open(WEIGHTS / "check" / f"{n}.png")) / 255) for n in ("ex_p0", "ex_ref"))
+    found = {name: PROTOCOLS[name].score(output, target, lpips).get("lpips") for name in NAMES}
+    assert found["dpdnet"] is found["basicsr"] is None
+    for name in ("defocus", "ifan", "drbnet", "p2ikt-half"):
+        assert found[name] == pytest.approx(0.722, abs=5e-4)
+    assert found["nrknet"] == pytest.approx(found["iniknet"], abs=1e-6)  # 8 bit pictures: nothing to round
+    assert len({round(found[name], 3) for name in ("defocus", "nrknet", "gkmnet")}) == 3
 
 
 def test_lpips_needs_more_pixels():

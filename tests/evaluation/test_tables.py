@@ -77,7 +77,10 @@ def test_the_paper_stands_beside(evaluation):
     assert beside[1]["PSNR"] == f"{after:.2f} / 26.42 ({after - 26.42:+.2f})"
     assert beside[1]["SSIM"] == "0.8000 / 0.813 (-0.0130)"
     assert beside[2]["PSNR"] == f"{after:.2f} / 26.11 ({after - 26.11:+.2f})"
-    assert "trained on DPDD" in beside[2]["the paper's row"]
+    assert beside[0]["the paper's row"] == "Table 1, Blurry Input"
+    assert beside[2]["the paper's row"] == (
+        "Table 1, NRKNet (2023), trained on DPDD, 6.09 M parameters, 0.42 s for DPDD on an RTX 3090"
+    )
     assert "0.70 M parameters, where the paper's has 5.52 M" in beside[1]["reasons not to compare"]
     assert beside[2]["reasons not to compare"] == "3 pictures, where the paper has 76"
     assert len(tables(markdown(evaluation, paper=False))) == 1

@@ -141,11 +141,9 @@ def _beside_paper(evaluation: Evaluation) -> Grid:
         for name, model, ours, theirs in pairs:
             if theirs:
                 compared = [_difference(metric, ours, theirs) for metric in metrics]
-                trained = f", trained on {theirs.trained_on}" if theirs.trained_on else ""
                 reasons = why_not_comparable(theirs, evaluation.protocol, row.images, row.sizes)
                 reasons += _other_size(model, theirs) + ([f"the paper's: {theirs.note}"] if theirs.note else [])
-                found = f"{theirs.table}, {theirs.row}{trained}"
-                cells.append([row.data, name, *compared, found, "; ".join(reasons) or "none known"])
+                cells.append([row.data, name, *compared, _cited(theirs), "; ".join(reasons) or "none known"])
     titles = [METRICS[metric].title for metric in metrics]
     return Grid(["set", "model", *titles, "the paper's row", "reasons not to compare"], cells).filled()
 
@@ -154,6 +152,16 @@ def _paper_row_of(row: Row, about: ModelAbout | None) -> PaperRow | None:
     """The row of this method; networks of ours that the paper has no row for are held against its full model."""
     found = paper_row(row.model, row.data, row.group)
     return found or (paper_row(FDIKP, row.data, row.group) if about and about.sha256 else None)
+
+
+def _cited(theirs: PaperRow) -> str:
+    """Where the paper has it, and what else stands there."""
+    trained = f"trained on {theirs.trained_on}" if theirs.trained_on else ""
+    cost = (
+        f"{theirs.parameters:.2f} M parameters" if theirs.parameters else "",
+        f"{theirs.seconds:.2f} s for DPDD on an RTX 3090" if theirs.seconds else "",
+    )
+    return ", ".join(part for part in (theirs.table, theirs.row, trained, *cost) if part)
 
 
 def _other_size(about: ModelAbout | None, theirs: PaperRow) -> list[str]:
