@@ -1,23 +1,7 @@
-import numpy as np
 import pytest
-from PIL import Image
 
 from fdikp.data import find_pairs
 from fdikp.errors import DataError
-
-
-@pytest.fixture
-def files(tmp_path):
-    """Small pictures under the given names below tmp_path; returns that."""
-
-    def files(*names: str, size=(16, 24)):
-        for name in names:
-            path = tmp_path / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(np.zeros((*size, 3), np.uint8)).save(path)
-        return tmp_path
-
-    return files
 
 
 def names(found) -> list[tuple[str, str]]:
@@ -40,7 +24,7 @@ def test_dpdd_pairs_by_order_since_names_differ(files):
     with pytest.raises(DataError, match=r"1P0A0950.png does not belong to 1P0A0960.png"):
         find_pairs(folder, "train")
     files("train_c/source/1P0A0970.png")
-    with pytest.raises(DataError, match="4 sources but 3 targets"):
+    with pytest.raises(DataError, match="4 pictures in source but 3 in target"):
         find_pairs(folder, "train")
 
 
@@ -61,7 +45,7 @@ def test_lfdof_pairs_by_scene(files):
 
 
 def test_own_pairs_by_name(files):
-    folder = files("source/b.jpg", "source/a.png", "target/a.jpg", "target/b.png", "target/unused.png")
+    folder = files("source/b.jpg", "source/a.png", "target/a.jpg", "target/b.png")
     found = find_pairs(folder)
     assert found.layout == "own pairs"
     assert names(found) == [("a.png", "a.jpg"), ("b.jpg", "b.png")]
@@ -96,5 +80,15 @@ def test_what_has_no_known_layout_or_no_pictures(files, tmp_path):
     assert find_pairs(files("a.png")) is None
     for kind in ("source", "target"):
         (tmp_path / kind).mkdir()
-    with pytest.raises(DataError, match="without pictures"):
+    with pytest.raises(DataError, match=r"source: no pictures in it.*target: no pictures in it"):
         find_pairs(tmp_path)
+
+
+def test_dpdd_as_restormer_crops_it_and_a_manifest_are_to_train_on_too(files):
+    folder = files("train_crops/DPDD/inputC_crops/1P0A0917-3.png", "train_crops/DPDD/target_crops/1P0A0917-3.png")
+    assert find_pairs(folder, "train").layout == "DPDD"
+    manifest = folder / "pairs.csv"
+    manifest.write_text("source,target\nblurred/a.png,sharp/b.png\n")
+    files("blurred/a.png", "sharp/b.png")
+    assert names(find_pairs(manifest)) == [("a.png", "b.png")]
+    assert find_pairs(manifest, "val") is None

@@ -73,7 +73,12 @@ def _other(file: Path, head: bytes) -> Header:
     """The header of a file that Pillow knows."""
     with Image.open(file) as image:
         width, height = image.size
-        kind, sideways = image.format, image.getexif().get(_ORIENTATION) in SIDEWAYS
+        kind, exif = image.format, Image.Exif()
+        if kind != "PNG":
+            exif = image.getexif()
+        elif "exif" in image.info:  # getexif would decode the picture, to look behind it too
+            exif.load(image.info["exif"])
+    sideways = exif.get(_ORIENTATION) in SIDEWAYS
     with file.open("rb") as data:
         size = file.stat().st_size
         if kind in _ENDS:

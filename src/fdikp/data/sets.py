@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import get_args
+from typing import cast, get_args
 
 import numpy as np
 
@@ -115,7 +115,7 @@ def open_set(
         raise DataError(f"{kind}: no such kind of data set; choose among {', '.join(SETS)}")
     if split not in get_args(Split):
         raise DataError(f"{split}: no such split; choose train, val or test")
-    kind, listing = _find(path, split, kind or name.lower())  # type: ignore[arg-type]
+    kind, listing = _find(path, cast(Split, split), kind or name.lower())
     headers, faults = _inspect(listing.entries, deep)
     faults = [*listing.faults, *_name_faults(listing.entries), *faults]
     if faults:
