@@ -119,8 +119,8 @@ def open_set(
     headers, faults = _inspect(listing.entries, deep)
     faults = [*listing.faults, *_name_faults(listing.entries), *faults]
     if faults:
-        told = f"; and {len(faults) - 1} more: fdikp data check {name} {path} lists them" if len(faults) > 1 else ""
-        raise DataError(faults[0] + told, faults)
+        more = f"; and {len(faults) - 1} more faults: fdikp data check lists them" if len(faults) > 1 else ""
+        raise DataError(faults[0] + more, faults)
     notes = [*listing.notes]
     published = SETS[kind].counts.get(split if len(SETS[kind].counts) > 1 else "test")
     if published and len(listing.entries) != published:
