@@ -3,7 +3,7 @@
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,17 +11,16 @@ import tyro
 
 from fdikp.cli import console
 from fdikp.cli.console import UsageError
+from fdikp.cli.data_options import DataOptions
 from fdikp.cli.model_options import Flag
 from fdikp.cli.progress import Bars
 from fdikp.cli.stopping import stop_code
-from fdikp.errors import DataError
 from fdikp.weights import DEFAULT
 
 if TYPE_CHECKING:
     from fdikp.data import EvaluationSet
     from fdikp.deblur import Deblurrer
     from fdikp.evaluation.evaluate import Evaluator, Restored
-    from fdikp.evaluation.lpips import LPIPS
     from fdikp.evaluation.results import Evaluation
     from fdikp.evaluation.store import Store
 
@@ -55,17 +54,8 @@ class Options:
         tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="MODEL ...", help_behavior_hint="")
     ] = ()
 
-    # Data sets to measure on.
-    data: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=PATH ...", help_behavior_hint="")] = ()
-
     # How pictures are prepared and scored; another protocol gives other numbers.
     protocol: str = "defocus"
-
-    # Which part of the sets.
-    split: Literal["train", "val", "test"] = "test"
-
-    # Only so many pictures of each set, its first.
-    limit: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="")] = None
 
     # Folder for results.json, images.csv, table.md and table.tex.
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="")] = None
@@ -83,9 +73,6 @@ class Options:
     markdown: Flag = False
     latex: Flag = False
 
-    # LPIPS weights: a safetensors file, or "download"; else the file that FDIKP_LPIPS names.
-    lpips: Annotated[str | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
-
     # How much of the change to apply, as in "fdikp deblur".
     strength: float = 1.0
 
@@ -101,6 +88,9 @@ class Options:
     # Print errors only.
     quiet: Flag = False
 
+    # What to measure on.
+    measuring: DataOptions = field(default_factory=DataOptions)
+
 
 def run(options: Options) -> int:
     """Do what the command line asks; returns the exit code."""
@@ -110,9 +100,9 @@ def run(options: Options) -> int:
     _check(options)
     if options.protocol not in PROTOCOLS:
         raise UsageError(f"--protocol {options.protocol}: there is none of that name; there are {', '.join(PROTOCOLS)}")
-    sets = _sets(options)
+    sets = options.measuring.open()
     models = _models(options)
-    evaluator = Evaluator(PROTOCOLS[options.protocol], _lpips(options), options.strength)
+    evaluator = Evaluator(PROTOCOLS[options.protocol], options.measuring.perceptual(), options.strength)
     store = _store(options, evaluator, models)
     try:
         evaluation = _evaluate(options, evaluator, models, sets, store)
@@ -131,41 +121,13 @@ def run(options: Options) -> int:
 
 def _check(options: Options) -> None:
     """Refuse what cannot be meant."""
-    if not options.data:
-        raise UsageError("give data sets to measure on: --data NAME=PATH ... (fdikp evaluate --help)")
-    for given in options.data:
-        name, equals, path = given.partition("=")
-        if not (name and equals and path):
-            raise UsageError(f"--data {given}: must be NAME=PATH, such as dpdd=DPDD/")
-    names = [given.partition("=")[0] for given in options.data]
-    if doubled := {name for name in names if names.count(name) > 1}:
-        raise UsageError(f"--data: {', '.join(sorted(doubled))} is named more than once; choose another name")
+    options.measuring.check()
     if options.tile and (options.tile < 64 or options.tile % 16):
         raise UsageError(f"--tile {options.tile}: must be a multiple of 16 and at least 64, or 0")
-    if options.limit is not None and options.limit < 1:
-        raise UsageError(f"--limit {options.limit}: must be at least 1")
     if (options.resume or options.pictures) and options.out is None:
         raise UsageError(f"--{'resume' if options.resume else 'pictures'} needs --out")
     if options.markdown and options.latex:
         raise UsageError("give --markdown or --latex, not both; --out writes both")
-
-
-def _sets(options: Options) -> "list[EvaluationSet]":
-    """Every set opened and checked; what is wrong with all of them is said, a line each."""
-    from fdikp.data import open_set
-
-    opened, faults = [], []
-    for given in options.data:
-        name, _, path = given.partition("=")
-        try:
-            opened.append(open_set(name, Path(path), options.split))
-        except DataError as error:
-            faults += error.faults
-    for fault in faults[:-1]:
-        console.problem(fault)
-    if faults:
-        raise DataError(faults[-1])
-    return opened
 
 
 def _models(options: Options) -> "list[Deblurrer]":
@@ -181,24 +143,13 @@ def _models(options: Options) -> "list[Deblurrer]":
     return models
 
 
-def _lpips(options: Options) -> "LPIPS | None":
-    from fdikp.evaluation.lpips import LPIPS
-    from fdikp.evaluation.lpips_weights import VARIABLE, find_lpips
-
-    file = find_lpips(options.lpips)
-    if file is None:
-        console.problem(f"LPIPS is left out: no weights; give --lpips FILE, --lpips download, or set {VARIABLE}")
-        return None
-    return LPIPS(file)
-
-
 def _store(options: Options, evaluator: "Evaluator", models: "Sequence[Deblurrer]") -> "Store | None":
     """The folder of --out, opened."""
     from fdikp.evaluation.store import Store
 
     if options.out is None:
         return None
-    about = evaluator.about(models) | {"split": options.split}
+    about = evaluator.about(models) | {"split": options.measuring.split}
     about |= {f"weights of {model.name}": model.weights.sha256 for model in models}
     return Store(options.out, about, resume=options.resume)
 
@@ -215,7 +166,7 @@ def _evaluate(
     from fdikp.evaluation.evaluate import about_model
     from fdikp.evaluation.results import Evaluation, ImageResult
 
-    names = {data.name: [sample.name for sample in data.samples[: options.limit]] for data in sets}
+    names = {data.name: [sample.name for sample in data.samples[: options.measuring.limit]] for data in sets}
     known: dict[tuple[str, str, str], ImageResult] = dict(store.known) if store else {}
     about = []
     with Bars(len(models) * sum(map(len, names.values())), "pictures", shown=not options.quiet) as bars:
@@ -224,7 +175,7 @@ def _evaluate(
             for data in sets:
                 done = {image for image in names[data.name] if (model.name, data.name, image) in known}
                 bars.end(len(done))
-                for restored in evaluator.results(model, data, done, options.limit):
+                for restored in evaluator.results(model, data, done, options.measuring.limit):
                     result = restored.result
                     known[result.model, result.data, result.image] = result
                     if store:
@@ -235,9 +186,12 @@ def _evaluate(
             of_model = about_model(model, memory.mib())
             about.append(store.with_peak(of_model) if store else of_model)
     keys = [(model.name, data, image) for data in names for model in models for image in names[data]]
-    facts = evaluator.about(models) | {"split": options.split, "command": shlex.join(["fdikp", *sys.argv[1:]])}
-    if options.limit:
-        facts["limit"] = f"only the first {options.limit} pictures of each set"
+    facts = evaluator.about(models) | {
+        "split": options.measuring.split,
+        "command": shlex.join(["fdikp", *sys.argv[1:]]),
+    }
+    if options.measuring.limit:
+        facts["limit"] = f"only the first {options.measuring.limit} pictures of each set"
     return Evaluation(options.protocol, facts, tuple(about), tuple(known[key] for key in keys))
 
 
