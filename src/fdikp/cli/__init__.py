@@ -25,6 +25,8 @@ VERBS = {
     "render": "make out-of-focus pictures of sharp ones, to train and measure with",
     "train": "train or fine-tune a network, on real pairs or on rendered defocus",
     "data": "check a data set: names, pairs, sizes, damaged files",
+    "evaluate": "measure models on data sets, under a named protocol",
+    "reproduce": "train and score the variants of one of the paper's tables",
     "doctor": "check this installation: devices, formats, weights, speed",
 }
 """What each verb is for; the key is the module's name too."""

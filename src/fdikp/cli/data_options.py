@@ -1,6 +1,7 @@
 """The options that every verb shares that measures on data sets."""
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -49,7 +50,8 @@ class DataOptions:
         """Every set opened and checked; what is wrong with all of them is said, a line each."""
         from fdikp.data import open_set
 
-        opened, faults = [], []
+        opened: list[EvaluationSet] = []
+        faults: list[str] = []
         for given in self.data:
             name, _, path = given.partition("=")
             try:
@@ -60,6 +62,13 @@ class DataOptions:
             console.problem(fault)
         if faults:
             raise DataError(faults[-1])
+        for data in opened:
+            for note in data.notes:
+                console.problem(f"{data.name}: {note}")
+            if find_spec("skimage") is None and not all(sample.has_target for sample in data.samples):
+                raise DataError(
+                    f'{data.name}: has no ground truth; that needs scikit-image: pip install "fdikp[evaluate]"'
+                )
         return opened
 
     def perceptual(self) -> "LPIPS | None":

@@ -15,6 +15,7 @@ from fdikp.cli.data_options import DataOptions
 from fdikp.cli.model_options import Flag
 from fdikp.cli.progress import Bars
 from fdikp.cli.stopping import stop_code
+from fdikp.errors import DataError
 from fdikp.weights import DEFAULT
 
 if TYPE_CHECKING:
@@ -95,14 +96,16 @@ class Options:
 def run(options: Options) -> int:
     """Do what the command line asks; returns the exit code."""
     from fdikp.evaluation.evaluate import Evaluator
-    from fdikp.evaluation.protocols import PROTOCOLS
+    from fdikp.evaluation.protocols import find_protocol
 
     _check(options)
-    if options.protocol not in PROTOCOLS:
-        raise UsageError(f"--protocol {options.protocol}: there is none of that name; there are {', '.join(PROTOCOLS)}")
+    try:
+        protocol = find_protocol(options.protocol)
+    except DataError as error:
+        raise UsageError(f"--protocol {error}") from None
     sets = options.measuring.open()
     models = _models(options)
-    evaluator = Evaluator(PROTOCOLS[options.protocol], options.measuring.perceptual(), options.strength)
+    evaluator = Evaluator(protocol, options.measuring.perceptual(), options.strength)
     store = _store(options, evaluator, models)
     try:
         evaluation = _evaluate(options, evaluator, models, sets, store)
@@ -190,6 +193,7 @@ def _evaluate(
         "split": options.measuring.split,
         "command": shlex.join(["fdikp", *sys.argv[1:]]),
     }
+    facts |= {f"of {data.name}": "; ".join(data.notes) for data in sets if data.notes}
     if options.measuring.limit:
         facts["limit"] = f"only the first {options.measuring.limit} pictures of each set"
     return Evaluation(options.protocol, facts, tuple(about), tuple(known[key] for key in keys))

@@ -70,12 +70,12 @@ def run(options: Options) -> int:
     """Do what the command line asks; returns the exit code."""
     _check(options)
     from fdikp.evaluation.evaluate import Evaluator
-    from fdikp.evaluation.protocols import PROTOCOLS
+    from fdikp.evaluation.protocols import DEFAULT, PROTOCOLS
     from fdikp.evaluation.reproduce import rows, table
     from fdikp.evaluation.reproduce import run as train_and_score
 
     sets = options.measuring.open()
-    evaluator = Evaluator(PROTOCOLS["defocus"], options.measuring.perceptual())
+    evaluator = Evaluator(PROTOCOLS[DEFAULT], options.measuring.perceptual())
     kind = f"proxy: {options.budget.describe()}" if options.sharp else "the paper's training on DPDD"
     about = {"command": shlex.join(["fdikp", *sys.argv[1:]]), "kind": kind, "protocol": evaluator.protocol.describe()}
     for name in dict.fromkeys(options.inputs):

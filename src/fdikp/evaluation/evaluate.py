@@ -17,7 +17,7 @@ from fdikp.errors import DataError
 from fdikp.evaluation.cost import PeakMemory, gflop
 from fdikp.evaluation.lpips import LPIPS
 from fdikp.evaluation.no_reference import no_reference
-from fdikp.evaluation.protocols import PROTOCOLS, Protocol
+from fdikp.evaluation.protocols import DEFAULT, Protocol, find_protocol
 from fdikp.evaluation.quality import sharp_pixels
 from fdikp.evaluation.results import Evaluation, ImageResult, ModelAbout
 
@@ -88,7 +88,7 @@ class Evaluator:
             output = model.predict(source[0], strength=self.strength)  # on the CPU: the device has finished
             seconds = time.perf_counter() - started
             before, after = self._scores(source, output[None], target, data.kind)
-            height, width = (source if target is None else target).shape[-2:]
+            height, width = self.protocol.scored(source if target is None else target, data.kind).shape[-2:]
             result = ImageResult(
                 model.name, data.name, sample.name, sample.group, width, height, before, after, seconds
             )
@@ -129,7 +129,7 @@ def about_model(model: Deblurrer, peak_mib: float | None = None) -> ModelAbout:
 def evaluate(
     model: Deblurrer | str | Path,
     data: EvaluationSet | str | Path,
-    protocol: str = "defocus",
+    protocol: str = DEFAULT,
     *,
     lpips: LPIPS | None = None,
     strength: float = 1.0,
@@ -140,9 +140,9 @@ def evaluate(
     >>> evaluate("fdikp-lite", "DPDD/").rows()                 # doctest: +SKIP
 
     Args:
-        model: a loaded model, the name of one that ships, or a weights file.
+        model: a loaded model; or the name of one that ships or a weights file, which then computes in float32.
         data: an opened set, or its folder, whose layout is then recognised.
-        protocol: a key of `PROTOCOLS`.
+        protocol: a name that `find_protocol` knows.
         lpips: without it that column is left out.
         strength: how much of the change to apply.
         progress: called with the number of pictures done and of all.
@@ -150,11 +150,9 @@ def evaluate(
     Raises:
         FdikpError: no such protocol, or model or data cannot be used; all faults of the data at once.
     """
-    if protocol not in PROTOCOLS:
-        raise DataError(f"there is no protocol '{protocol}'; there are {', '.join(PROTOCOLS)}")
-    loaded = model if isinstance(model, Deblurrer) else load_model(model)
+    evaluator = Evaluator(find_protocol(protocol), lpips, strength)
+    loaded = model if isinstance(model, Deblurrer) else load_model(model, precision="float32")
     opened = data if isinstance(data, EvaluationSet) else open_set(Path(data).name, Path(data))
-    evaluator = Evaluator(PROTOCOLS[protocol], lpips, strength)
     memory = PeakMemory(loaded.device)
     results = []
     for restored in evaluator.results(loaded, opened):
@@ -166,7 +164,7 @@ def evaluate(
 
 def _tensor(pixels: np.ndarray) -> Tensor:
     """[H, W, 3] to [1, 3, H, W]."""
-    return torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None].contiguous()
+    return torch.tensor(pixels).permute(2, 0, 1)[None].contiguous()
 
 
 def _device(device: torch.device) -> str:

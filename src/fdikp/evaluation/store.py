@@ -111,6 +111,8 @@ class Store:
             whole = data[: data.rfind(b"\n") + 1]
             first, *lines = whole.splitlines() or [b"null"]
             about = json.loads(first)
+            if whole and not isinstance(about, dict):
+                raise ValueError("its first line says nothing of its settings")
             results = [json.loads(line) for line in lines]
             for fields in results:
                 peak = fields.pop("peak_mib")

@@ -27,6 +27,9 @@ class Phase:
     averaging: Averaging
 
 
+HINTED = 0.1
+"""Share of the budget over which features are taught the blur radius (`hint`)."""
+
 PER_PHASE = tuple(field.name for field in dataclasses.fields(Phase))
 """Fields of a recipe that hold one value for each phase, or one for all."""
 
@@ -77,8 +80,9 @@ class Recipe:
     beta: float = _option(0.2, "weight of LPIPS (eq. 5); counts only where its weights are found")
     gamma: float = _option(0.2, "weight of the frequency loss (eq. 5)")
     delta: float = _option(0.0, "weight of the root of squared errors; not in the paper")
-    blur: float = _option(
-        0.0, "weight of the blur radius, which the network learns to tell from rendered pairs; not in the paper"
+    blur: float = _option(0.0, "weight of the dilated maps' distance from the blur that was rendered; not in the paper")
+    hint: float = _option(
+        0.0, "weight of the blur radius that features learn to tell in the first tenth of the budget; not in the paper"
     )
     lpips: str | None = _option(
         None, "LPIPS weights: a safetensors file, or `download`; else the file that FDIKP_LPIPS names"

@@ -214,7 +214,7 @@ def ready(recipe: Recipe, prepared: Prepared, fabric: "Fabric") -> tuple[Run, Ob
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # on CPU the first process' statistics hold
     rendered = isinstance(prepared.stream, RenderedStream)
     # After the average, which would copy its hook
-    supervision = BlurSupervision(network).to(fabric.device) if recipe.blur and rendered else None
+    supervision = BlurSupervision(network).to(fabric.device) if rendered and (recipe.blur or recipe.hint) else None
     perceptual = LPIPS(prepared.lpips) if prepared.lpips else None
     teacher = weights.load(recipe.teacher)[0] if recipe.teacher else None
     optimizer = torch.optim.Adam(_groups(network, supervision, recipe), lr=recipe.lr, betas=(0.9, 0.999))
