@@ -26,7 +26,10 @@ from fdikp import weights
 from fdikp.data import load_pictures
 from fdikp.errors import FdikpError
 from fdikp.evaluation.kernel_path import as_csv, as_json, crops, markdown, measure
+from fdikp.evaluation.kernel_path.known_blur import MIXED
+from fdikp.evaluation.kernel_path.response import CELL
 from fdikp.files import replacing
+from fdikp.network import GRID
 
 RADII = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0)
 
@@ -65,7 +68,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--weights", default=weights.DEFAULT, help="a model that ships, or a safetensors file")
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders of sharp photographs")
     parser.add_argument("--pictures", type=int, help="so many of them at most, the first by path")
-    parser.add_argument("--size", type=int, default=256, help="side of the crops, pixels")
+    parser.add_argument("--size", type=size, default=256, help="side of the crops, pixels")
     parser.add_argument("--radii", type=radius, nargs="+", default=RADII, help="blur radii of the uniform sets, pixels")
     parser.add_argument("--out", type=Path, help="folder for kernel_path.md, .csv and .json")
     return parser.parse_args()
@@ -73,8 +76,15 @@ def parse() -> argparse.Namespace:
 
 def radius(text: str) -> float:
     value = float(text)
-    if not 0.5 < value <= 16.0:
-        raise argparse.ArgumentTypeError(f"{text}: must be above 0.5, where blur begins, and at most 16 pixels")
+    if not 0.5 < value <= MIXED.max_radius:
+        raise argparse.ArgumentTypeError(f"{text}: must be above 0.5, where blur begins, up to {MIXED.max_radius:g}")
+    return value
+
+
+def size(text: str) -> int:
+    value = int(text)
+    if value < CELL or value % GRID:
+        raise argparse.ArgumentTypeError(f"{text}: must be a multiple of {GRID} of at least {CELL}")
     return value
 
 

@@ -49,6 +49,11 @@ def in_8_bits(picture: np.ndarray, longest: int = 1200) -> np.ndarray:
     return np.rint(shrunk(picture, longest) * white).clip(0, 255).astype(np.uint8)
 
 
+def in_three_channels(picture: np.ndarray) -> np.ndarray:
+    """A picture [H, W, 1 or 3] as [H, W, 3]."""
+    return picture.repeat(3, axis=2) if picture.shape[2] == 1 else picture
+
+
 def luminance(picture: np.ndarray) -> np.ndarray:
     """A picture [H, W, C] (uint8, uint16, or floats in 0..1) as the mean of its channels, [H, W] float64 in 0..1."""
     grey: np.ndarray = as_unit(picture).mean(axis=2, dtype=np.float64)
@@ -58,7 +63,7 @@ def luminance(picture: np.ndarray) -> np.ndarray:
 def most_changed(before: np.ndarray, after: np.ndarray, side: int, count: int = 1) -> list[Box]:
     """The squares of `side` pixels in which two pictures [H, W, C] differ most in detail, the most first.
 
-    They do not overlap, and are fewer than `count` where the picture has no room for more.
+    They lie a side apart, and are fewer than `count` where the picture has no room for more.
     """
     change = (after.astype(np.float32) - before).mean(axis=2)
     difference = np.hypot(np.diff(change, axis=0, append=change[-1:]), np.diff(change, axis=1, append=change[:, -1:]))
@@ -68,7 +73,7 @@ def most_changed(before: np.ndarray, after: np.ndarray, side: int, count: int = 
     while len(boxes) < count and np.isfinite(inside).any():
         y, x = (int(i) for i in np.unravel_index(inside.argmax(), inside.shape))
         boxes.append((slice(y, y + side), slice(x, x + side)))
-        inside[max(0, y - side + 1) : y + side, max(0, x - side + 1) : x + side] = -np.inf
+        inside[max(0, y - 2 * side + 1) : y + 2 * side, max(0, x - 2 * side + 1) : x + 2 * side] = -np.inf
     return boxes
 
 
@@ -115,7 +120,7 @@ def show_map(axes: "Axes", values: np.ndarray, **colours: Any) -> Any:
 
 def show_picture(axes: "Axes", picture: np.ndarray, title: str = "") -> Any:
     """Draw a picture [H, W, 3 or 1] uint8 without ticks."""
-    shown = axes.imshow(picture.repeat(3, axis=2) if picture.shape[2] == 1 else picture, interpolation="nearest")
+    shown = axes.imshow(in_three_channels(picture), interpolation="nearest")
     axes.set_title(title, fontsize=10)
     without_ticks(axes)
     return shown

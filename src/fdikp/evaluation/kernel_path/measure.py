@@ -83,7 +83,7 @@ def measure(
 
     Args:
         network: in float32, in inference mode.
-        sharp: crops of `known_blur.crops`, of pictures that differ; at least 2.
+        sharp: crops of `known_blur.crops`, of pictures that differ; at least 2, of a size that is a multiple of 16.
         radii: of the sets of one radius, pixels, above half a pixel, below which there is no blur.
         progress: told what comes next.
 
@@ -209,5 +209,4 @@ def under(network: FDIKP, intervention: Intervention, pair: KnownPair, stages: S
 
 
 def _psnr(image: Tensor, pair: KnownPair) -> float:
-    image = image[..., : pair.target.shape[-2], : pair.target.shape[-1]]
     return float(psnr(image.clamp(0.0, 1.0), pair.target[None]).clamp_max(MOST_PSNR))
