@@ -61,9 +61,8 @@ def compose(picture: np.ndarray, dilation: np.ndarray, title: str, radius: np.nd
     axes[-1].imshow(small, alpha=VEIL, interpolation="nearest", **colours)
     axes[-1].set_title("dilated map over the picture", fontsize=10)
     without_ticks(axes[-1])
-    figure.colorbar(
-        map_, ax=list(axes[-columns:]), label="dilation D, pixels between taps", location="bottom", aspect=40
-    )
+    bar: dict[str, Any] = {"location": "bottom", "aspect": 40}
+    figure.colorbar(map_, ax=list(axes[-columns:]), label="dilation D, pixels between taps", **bar)
     if radius is not None:
         true = show_map(axes[1], shrunk(radius, 900), cmap=UNSIGNED, vmin=0, vmax=max(1.0, float(radius.max())))
         axes[1].set_title("true blur radius", fontsize=10)
