@@ -23,7 +23,8 @@ import torch
 
 import fdikp
 from fdikp import weights
-from fdikp.data import load_pictures
+from fdikp.data import find_pictures, read_picture
+from fdikp.data.pictures import each
 from fdikp.errors import FdikpError
 from fdikp.evaluation.kernel_path import as_csv, as_json, crops, markdown, measure
 from fdikp.evaluation.kernel_path.known_blur import MIXED
@@ -39,9 +40,12 @@ def main() -> None:
     started = time.perf_counter()
     try:
         network, about = weights.load(options.weights)
-        sharp = crops(load_pictures(options.data)[: options.pictures], options.size)
-        if len(sharp) < 2:
-            raise FdikpError("one picture only: kernels of another one are needed; give a folder with more")
+        files = [file for folder in options.data for file in find_pictures(folder)][: options.pictures]
+        if len(files) < 2:
+            raise FdikpError(
+                f"{files[0]}: the only picture, but kernels of another are needed; give a folder with more"
+            )
+        sharp = crops(each(read_picture, files), options.size)
         cells = measure(network, sharp, options.radii, lambda what: print(what, file=sys.stderr))
     except FdikpError as error:
         sys.exit(f"kernel_path: {error}")
@@ -67,7 +71,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", default=weights.DEFAULT, help="a model that ships, or a safetensors file")
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders of sharp photographs")
-    parser.add_argument("--pictures", type=int, help="so many of them at most, the first by path")
+    parser.add_argument("--pictures", type=count, help="so many of them at most, the first by path")
     parser.add_argument("--size", type=size, default=256, help="side of the crops, pixels")
     parser.add_argument("--radii", type=radius, nargs="+", default=RADII, help="blur radii of the uniform sets, pixels")
     parser.add_argument("--out", type=Path, help="folder for kernel_path.md, .csv and .json")
@@ -78,6 +82,13 @@ def radius(text: str) -> float:
     value = float(text)
     if not 0.5 < value <= MIXED.max_radius:
         raise argparse.ArgumentTypeError(f"{text}: must be above 0.5, where blur begins, up to {MIXED.max_radius:g}")
+    return value
+
+
+def count(text: str) -> int:
+    value = int(text)
+    if value < 2:
+        raise argparse.ArgumentTypeError(f"{text}: must be at least 2, for kernels of another picture are needed")
     return value
 
 

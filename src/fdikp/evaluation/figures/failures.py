@@ -9,6 +9,7 @@ from fdikp.data.pictures import as_unit
 from fdikp.evaluation.figures import strips
 from fdikp.evaluation.figures.canvas import drawn
 from fdikp.evaluation.figures.strips import Case, Strip
+from fdikp.evaluation.results import finite
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -48,13 +49,13 @@ def compose(cases: Sequence[Case], restored: Sequence[np.ndarray], title: str, c
 
 
 def psnr(picture: np.ndarray, target: np.ndarray) -> float:
-    """PSNR of two pictures [H, W, 3] in dB, at most 100; as `fdikp.evaluation.psnr` has it."""
+    """PSNR of two pictures [H, W, 3] in dB as `fdikp.evaluation.psnr` has it; of equal ones `MOST_PSNR`."""
     import torch
 
     from fdikp.evaluation import metrics
 
     one, other = (torch.from_numpy(as_unit(p)).permute(2, 0, 1)[None].clamp(0.0, 1.0) for p in (picture, target))
-    return float(metrics.psnr(one, other).clamp_max(100.0))
+    return finite(float(metrics.psnr(one, other)))
 
 
 def of_model(model: "Deblurrer", cases: Sequence[Case], title: str, count: int = COUNT) -> np.ndarray:

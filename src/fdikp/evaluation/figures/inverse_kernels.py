@@ -182,7 +182,7 @@ def responses(one: Predicted, blur: np.ndarray, stage: int) -> np.ndarray:
 def of_models(
     models: "Mapping[str, FDIKP]", picture: np.ndarray, radius: float, aperture: "Aperture", title: str
 ) -> np.ndarray:
-    """The figure for a sharp picture, uint8 [H, W, 3], whose middle is out of focus by `radius` pixels.
+    """The figure for a sharp picture, uint8 or uint16 [H, W, 3], whose middle is out of focus by `radius` pixels.
 
     models: networks by what to call them, such as `{"frequency": …, "spatial": …}`.
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fdikp.data.pictures import as_unit
 from fdikp.errors import DataError
 from fdikp.light import linear_to_srgb, srgb_to_linear
 from fdikp.synthesis import (
@@ -83,7 +84,7 @@ def out_of_focus(sharp: Tensor, radius: float, aperture: Aperture) -> Tensor:
 
 
 def crops(pictures: Sequence[np.ndarray], size: int) -> list[Tensor]:
-    """The middle of each picture (uint8 [H, W, 3]) with its margin, [3, size + 2 MARGIN, size + 2 MARGIN] in 0..1.
+    """The middle of each picture with its margin: uint8 or uint16 [H, W, 3] to [3, size + 2 MARGIN, …] in 0..1.
 
     Raises:
         DataError: pictures are too small; says how many.
@@ -97,7 +98,7 @@ def crops(pictures: Sequence[np.ndarray], size: int) -> list[Tensor]:
         )
     corners = [((p.shape[0] - side) // 2, (p.shape[1] - side) // 2) for p in pictures]
     cut = (p[y : y + side, x : x + side] for p, (y, x) in zip(pictures, corners, strict=True))
-    return [torch.from_numpy(np.ascontiguousarray(p)).permute(2, 0, 1).float() / 255 for p in cut]
+    return [torch.from_numpy(as_unit(piece)).permute(2, 0, 1).contiguous() for piece in cut]
 
 
 def uniform_pairs(sharp: Sequence[Tensor], radius: float) -> list[KnownPair]:

@@ -17,6 +17,7 @@ from fdikp.evaluation.kernel_path.interventions import (
     Intervention,
     catalogue,
     coefficients_of,
+    delta,
     intervening,
     kernel_path_of,
     kernels_of,
@@ -33,6 +34,7 @@ from fdikp.evaluation.kernel_path.response import (
     whole_responses,
 )
 from fdikp.evaluation.metrics import psnr
+from fdikp.evaluation.results import finite
 from fdikp.network import FDIKP, SCALES, Stage, downsample
 
 STAGES = ("coarse", "middle", "fine")
@@ -43,12 +45,8 @@ MIXED = "mixed"
 
 AS_IT_IS = "the network as it is"
 
-NOTHING = 1e-9
-"""Energy of k − δ below which there is nothing to undo: a radius up to half a pixel of the stage."""
-
-MOST_PSNR = 100.0
-"""Equal pictures count as this many dB, so that means stay finite."""
-
+NO_BLUR = 0.5
+"""Radius in pixels up to which a lens blurs nothing, or so little that shares of it mean nothing."""
 
 Told = tuple[Tensor, Tensor]
 """Dilation and true radius at some pixels, [n] each, in pixels of the stage."""
@@ -156,15 +154,13 @@ def shape_cells(network: FDIKP, row: str, seen: Sequence[Seen]) -> list[Cell]:
 
 def _shape(seen: Seen, stage: int, falls: float) -> tuple[float, float]:
     """Share of the energy that the best predicted kernel of a stage leaves, and the least possible share."""
-    blur, kernels = seen.pair.kernel(SCALES[stage]), seen.stages[stage].kernels[0, 0].double()
-    dilation, size = float(seen.told()[stage][0].double().mean()), kernels.shape[-1]
-    identity = torch.zeros(1, size, size, dtype=torch.float64)
-    identity[0, size // 2, size // 2] = 1.0
-    if math.isnan(dilation):  # no texture, nothing to blur
+    scale = SCALES[stage]
+    dilation = float(seen.told()[stage][0].double().mean())
+    if math.isnan(dilation) or float(seen.radius(scale).max()) <= NO_BLUR:  # no texture, or nothing to undo
         return math.nan, math.nan
-    before = float(difference_energy(point_images(blur, identity, dilation), falls)[0])
-    if before < NOTHING:
-        return math.nan, math.nan
+    blur, kernels = seen.pair.kernel(scale), seen.stages[stage].kernels[0, 0].double()
+    size = kernels.shape[-1]
+    before = float(difference_energy(point_images(blur, delta(stage, kernels[:1]), dilation), falls)[0])
     best = float(difference_energy(point_images(blur, kernels, dilation), falls).min())
     return best / before, least_energy(blur, size, dilation, falls) / before
 
@@ -209,4 +205,4 @@ def under(network: FDIKP, intervention: Intervention, pair: KnownPair, stages: S
 
 
 def _psnr(image: Tensor, pair: KnownPair) -> float:
-    return float(psnr(image.clamp(0.0, 1.0), pair.target[None]).clamp_max(MOST_PSNR))
+    return finite(float(psnr(image.clamp(0.0, 1.0), pair.target[None])))
