@@ -200,6 +200,12 @@ class TestInverseKernels:
         for stage, blur in enumerate(self.blurs):
             _, alone = inverse_kernels.response(blur)
             np.testing.assert_allclose(inverse_kernels.responses(twice, blur, stage)[0], 2 * alone, atol=1e-6)
+        near = np.random.default_rng(0).normal(size=(3, 1, 3, 3))
+        apart = np.zeros((3, 1, 5, 5))
+        apart[..., ::2, ::2] = near
+        found = [Predicted("", near, (2, 2, 2)), Predicted("", apart, (1, 1, 1))]
+        same, wanted = (inverse_kernels.responses(one, self.blurs[2], 2) for one in found)
+        np.testing.assert_allclose(same, wanted, atol=1e-9)
         frequency, alone = inverse_kernels.response(self.blurs[2])
         assert alone[0] == pytest.approx(1) and alone[np.abs(frequency - 0.2033).argmin()] < 0.03
 
