@@ -17,7 +17,7 @@ from fdikp.devices import choose_device, choose_precision
 from fdikp.errors import FdikpError
 from fdikp.imaging import Photo
 from fdikp.imaging.tiles import blend, spans
-from fdikp.network import FDIKP, GRID, Stage
+from fdikp.network import FDIKP, GRID, NetworkConfig, Stage
 from fdikp.pictures import like, pixels_of
 
 log = logging.getLogger(__name__)
@@ -124,6 +124,11 @@ class Deblurrer:
         """The model's name."""
         return self.weights.name
 
+    @property
+    def config(self) -> NetworkConfig:
+        """The shape of its network."""
+        return self._network.config
+
     def __call__(self, image: Any, *, strength: float = 1.0) -> Any:
         """Bring a picture back into focus.
 
@@ -160,6 +165,25 @@ class Deblurrer:
         pixels = self._restore(pixels_of(photo), strength, run, maps)
         return Restoration(photo.with_pixels(pixels.numpy()), maps, tuple(run.notes), run.tiles)
 
+    def predict(self, x: Tensor, *, strength: float = 1.0, progress: Progress | None = None) -> Tensor:
+        """What the network makes of a picture before anything is clamped or rounded, as measurements want it.
+
+        Args:
+            x: [3, H, W], floats in 0..1.
+            strength: how much of the change to apply.
+            progress: called after each tile.
+
+        Returns:
+            [3, H, W] float32 on the CPU.
+        """
+        seen = x.detach().float().cpu()
+        out = torch.empty_like(seen, memory_format=torch.contiguous_format)
+        pixels = seen.permute(1, 2, 0)
+        for y, band in _Run(self, progress).bands(pixels, lambda stage: stage.image[0].float()):
+            rows = slice(y, y + band.shape[1])
+            out[:, rows] = seen[:, rows] + strength * (band - seen[:, rows])
+        return out
+
     def analyse(self, image: Any, *, progress: Progress | None = None) -> Analysis:
         """Restore a picture and keep the kernels, blur map and coefficient maps it was restored with.
 
@@ -174,14 +198,14 @@ class Deblurrer:
 
         def restore(pixels: Tensor) -> Tensor:
             H, W, _ = pixels.shape
-            parts["coefficients"] = np.empty((self._network.config.candidates, H, W), np.float32)
+            parts["coefficients"] = np.empty((self.config.candidates, H, W), np.float32)
             parts["blur_map"] = np.empty((H, W), np.float32)
             return self._restore(pixels, 1.0, run, **parts)
 
         if isinstance(image, Tensor) and image.ndim == 4:
             raise FdikpError("analyse takes one picture, not a batch; give [C, H, W]")
         restored = like(image, restore)
-        kernels = self._network.config.kernels
+        kernels = self.config.kernels
         return Analysis(
             image=restored,
             kernels=np.stack(run.kernels),

@@ -1,5 +1,7 @@
 """Errors a user can cause. Each message is one line that says what went wrong, where, and what to do."""
 
+from collections.abc import Sequence
+
 
 class FdikpError(Exception):
     """Base of every error that fdikp raises on purpose; the command line prints it as one line."""
@@ -14,7 +16,14 @@ class WeightsError(FdikpError):
 
 
 class DataError(FdikpError):
-    """Pictures or pairs to train or to measure on are missing, damaged or do not fit. All faults in one message."""
+    """Pictures or pairs to train or to measure on are missing, damaged or do not fit.
+
+    The message is one line, which may leave faults out where there are many; `faults` has a line for each.
+    """
+
+    def __init__(self, message: str, faults: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.faults = tuple(faults) or (message,)
 
 
 class TrainingError(FdikpError):

@@ -6,24 +6,6 @@ import pytest
 from fdikp.cli import figures
 
 
-def block_means(array: np.ndarray, factor: int) -> np.ndarray:
-    """The obvious way: one block after the other."""
-    rows, columns = (range(0, side, factor) for side in array.shape[:2])
-    return np.array([[array[y : y + factor, x : x + factor].mean(axis=(0, 1)) for x in columns] for y in rows])
-
-
-@pytest.mark.parametrize("shape", [(7, 10), (12, 12, 3), (1, 33), (33, 1, 1)])
-def test_shrunk_is_the_mean_over_blocks(shape):
-    array = np.random.default_rng(0).integers(0, 65536, shape, np.uint16)
-    factor = -(-max(shape[:2]) // 4)
-    np.testing.assert_allclose(figures.shrunk(array, 4), block_means(array, factor), rtol=1e-5)
-
-
-def test_small_arrays_are_not_shrunk():
-    array = np.arange(6, dtype=np.uint8).reshape(2, 3)
-    np.testing.assert_array_equal(figures.shrunk(array, 3), array)
-
-
 @pytest.mark.parametrize(("dtype", "white"), [(np.uint8, 255), (np.uint16, 65535), (np.float32, 1)])
 def test_side_by_side_keeps_tones_whatever_the_depth(dtype, white):
     before, after = np.zeros((4, 6, 3), dtype), np.full((4, 6, 3), white, dtype)
@@ -77,12 +59,3 @@ def test_overview_of_any_size(shape, count):
     before, after = rng.random((2, *shape), np.float32)
     picture = figures.overview(before, after, rng.random(shape[:2]) * 2, rng.normal(size=(count, 5, 5)), "name.jpg")
     assert picture.dtype == np.uint8 and picture.ndim == 3 and len(np.unique(picture)) > 20
-
-
-def test_most_changed_is_where_detail_came_in():
-    before = np.full((60, 80, 3), 100, np.uint8)
-    after = before + 30  # a change of brightness everywhere is none of detail
-    after[40:48, 50:58] = np.random.default_rng(0).integers(0, 255, (8, 8, 3))
-    y, x = figures.most_changed(before, after, 10)
-    assert y.start <= 40 and y.stop >= 48 and x.start <= 50 and x.stop >= 58
-    assert (y.stop - y.start, x.stop - x.start) == (10, 10)

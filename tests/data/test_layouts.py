@@ -1,100 +1,132 @@
-import numpy as np
+"""Layouts as tables: trees as they unpack, and trees with something wrong, each fault named."""
+
+import re
+
 import pytest
-from PIL import Image
 
-from fdikp.data import find_pairs
-from fdikp.errors import DataError
+from fdikp.data.layouts import Listing
+from fdikp.data.sets import SETS
 
-
-@pytest.fixture
-def files(tmp_path):
-    """Small pictures under the given names below tmp_path; returns that."""
-
-    def files(*names: str, size=(16, 24)):
-        for name in names:
-            path = tmp_path / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(np.zeros((*size, 3), np.uint8)).save(path)
-        return tmp_path
-
-    return files
+DPDD = ["1P0A0917 1P0A0916", "1P0A0921 1P0A0920"]
 
 
-def names(found) -> list[tuple[str, str]]:
-    return [(pair.source.name, pair.target.name) for pair in found.pairs]
+def released(root: str, split: str = "test") -> list[str]:
+    views = [f"{split}_{view}/source/1P0A{n}_{view}.png" for view in "lr" for n in ("0917", "0921")]
+    centre = [f"{split}_c/source/1P0A0917.png", f"{split}_c/source/1P0A0921.png"]
+    targets = [f"{split}_c/target/1P0A0916.png", f"{split}_c/target/1P0A0920.png"]
+    return [f"{root}{file}" for file in views + centre + targets]
 
 
-def test_dpdd_pairs_by_order_since_names_differ(files):
-    folder = files(
-        *(f"train_c/source/1P0A{n:04}.png" for n in (917, 921)),
-        *(f"train_c/target/1P0A{n:04}.png" for n in (916, 920)),
-        "val_c/source/1P0A0003.png",
-        "val_c/target/1P0A0002.png",
-    )
-    found = find_pairs(folder, "train")
-    assert found.layout == "DPDD"
-    assert names(found) == [("1P0A0917.png", "1P0A0916.png"), ("1P0A0921.png", "1P0A0920.png")]
-    assert len(find_pairs(folder, "val").pairs) == 1
-    assert find_pairs(folder, "test") is None
-    files("train_c/source/1P0A0950.png", "train_c/target/1P0A0960.png")
-    with pytest.raises(DataError, match=r"1P0A0950.png does not belong to 1P0A0960.png"):
-        find_pairs(folder, "train")
-    files("train_c/source/1P0A0970.png")
-    with pytest.raises(DataError, match="4 sources but 3 targets"):
-        find_pairs(folder, "train")
+def repacked(root: str, crops: str = "") -> list[str]:
+    inputs = [f"input{view}{crops}/{name}.png" for view in "CLR" for name in ("1P0A0917", "1P0A0921")]
+    return [f"{root}{file}" for file in [*inputs, f"target{crops}/1P0A0916.png", f"target{crops}/1P0A0920.png"]]
 
 
-def test_lfdof_pairs_by_scene(files):
-    folder = files(
-        "train_data/input/IMG_1/IMG_1_ap1_00.png",
-        "train_data/input/IMG_1/IMG_1_ap2_03.png",
-        "train_data/input/IMG_2/IMG_2_ap1_00.png",
-        "train_data/ground_truth/IMG_1.png",
-        "train_data/ground_truth/IMG_2.png",
-    )
-    found = find_pairs(folder, "train")
-    assert found.layout == "LFDOF"
-    assert names(found)[1:] == [("IMG_1_ap2_03.png", "IMG_1.png"), ("IMG_2_ap1_00.png", "IMG_2.png")]
-    files("train_data/input/IMG_3/IMG_3_ap1_00.png")
-    with pytest.raises(DataError, match=r"IMG_3: no IMG_3\.png"):
-        find_pairs(folder, "train")
+def lfdof(*without: str) -> list[str]:
+    inputs = [f"test_data/input/IMG_{x}/IMG_{x}_ap{a}_0{n}.png" for x in (1, 2) for a in (1, 3) for n in (0, 4)]
+    return [f for f in (*inputs, *(f"test_data/ground_truth/IMG_{x}.png" for x in (1, 2))) if f not in without]
 
 
-def test_own_pairs_by_name(files):
-    folder = files("source/b.jpg", "source/a.png", "target/a.jpg", "target/b.png", "target/unused.png")
-    found = find_pairs(folder)
-    assert found.layout == "own pairs"
-    assert names(found) == [("a.png", "a.jpg"), ("b.jpg", "b.png")]
-    files("source/alone.png", "source/alone too.png")
-    with pytest.raises(DataError, match=r"alone too\.png: .*alone\.png: no picture of that name"):
-        find_pairs(folder)
+# Kind, split, files, and the names of source and target that come out
+RIGHT = [
+    ("dpdd", "test", released(""), DPDD),
+    ("dpdd", "val", released("", "val"), DPDD),
+    *[("dpdd", "test", released(root), DPDD) for root in ("DPDD/", "dd_dp_dataset_png/", "dd_dp_dataset_canon/")],
+    ("dpdd", "test", released("dd_dp_dataset_canon/dd_dp_dataset_png/"), DPDD),
+    ("dpdd", None, repacked(""), DPDD),
+    ("dpdd", "test", repacked("test/"), DPDD),
+    ("dpdd", "test", repacked("test/DPDD/"), DPDD),
+    ("dpdd", "val", repacked("val_crops/DPDD/", "_crops"), DPDD),
+    ("dpdd", None, repacked("", "_crops"), DPDD),
+    (
+        "lfdof",
+        "test",
+        lfdof(),
+        [f"IMG_{x}_ap{a}_0{n} IMG_{x}" for x in (1, 2) for a in (1, 3) for n in (0, 4)],
+    ),
+    ("lfdof", "test", [f"LFDOF/{file}" for file in lfdof()[-2:] + lfdof()[3:5]],
+     ["IMG_1_ap3_04 IMG_1", "IMG_2_ap1_00 IMG_2"]),
+    ("realdof", None, ["source/01.png", "source/02.png", "target/01.png", "target/02.png"], ["01 01", "02 02"]),
+    ("realdof", "test", ["RealDOF/source/01.png", "RealDOF/target/01.png"], ["01 01"]),
+    ("rtf", "test", ["image/0/image_01.png", "image/0/image_22.png", "GT/sharp_01.png", "GT/sharp_22.png"],
+     ["image_01 sharp_01", "image_22 sharp_22"]),
+    ("cuhk", "test", ["out_of_focus0001.jpg", "out_of_focus0002.JPG", "motion0001.jpg"],
+     ["out_of_focus0001 -", "out_of_focus0002 -"]),
+    ("cuhk", None, ["CUHK/a.JPG", "CUHK/b.jpg", "CUHK/list.txt"], ["a -", "b -"]),
+    ("pixeldp", "test", ["test_c/source/01.png", "test_l/source/01.png"], ["01 -"]),
+    ("kodak-rendered", "test", ["kodim01.png", "kodim23.png", "other.png"], ["kodim01 -", "kodim23 -"]),
+    ("pairs", None, ["source/b.jpg", "source/a.TIF", "target/a.png", "target/b.png"], ["a a", "b b"]),
+    ("pairs", None, ["source/1.png", "source/2.png", "target/sharp.png"], ["1 sharp", "2 sharp"]),
+    ("pairs", "val", ["val/source/1.png", "val/target/1.png", "train/source/2.png"], ["1 1"]),
+    ("pairs", None, ["source/1.png", "source/._1.png", "source/x.png/y.png", "target/1.jpg", "target/Thumbs.db"],
+     ["1 1"]),
+]  # fmt: skip
+
+# Kind, files, and one pattern for each fault
+BROKEN = [
+    ("dpdd", [*released(""), "test_c/source/1P0A0950.png"],
+     ["test_c: 3 pictures in source but 2 in target", r"1P0A0950.png: no picture in target has a number within 3"]),
+    ("dpdd", [*released(""), "test_c/target/1P0A0901.png", "test_c/target/1P0A0950.png"],
+     ["2 pictures in source but 4", r"1P0A0901.png: no picture in source", r"1P0A0950.png: no picture in source"]),
+    ("dpdd", [*released(""), "test_c/source/1P0A0930.png", "test_c/target/1P0A0934.png"],
+     [r"source/1P0A0930.png does not belong to 1P0A0934.png"]),
+    ("dpdd", released("")[:6], [r"test_c/target: no such folder"]),
+    ("dpdd", [*repacked("test/")[:6], "test/target/notes.txt"], [r"test/target: no pictures in it"]),
+    ("lfdof", lfdof("test_data/ground_truth/IMG_2.png"), [r"input/IMG_2: no IMG_2\.png in .*ground_truth"]),
+    ("lfdof", [*lfdof(), "test_data/ground_truth/IMG_3.png", "test_data/input/IMG_4/notes.txt"],
+     [r"IMG_4: no pictures in it", r"IMG_4: no IMG_4\.png", r"IMG_3\.png: no folder IMG_3"]),
+    ("lfdof", lfdof()[:-2], ["ground_truth: no such folder"]),
+    ("realdof", ["source/01.png", "source/02.png", "target/02.png", "target/03.png"],
+     [r"source/01\.png: no picture of that name in .*target", r"target/03\.png: no picture of that name in .*source"]),
+    ("rtf", ["image/0/image_01.png", "image/0/image_02.png", "GT/sharp_02.png", "GT/sharp_03.png"],
+     [r"image_01\.png: no picture of that number in .*GT", r"sharp_03\.png: no picture of that number in .*image/0"]),
+    ("rtf", ["image/0/image_01.png"], ["GT: no such folder"]),
+    ("pixeldp", ["test_c/source/notes.txt"], ["test_c/source: no pictures in it"]),
+    ("kodak-rendered", ["kodim01.png", "kodim-best.png"], [r"kodim-best\.png: has no number"]),
+    ("pairs", ["source/a.png", "source/b.png", "target/a.png", "target/a.jpg", "target/b.png"],
+     [r"target/a\.png: another target has the same name, a\.jpg"]),
+    ("pairs", ["source/notes.txt", "target/notes.txt"], ["source: no pictures in it", "target: no pictures in it"]),
+]  # fmt: skip
 
 
-def test_a_single_target_belongs_to_all(files):
-    assert names(find_pairs(files("source/1.png", "source/2.png", "target/sharp.png")))[1] == ("2.png", "sharp.png")
+def grown(folder, files) -> None:
+    """Empty files: layouts look at names only."""
+    for name in files:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
 
 
-def test_own_pairs_may_be_divided(files):
-    folder = files("train/source/1.png", "train/target/1.png", "val/source/2.png", "val/target/2.png")
-    assert names(find_pairs(folder, "val")) == [("2.png", "2.png")]
-    assert find_pairs(folder) is None
+def names(listing: Listing) -> list[str]:
+    return [f"{e.source.stem} {e.target.stem if e.target else '-'}" for e in listing.entries]
 
 
-def test_two_targets_of_one_name_are_a_fault(files):
-    with pytest.raises(DataError, match="another target has the same name"):
-        find_pairs(files("source/a.png", "target/a.png", "target/a.jpg"))
+@pytest.mark.parametrize(("kind", "split", "files", "expected"), RIGHT)
+def test_trees_as_they_unpack(tmp_path, kind, split, files, expected):
+    grown(tmp_path, files)
+    listing = SETS[kind].layout(tmp_path, split)
+    assert listing.faults == []
+    assert names(listing) == expected
+    assert [entry.name for entry in listing.entries] == [entry.source.stem for entry in listing.entries]
 
 
-def test_pictures_of_a_pair_have_one_size(files):
-    folder = files("source/a.png", "source/b.png", "target/b.png")
-    files("target/a.png", size=(24, 16))
-    with pytest.raises(DataError, match=r"a\.png is 24x16 but its target a\.png 16x24"):
-        find_pairs(folder).check()
+@pytest.mark.parametrize(("kind", "files", "faults"), BROKEN)
+def test_every_fault_of_a_tree_is_told(tmp_path, kind, files, faults):
+    grown(tmp_path, files)
+    listing = SETS[kind].layout(tmp_path, "test") or SETS[kind].layout(tmp_path, None)
+    assert len(listing.faults) == len(faults)
+    for pattern, fault in zip(faults, listing.faults, strict=True):
+        assert re.search(pattern, fault)
+        assert "\n" not in fault
 
 
-def test_what_has_no_known_layout_or_no_pictures(files, tmp_path):
-    assert find_pairs(files("a.png")) is None
-    for kind in ("source", "target"):
-        (tmp_path / kind).mkdir()
-    with pytest.raises(DataError, match="without pictures"):
-        find_pairs(tmp_path)
+def test_every_kind_is_in_both_tables():
+    assert {row[0] for row in RIGHT} == set(SETS)
+    assert {row[0] for row in BROKEN} == set(SETS) - {"cuhk"}  # any pictures will do there
+
+
+@pytest.mark.parametrize("kind", SETS)
+def test_a_folder_of_another_layout_is_not_recognised(tmp_path, kind):
+    grown(tmp_path, ["holiday/notes.txt"])
+    assert SETS[kind].layout(tmp_path, "test") is None
+    assert SETS[kind].layout(tmp_path, None) is None

@@ -1,9 +1,13 @@
+import re
+
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
-from fdikp.data import check_pictures, load_pictures, picture_size, read_picture
+from fdikp.data import load_pictures, read_picture
 from fdikp.data import pictures as module
+from fdikp.data.pictures import read_unit
 from fdikp.errors import DataError
 
 
@@ -43,25 +47,36 @@ def test_16_bits_stay_where_libvips_is_and_become_8_where_not(tmp_path, monkeypa
     assert np.array_equal(read_picture(file), (pixels >> 8).astype(np.uint8))
 
 
-def test_all_faults_are_told_at_once(tmp_path, save):
-    whole = save("whole.jpg", (64, 64), 90)
-    cut = save("cut.png", (64, 64), 90)
-    cut.write_bytes(cut.read_bytes()[:-20])
-    text = tmp_path / "text.png"
-    text.write_text("not a picture")
-    with pytest.raises(DataError) as error:
-        check_pictures([whole, cut, text, tmp_path / "gone.png"])
-    message = str(error.value)
-    assert "cut short" in message and "not a picture" in message and "no such file" in message
-    assert "whole.jpg" not in message
-    assert "\n" not in message
-    with pytest.raises(DataError, match=r"and 3 more such faults"):
-        check_pictures([tmp_path / f"{n}.png" for n in range(8)])
-
-
 def test_pictures_are_upright(save):
     exif = Image.Exif()
     exif[274] = 6
-    file = save("turned.jpg", (16, 24), exif=exif)
-    assert picture_size(file) == (24, 16)
-    assert read_picture(file).shape == (24, 16, 3)
+    assert read_picture(save("turned.jpg", (16, 24), exif=exif)).shape == (24, 16, 3)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_integers_survive_the_way_to_unit_range(tmp_path, dtype):
+    values = np.arange(0, np.iinfo(dtype).max + 1, dtype=dtype).reshape(16, -1)
+    pixels = np.stack([values, values[::-1], values[:, ::-1]], axis=-1)
+    tifffile.imwrite(tmp_path / "all.tif", pixels, photometric="rgb")
+    unit = read_unit(tmp_path / "all.tif")
+    assert (unit.dtype, unit.min(), unit.max()) == (np.float32, 0.0, 1.0)
+    assert np.array_equal((unit * np.iinfo(dtype).max).round().astype(dtype), pixels)
+
+
+def test_grey_becomes_rgb_and_alpha_is_left_out(tmp_path):
+    grey = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    Image.fromarray(np.stack([grey, grey], axis=-1), "LA").save(tmp_path / "grey.png")
+    unit = read_unit(tmp_path / "grey.png")
+    assert unit.shape == (3, 4, 3)
+    assert np.array_equal(unit[..., 2], grey.astype(np.float32) / 255)
+
+
+@pytest.mark.parametrize(("value", "said"), [(np.nan, "NaN"), (np.inf, "NaN or inf"), (1.5, "0..1"), (-0.1, "0..1")])
+def test_floats_that_are_no_picture_to_measure_with(tmp_path, value, said):
+    pixels = np.full((4, 5, 3), 0.5, np.float32)
+    tifffile.imwrite(tmp_path / "good.tif", pixels, photometric="rgb")
+    assert np.array_equal(read_unit(tmp_path / "good.tif"), pixels)
+    pixels[1, 2, 0] = value
+    tifffile.imwrite(tmp_path / "bad.tif", pixels, photometric="rgb")
+    with pytest.raises(DataError, match=rf"bad\.tif.*{re.escape(said)}"):
+        read_unit(tmp_path / "bad.tif")

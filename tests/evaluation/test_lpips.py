@@ -102,3 +102,39 @@ def test_the_distance_by_hand(tmp_path):
         a, b = (f / f.norm(dim=1, keepdim=True) for f in features)
         expected += float(((a - b) ** 2 * tensors[f"lin{n}.model.1.weight"]).sum(1).mean())
     assert float(LPIPS(tmp_path / "alex.safetensors")(x, y)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_vgg_by_hand(tmp_path):
+    """One random VGG16, written out after the table of Simonyan and Zisserman (2015), configuration D."""
+    torch.manual_seed(0)
+    stages = [(0, 2), (5, 7), (10, 12, 14), (17, 19, 21), (24, 26, 28)]
+    tensors, before = {}, 3
+    for n, (stage, after) in enumerate(zip(stages, (64, 128, 256, 512, 512), strict=True)):
+        for index in stage:
+            tensors[f"features.{index}.weight"] = torch.randn(after, before, 3, 3) * (2 / (9 * before)) ** 0.5
+            tensors[f"features.{index}.bias"] = 0.1 * torch.randn(after)
+            before = after
+        tensors[f"lin{n}.model.1.weight"] = torch.rand(1, after, 1, 1)
+    save_file(tensors, tmp_path / "vgg.safetensors")
+    x, y = torch.rand(1, 3, 37, 48), torch.rand(1, 3, 37, 48)
+    mean, deviation = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])  # ImageNet's
+    features = [(f - mean.view(3, 1, 1)) / deviation.view(3, 1, 1) for f in (x, y)]
+    expected = 0.0
+    for n, stage in enumerate(stages):
+        if n:
+            features = [torch.max_pool2d(f, 2) for f in features]
+        for index in stage:
+            weight, bias = tensors[f"features.{index}.weight"], tensors[f"features.{index}.bias"]
+            features = [torch.conv2d(f, weight, bias, padding=1).relu() for f in features]
+        a, b = (f / f.norm(dim=1, keepdim=True) for f in features)
+        expected += float(((a - b) ** 2 * tensors[f"lin{n}.model.1.weight"]).sum(1).mean())
+    lpips = LPIPS(tmp_path / "vgg.safetensors")
+    assert lpips.backbone == "vgg"
+    assert float(lpips(x, y)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_weights_with_a_layer_missing(tmp_path):
+    tensors = {"features.0.weight": torch.zeros(64, 3, 3, 3), "features.2.weight": torch.zeros(64, 64, 3, 3)}
+    save_file(tensors, tmp_path / "half.safetensors")
+    with pytest.raises(WeightsError, match=r"half\.safetensors: not LPIPS weights"):
+        LPIPS(tmp_path / "half.safetensors")

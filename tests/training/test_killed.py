@@ -47,6 +47,7 @@ def test_a_run_that_is_killed_again_and_again_ends_in_the_same_weights(
         averaging=("ema", "swa"),
         warmup=2,
         blur=0.1,
+        hint=0.1,
         save_every=1e-9,
         log_every=1,
         device="cpu",

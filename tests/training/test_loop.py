@@ -14,6 +14,7 @@ from fdikp.training import loop, setup
 from fdikp.training import summary as summary_module
 from fdikp.training.checkpoint import load_checkpoint
 from fdikp.training.loop import train
+from fdikp.training.objective import Objective
 
 
 def test_a_stopped_run_goes_on_exactly(recipe, monkeypatch, log_of):
@@ -228,7 +229,7 @@ def test_the_run_tells_what_it_came_to(recipe, log_of, plot, monkeypatch):
     summary = json.loads((recipe.out / "summary.json").read_text())
     assert summary["weights_sha256"] == weights.sha256(outcome.weights)
     assert (summary["steps"], summary["pairs_seen"], summary["budget_used"]) == (6, 12, 1.0)
-    assert set(summary["terms"]["last"]) == {"mse", "frequency", "guard", "blur"}
+    assert set(summary["terms"]["last"]) == {"mse", "frequency", "guard", "blur", "hint"}
     assert summary["recipe"]["delta"] == 0.5
     assert "curve.png" in (recipe.out / "summary.md").read_text()
     assert (recipe.out / "curve.png").stat().st_size > 10_000
@@ -251,12 +252,13 @@ def test_each_term_of_the_log_adds_up_to_the_loss(recipe, log_of, tmp_path, monk
 
     monkeypatch.setattr(setup, "find_lpips", lambda choice: tmp_path / "lpips")
     monkeypatch.setattr(setup, "LPIPS", lambda file: Brightness())
-    recipe = replace(recipe, steps=2, alpha=0.5, beta=0.4, gamma=0.3, delta=0.2, blur=0.1)
+    recipe = replace(recipe, steps=2, alpha=0.5, beta=0.4, gamma=0.3, delta=0.2, blur=0.1, hint=0.05)
     train(recipe)
     for line in log_of(recipe):
         terms = line["terms"]
         total = 0.5 * terms["mse"] + 0.4 * terms["lpips"] + 0.3 * terms["frequency"]
-        assert line["loss"] == pytest.approx(total + 0.2 * terms["guard"] + 0.1 * terms["blur"], rel=1e-3)
+        total += 0.2 * terms["guard"] + 0.1 * terms["blur"] + 0.05 * terms["hint"]
+        assert line["loss"] == pytest.approx(total, rel=1e-3)
 
 
 def test_a_compiled_run_is_the_same_run(recipe, monkeypatch, log_of):
@@ -298,3 +300,16 @@ def test_a_full_disk_is_refused_before_the_first_step(recipe, monkeypatch):
     monkeypatch.setattr(setup.shutil, "disk_usage", lambda folder: Usage)
     with pytest.raises(TrainingError, match=r"0 MiB free, a run needs \d+"):
         train(recipe)
+
+
+def test_the_hint_ends_with_the_first_tenth(recipe, monkeypatch):
+    hinted = []
+    forward = Objective.forward
+
+    def watched(self, *args):
+        hinted.append(self.hinting)
+        return forward(self, *args)
+
+    monkeypatch.setattr(Objective, "forward", watched)
+    train(replace(recipe, steps=12, hint=0.1))
+    assert hinted == [True, True] + 10 * [False]

@@ -85,7 +85,8 @@ class TestBlurSupervision:
     def test_reaches_the_features_and_the_blur_map_and_not_the_pixels(self, network):
         supervision = BlurSupervision(network)
         stages = network.stages(torch.rand(2, 3, 64, 64))
-        supervision(torch.full((2, 1, 64, 64), 3.0), stages, (1.0, 0.2, 0.1)).backward()
+        reached, told = supervision(torch.full((2, 1, 64, 64), 3.0), stages, (1.0, 0.2, 0.1))
+        (reached + told).backward()
         assert network.dsrm.encoder.to_full.weight.grad.abs().sum() > 0
         assert network.fikp.blur.weigh.weight.grad.abs().sum() > 0
         assert network.fikp.refine.weight.grad is None
@@ -98,10 +99,19 @@ class TestBlurSupervision:
         stages = network.stages(torch.rand(1, 3, 64, 64))
         # the features tell log 1, which is that of a radius of 3.8 pixels at full size; every dilation is 1, and
         # kernels of 5 samples reach twice as far: what radii of 3.8, 1.9 and 0.95 ask for is 1.9, 0.95 and 0.475
-        loss = supervision(torch.full((1, 1, 64, 64), 3.8), stages, (1.0, 0.5, 0.25))
+        losses = supervision(torch.full((1, 1, 64, 64), 3.8), stages, (1.0, 0.5, 0.25))
         told = 0.5 * abs(math.log(3.8 / 8 + 0.05)) + 0.25 * abs(math.log(3.8 / 16 + 0.05))
         reached = 0.9 + 0.5 * 0.05 + 0.25 * 0.525
-        assert float(loss.detach()) == pytest.approx(told + reached, abs=1e-5)
+        assert [float(loss.detach()) for loss in losses] == pytest.approx([reached, told], abs=1e-5)
+
+    def test_without_the_hint_features_learn_from_the_picture_alone(self, network):
+        supervision = BlurSupervision(network)
+        stages = network.stages(torch.rand(2, 3, 64, 64))
+        reached, told = supervision(torch.full((2, 1, 64, 64), 3.0), stages, (1.0, 0.2, 0.1), hint=False)
+        (reached + told).backward()
+        assert supervision.read.weight.grad.abs().sum() > 0  # it is still read, for the log and for processes to agree
+        assert network.dsrm.encoder.to_full.weight.grad is None
+        assert network.fikp.blur.weigh.weight.grad.abs().sum() > 0
 
     def test_no_dilation_is_asked_for_beyond_its_range(self, network):
         supervision = BlurSupervision(network)
@@ -113,7 +123,7 @@ class TestBlurSupervision:
         supervision = BlurSupervision(network)
         radius = torch.ones(1, 1, 64, 64)
         x = torch.rand(1, 3, 64, 64)
-        losses = [supervision(radius, network.stages(x), (1.0, 0.2, 0.1)).item() for _ in range(2)]
+        losses = [supervision(radius, network.stages(x), (1.0, 0.2, 0.1))[1].item() for _ in range(2)]
         assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
     def test_is_no_part_of_the_network(self, network):

@@ -35,7 +35,7 @@ def test_the_gradient_is_the_mean_of_the_shares(photographs, tiny_weights, tmp_p
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert (summary["processes"], summary["pairs_seen"]) == (2, 4)
 
-    recipe = replace(RECIPES["lite"], data=(photographs,), crop=(64,), blur=0.1, precision="fp32")
+    recipe = replace(RECIPES["lite"], data=(photographs,), crop=(64,), blur=0.1, hint=0.1, precision="fp32")
     stream = RenderedStream(load_pictures(recipe.data), recipe.margin, recipe.seed, RenderSettings())
     torch.manual_seed(recipe.seed)
     network = weights.load(tiny_weights)[0].requires_grad_(True).train()

@@ -27,7 +27,7 @@ def test_the_paper_s_training(name, epochs, crops, batches):
     assert phases[-1].averaging == "swa"
     assert (recipe.lr, recipe.schedule, recipe.config) == (1e-4, "steps", "fdikp-base")
     assert (recipe.alpha, recipe.beta, recipe.gamma, recipe.scales) == (1.0, 0.2, 0.2, (1.0, 0.2, 0.1))
-    assert recipe.delta == recipe.blur == 0.0
+    assert recipe.delta == recipe.blur == recipe.hint == 0.0
 
 
 def test_every_ablation_differs_from_the_paper_s_training_in_one_thing():

@@ -24,7 +24,10 @@ VERBS = {
     "analyse": "show what the network saw and did in one photograph",
     "render": "make out-of-focus pictures of sharp ones, to train and measure with",
     "train": "train or fine-tune a network, on real pairs or on rendered defocus",
+    "data": "check a data set: names, pairs, sizes, damaged files",
+    "evaluate": "measure models on data sets, under a named protocol",
     "compare": "score and rank folders of results, by any methods",
+    "reproduce": "train and score the variants of one of the paper's tables",
     "doctor": "check this installation: devices, formats, weights, speed",
 }
 """What each verb is for; the key is the module's name too."""

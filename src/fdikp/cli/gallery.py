@@ -5,11 +5,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from fdikp.cli.figures import UNSIGNED, shrunk
+from fdikp.evaluation.figures.canvas import UNSIGNED, drawn, shrunk
 from fdikp.light import linear_to_srgb, srgb_to_linear
 from fdikp.synthesis import Aperture, Field, RenderSettings, Scene, Surface, render_scene
 from fdikp.synthesis.depth import coverage, smooth_noise
@@ -61,9 +60,7 @@ def gallery(pixels: np.ndarray, settings: RenderSettings, seed: int) -> np.ndarr
             axes.set_yticks([])
     for axes, title in zip(grid[0], ("all in focus", "blur radius", "as photographed", "its lights"), strict=True):
         axes.set_title(title, fontsize=14)
-    canvas: Any = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+    return drawn(figure)
 
 
 def chart(height: int = 320, width: int = 480) -> np.ndarray:

@@ -1,17 +1,17 @@
-"""How data sets of real pairs lie on disk: which blurred picture belongs to which sharp one.
+"""How data sets lie on disk: which pictures belong to a set, and which sharp picture to which blurred one.
 
-A layout is a function from a folder and a split to its pairs, or None where the folder is not of that layout. To add
-one, write the function and name it in `LAYOUTS`. It reports what does not match in one DataError, all faults at once.
+A layout is a function from a folder and a split to a `Listing`, or None where the folder is not of that layout. It
+raises nothing: what does not match is among the listing's faults, so that all of them can be told at once.
 """
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from fdikp.data.pictures import SUFFIXES, check_pictures, refuse
-from fdikp.errors import DataError
+from fdikp.data.groups import dpdd_groups
+from fdikp.data.pictures import SUFFIXES
 
 Split = Literal["train", "val", "test"]
 
@@ -20,123 +20,237 @@ CAPTURES_APART = 3
 
 
 @dataclass(frozen=True)
-class PairFiles:
-    """A blurred picture and the sharp one of the same scene."""
+class Entry:
+    """One picture of a set."""
 
     name: str
     source: Path
-    target: Path
+    target: Path | None = None
+    """The sharp picture of the same scene; None where there is no ground truth, or where it is missing."""
+    group: str | None = None
+    """A part of the set that is also reported alone."""
 
 
-@dataclass(frozen=True)
-class PairSet:
-    """The pairs of one split of a data set, in a fixed order."""
+@dataclass
+class Listing:
+    """What a layout finds in a folder."""
 
-    layout: str
-    """A key of `LAYOUTS`."""
-    pairs: tuple[PairFiles, ...]
-
-    def check(self, smallest: int = 1) -> dict[Path, tuple[int, int]]:
-        """Height and width of every file, read from the headers.
-
-        Raises:
-            DataError: files cannot be read, the pictures of a pair differ in size, or have a side below `smallest`.
-        """
-        sizes = check_pictures(file for pair in self.pairs for file in (pair.source, pair.target))
-        faults = []
-        for pair in self.pairs:
-            (height, width), (high, wide) = sizes[pair.source], sizes[pair.target]
-            if (height, width) != (high, wide):
-                faults.append(
-                    f"{pair.source} is {width}x{height} but its target {pair.target.name} {wide}x{high}: "
-                    "the pictures of a pair must have one size; crop or remove them"
-                )
-            elif min(height, width) < smallest:
-                faults.append(
-                    f"{pair.source} is {width}x{height}, smaller than the crop of {smallest}: "
-                    "give a smaller --crop or remove it"
-                )
-        refuse(faults)
-        return sizes
+    entries: list[Entry] = field(default_factory=list)
+    """In a fixed order."""
+    faults: list[str] = field(default_factory=list)
+    """Why the set cannot be used as it is, a line each."""
+    notes: list[str] = field(default_factory=list)
+    """What the user should know of a set that can."""
 
 
-def find_pairs(folder: Path, split: Split | None = None) -> PairSet | None:
-    """The pairs of a folder's split, or None if its layout is not known or it has no such split.
+Layout = Callable[[Path, Split | None], Listing | None]
+"""Given a folder, and a split or None for a folder that is not divided into splits."""
 
-    Without a split: those of a folder that is not divided into splits.
 
-    Raises:
-        DataError: the layout is known, but files are missing or do not match; all faults in one line.
+def dpdd(folder: Path, split: Split | None) -> Listing | None:
+    """DPDD (Abuolaim and Brown 2020), centre view, paired in the order of names, for names differ by a capture or two.
+
+    As released: `test_c/source/1P0A0917.png` and `test_c/target/1P0A0916.png`. As Restormer repacks it: `inputC/` and
+    `target/`, or these with `_crops`; in the folder itself, or below `test/` or `test_crops/`.
     """
-    for name, layout in LAYOUTS.items():
-        pairs = layout(folder, split)
-        if pairs is not None:
-            if not pairs:
-                raise DataError(f"{folder}: laid out as {name}, but without pictures; copy the data set again")
-            return PairSet(name, tuple(pairs))
+    for root in _roots(folder, "DPDD", "dd_dp_dataset_png", "dd_dp_dataset_canon"):
+        for sources, targets in _dpdd_folders(root, split):
+            if sources.is_dir():
+                listing = _by_capture(sources, targets)
+                if split == "test":
+                    names = [(e.source.stem, e.target.stem) for e in listing.entries if e.target]
+                    groups = dpdd_groups((root, sources.parent), names, listing.faults, listing.notes)
+                    listing.entries = [replace(entry, group=groups.get(entry.name)) for entry in listing.entries]
+                return listing
     return None
 
 
-def _dpdd(folder: Path, split: Split | None) -> list[PairFiles] | None:
-    """DPDD (Abuolaim and Brown 2020): `train_c/source/1P0A0917.png` to `train_c/target/1P0A0916.png`, by order."""
-    if split is None or not (folder / f"{split}_c" / "source").is_dir():
-        return None
-    sources, targets = (_pictures(folder / f"{split}_c" / kind) for kind in ("source", "target"))
-    if len(sources) != len(targets):
-        raise DataError(
-            f"{folder}: {split}_c has {len(sources)} sources but {len(targets)} targets; copy the data set again"
-        )
-    pairs = [PairFiles(s.stem, s, t) for s, t in zip(sources, targets, strict=True)]
-    apart = [p for p in pairs if abs(_capture(p.source) - _capture(p.target)) > CAPTURES_APART]
-    refuse([f"{p.source} does not belong to {p.target.name}: their numbers are too far apart" for p in apart])
-    return pairs
+def lfdof(folder: Path, split: Split | None) -> Listing | None:
+    """LFDOF (Ruan et al. 2021): `test_data/input/IMG_x/*.png`, all to `test_data/ground_truth/IMG_x.png`."""
+    for root in _roots(folder, "LFDOF"):
+        inputs, truth = root / f"{split}_data" / "input", root / f"{split}_data" / "ground_truth"
+        if not inputs.is_dir():
+            continue
+        listing = Listing()
+        targets = _by_key(pictures_in(truth, listing.faults), _stem, listing.faults)
+        if not targets:
+            return listing
+        scenes = sorted(scene for scene in inputs.iterdir() if scene.is_dir() and not scene.name.startswith("."))
+        for scene in scenes:
+            sources = pictures_in(scene, listing.faults)
+            listing.entries += [Entry(file.stem, file, targets.get(scene.name)) for file in sources]
+            if scene.name not in targets:
+                listing.faults.append(f"{scene}: no {scene.name}.png in {truth}; copy the data set again")
+        known = {scene.name for scene in scenes}
+        alone = [file for name, file in targets.items() if name not in known]
+        listing.faults += [f"{file}: no folder {file.stem} in {inputs}; copy the data set again" for file in alone]
+        return listing
+    return None
 
 
-def _lfdof(folder: Path, split: Split | None) -> list[PairFiles] | None:
-    """LFDOF (Ruan et al. 2021): `train_data/input/IMG_x/*.png`, all to `train_data/ground_truth/IMG_x.png`."""
-    base = folder / f"{split}_data"
-    if split is None or not (base / "input").is_dir() or not (base / "ground_truth").is_dir():
-        return None
-    targets = {file.stem: file for file in _pictures(base / "ground_truth")}
-    scenes = sorted(scene for scene in (base / "input").iterdir() if scene.is_dir())
-    refuse(
-        [f"{scene}: no {scene.name}.png in {base / 'ground_truth'}" for scene in scenes if scene.name not in targets]
-    )
-    return [PairFiles(s.stem, s, targets[scene.name]) for scene in scenes for s in _pictures(scene)]
+def realdof(folder: Path, split: Split | None) -> Listing | None:
+    """RealDOF (Lee et al. 2021): `source/01.png` and `target/01.png`; it is a test set, whatever the split."""
+    for root in _roots(folder, "RealDOF"):
+        if (root / "source").is_dir():
+            return _by_name(root)
+    return None
 
 
-def _own(folder: Path, split: Split | None) -> list[PairFiles] | None:
-    """Pairs of one's own: `source/NAME.*` and `target/NAME.*`; a single target belongs to all sources.
+def rtf(folder: Path, split: Split | None) -> Listing | None:
+    """RTF (D'Andrès et al. 2016): `image/0/image_01.png` and `GT/sharp_01.png`; a test set, whatever the split."""
+    for root in _roots(folder, "RTF", "RTFDataset"):
+        sources, targets = root / "image" / "0", root / "GT"
+        if sources.is_dir():
+            return _matched(sources, targets, number_of, "number")
+    return None
 
-    The two folders lie in the folder itself, or in `train`, `val` and `test` in it.
+
+def cuhk(folder: Path, split: Split | None) -> Listing | None:
+    """CUHK (Shi et al. 2014): a flat folder of photographs, without ground truth; those blurred by motion left out."""
+    for root in _roots(folder, "CUHK"):
+        files = pictures_in(root, []) if root.is_dir() else []
+        defocused = [file for file in files if file.name.startswith("out_of_focus")]
+        if files:
+            return Listing([Entry(file.stem, file) for file in defocused or files])
+    return None
+
+
+def pixeldp(folder: Path, split: Split | None) -> Listing | None:
+    """The smartphone pictures of Abuolaim and Brown 2020, `test_c/source/*.png`, without ground truth."""
+    for root in _roots(folder, "PixelDP"):
+        sources = root / "test_c" / "source"
+        if sources.is_dir() and not (root / "test_c" / "target").is_dir():
+            listing = Listing()
+            listing.entries = [Entry(file.stem, file) for file in pictures_in(sources, listing.faults)]
+            return listing
+    return None
+
+
+def kodak(folder: Path, split: Split | None) -> Listing | None:
+    """The Kodak set, `kodim01.png` ...: sharp pictures, to be rendered out of focus with their numbers as seeds."""
+    for root in _roots(folder, "kodak24", "kodak"):
+        files = sorted(root.glob("kodim*.png"))
+        if files:
+            odd = [f for f in files if not re.fullmatch(r"kodim\d+", f.stem)]
+            faults = [f"{file}: has no number, which would be its seed; rename or remove it" for file in odd]
+            return Listing([Entry(file.stem, file) for file in files], faults)
+    return None
+
+
+def own_pairs(folder: Path, split: Split | None) -> Listing | None:
+    """Pairs of one's own: `source/NAME.*` and `target/NAME.*`, a single target belonging to all; or a CSV manifest.
+
+    The two folders lie in the folder itself, or in `train`, `val` and `test` in it. A manifest is not divided.
     """
+    if folder.suffix.lower() == ".csv" and folder.is_file():
+        from fdikp.data.manifest import read_manifest
+
+        return None if split else read_manifest(folder)
     base = folder / split if split else folder
-    if not (base / "source").is_dir() or not (base / "target").is_dir():
-        return None
-    sources, targets = _pictures(base / "source"), _pictures(base / "target")
-    by_name = {file.stem: file for file in targets}
-    refuse([f"{file}: another target has the same name" for file in targets if by_name[file.stem] is not file])
-    if len(targets) == 1:
-        return [PairFiles(s.stem, s, targets[0]) for s in sources]
-    alone = [s for s in sources if s.stem not in by_name]
-    refuse([f"{s}: no picture of that name in {base / 'target'}; add or remove it" for s in alone])
-    return [PairFiles(s.stem, s, by_name[s.stem]) for s in sources]
+    return _by_name(base) if (base / "source").is_dir() and (base / "target").is_dir() else None
 
 
-LAYOUTS: dict[str, Callable[[Path, Split | None], list[PairFiles] | None]] = {
-    "DPDD": _dpdd,
-    "LFDOF": _lfdof,
-    "own pairs": _own,
-}
+def pictures_in(folder: Path, faults: list[str]) -> list[Path]:
+    """The pictures in a folder by name, hidden files left out; that there are none is a fault."""
+    there = folder.iterdir() if folder.is_dir() else ()
+    named = (file for file in there if file.suffix.lower() in SUFFIXES and not file.name.startswith("."))
+    files = sorted(file for file in named if not file.is_dir())
+    if not files:
+        missing = "no pictures in it" if folder.is_dir() else "no such folder"
+        faults.append(f"{folder}: {missing}; copy the data set again")
+    return files
 
 
-def _pictures(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder; copy the data set again")
-    return sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES)
+def number_of(file: Path) -> int:
+    """The running number at the end of a file's name, such as a camera puts there.
 
-
-def _capture(file: Path) -> int:
-    """The running number that the camera put at the end of a file's name."""
+    >>> number_of(Path("1P0A0917.png"))
+    917
+    """
     digits = re.search(r"(\d+)$", file.stem)
     return int(digits[1]) if digits else 0
+
+
+def _roots(folder: Path, *names: str) -> Iterator[Path]:
+    """Where a data set may begin: in the folder given, or in one of these names in it."""
+    yield folder
+    for name in names:
+        if (folder / name).is_dir():
+            yield from _roots(folder / name, *(other for other in names if other != name))
+
+
+def _dpdd_folders(root: Path, split: Split | None) -> Iterator[tuple[Path, Path]]:
+    """Where DPDD's sources and targets may lie."""
+    if split:
+        yield root / f"{split}_c" / "source", root / f"{split}_c" / "target"
+    parts = (root / split, root / f"{split}_crops") if split else (root,)
+    for base in (base for part in parts for base in (part, part / "DPDD")):
+        for crops in ("", "_crops"):
+            yield base / f"inputC{crops}", base / f"target{crops}"
+
+
+def _by_capture(sources: Path, targets: Path) -> Listing:
+    """Pairs in the order of names, whose numbers must be near each other."""
+    listing = Listing()
+    blurred, sharp = (pictures_in(folder, listing.faults) for folder in (sources, targets))
+    if listing.faults:
+        return listing
+    if len(blurred) == len(sharp):
+        listing.entries = [Entry(s.stem, s, t) for s, t in zip(blurred, sharp, strict=True)]
+        for s, t in zip(blurred, sharp, strict=True):
+            if not _near(s, t):
+                listing.faults.append(f"{s} does not belong to {t.name}: their numbers are too far apart")
+        return listing
+    listing.faults.append(
+        f"{sources.parent}: {len(blurred)} pictures in {sources.name} but {len(sharp)} in {targets.name}; "
+        "copy the data set again"
+    )
+    listing.entries = [Entry(s.stem, s, min(sharp, key=lambda t: abs(number_of(s) - number_of(t)))) for s in blurred]
+    for files, others in ((blurred, sharp), (sharp, blurred)):
+        for file in files:
+            if not any(_near(file, other) for other in others):
+                where = targets.name if files is blurred else sources.name
+                listing.faults.append(f"{file}: no picture in {where} has a number within {CAPTURES_APART} of its own")
+    return listing
+
+
+def _near(one: Path, other: Path) -> bool:
+    return abs(number_of(one) - number_of(other)) <= CAPTURES_APART
+
+
+def _by_name(base: Path) -> Listing:
+    """Pairs of `source/` and `target/` with one name; a single target belongs to all."""
+    return _matched(base / "source", base / "target", _stem, "name", single=True)
+
+
+def _matched(
+    sources: Path, targets: Path, key: Callable[[Path], str | int], what: str, *, single: bool = False
+) -> Listing:
+    """Pairs whose keys are equal. A counterpart that is missing on either side is a fault."""
+    listing = Listing()
+    blurred, sharp = (pictures_in(folder, listing.faults) for folder in (sources, targets))
+    if single and len(sharp) == 1:
+        listing.entries = [Entry(s.stem, s, sharp[0]) for s in blurred]
+        return listing
+    by_key = _by_key(sharp, key, listing.faults)
+    listing.entries = [Entry(s.stem, s, by_key.get(key(s))) for s in blurred]
+    if blurred and sharp:
+        known = {key(s) for s in blurred}
+        alone = [(s, targets) for s in blurred if key(s) not in by_key]
+        alone += [(t, sources) for t in sharp if key(t) not in known]
+        listing.faults += [f"{file}: no picture of that {what} in {where}; add or remove it" for file, where in alone]
+    return listing
+
+
+def _by_key(files: list[Path], key: Callable[[Path], str | int], faults: list[str]) -> dict[str | int, Path]:
+    """Targets by their names without suffix, or by another key; that two have one is a fault."""
+    found: dict[str | int, Path] = {}
+    for file in files:
+        if key(file) in found:
+            faults.append(f"{file}: another target has the same name, {found[key(file)].name}; remove one")
+        found.setdefault(key(file), file)
+    return found
+
+
+def _stem(file: Path) -> str:
+    return file.stem

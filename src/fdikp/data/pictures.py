@@ -5,7 +5,7 @@ Every fault of a set is found and told at once, before any work begins.
 """
 
 import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,10 +21,7 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"}
 TOLD = 5
 """Faults that a message names; of more it gives the number."""
 
-SIDEWAYS = (5, 6, 7, 8)
-"""EXIF orientations that exchange rows and columns."""
-
-_BROKEN = (OSError, ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError)
+BROKEN = (OSError, ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError)
 """What Pillow raises on files that are no pictures, or broken ones."""
 
 T = TypeVar("T")
@@ -74,45 +71,30 @@ def read_picture(file: Path) -> np.ndarray:
     return _read_8_bits(file)
 
 
+def read_unit(file: Path) -> np.ndarray:
+    """A picture to measure with: upright, RGB, [H, W, 3] float32 in 0..1, exact for 8 and 16 bits.
+
+    Stricter than `read_picture`: a file that is broken within is refused, not shown in part.
+
+    Raises:
+        DataError: missing, damaged, no picture, or a float picture with values that are NaN or not in 0..1.
+    """
+    from fdikp.imaging import read_photo
+
+    try:
+        photo = read_photo(file)
+    except PhotoError as error:
+        raise DataError(str(error)) from error
+    if (photo.metadata.float_scale, photo.metadata.float_offset) != (1.0, 0.0):
+        raise DataError(f"{file}: has values outside 0..1; scale source and target to 0..1 alike")
+    pixels = as_unit(photo.pixels)
+    return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
+
+
 def as_unit(pixels: np.ndarray) -> np.ndarray:
     """Integers of 8 or 16 bits to float32 in 0..1; floats as they are, in float32."""
     most = np.iinfo(pixels.dtype).max if pixels.dtype.kind == "u" else 1
     return pixels.astype(np.float32) / np.float32(most)
-
-
-def picture_size(file: Path) -> tuple[int, int]:
-    """Height and width, from the header; files that end too early are noticed, what is broken within is not.
-
-    Raises:
-        DataError: missing, cut short, or no picture.
-    """
-    try:
-        with Image.open(file) as image:
-            width, height = image.size
-            kind, sideways = image.format, image.getexif().get(274) in SIDEWAYS
-        if kind in _ENDS:
-            end, reach = _ENDS[kind]
-            with file.open("rb") as data:
-                data.seek(max(0, file.stat().st_size - reach))
-                if end not in data.read():
-                    raise OSError("the file is cut short")
-    except _BROKEN as error:
-        raise _unreadable(file, error) from error
-    return (width, height) if sideways else (height, width)
-
-
-_ENDS = {"PNG": (b"IEND", 4096), "JPEG": (b"\xff\xd9", 65536)}
-"""What whole files have near their end, and how near."""
-
-
-def check_pictures(files: Iterable[Path]) -> dict[Path, tuple[int, int]]:
-    """The size of each picture.
-
-    Raises:
-        DataError: some are missing, cut short or no pictures; all of them are named.
-    """
-    unique = list(dict.fromkeys(files))
-    return dict(zip(unique, each(picture_size, unique), strict=True))
 
 
 def is_deep(file: Path) -> bool:
@@ -132,12 +114,8 @@ def reads_16_bits() -> bool:
     return find_spec("pyvips") is not None
 
 
-def each(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
-    """What `work` makes of each item, in their order, in threads.
-
-    Raises:
-        DataError: for some it raised a DataError; one message for all.
-    """
+def try_each(work: Callable[[T], R], items: Sequence[T]) -> list[R | DataError]:
+    """What `work` makes of each item, in their order, in threads; where it raised a DataError, that."""
 
     def attempt(item: T) -> R | DataError:
         try:
@@ -146,16 +124,25 @@ def each(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
             return error
 
     with ThreadPoolExecutor() as pool:
-        results = list(pool.map(attempt, items))
+        return list(pool.map(attempt, items))
+
+
+def each(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    """What `work` makes of each item, in their order, in threads.
+
+    Raises:
+        DataError: for some it raised a DataError; one message for all.
+    """
+    results = try_each(work, items)
     refuse([str(result) for result in results if isinstance(result, DataError)])
     return [result for result in results if not isinstance(result, DataError)]
 
 
 def refuse(faults: Sequence[str]) -> None:
-    """Raise a DataError that tells the faults in one line, if there are any."""
+    """Raise a DataError that tells the faults in one line, and has them all as `faults`, if there are any."""
     if faults:
         more = f"; and {len(faults) - TOLD} more such faults" if len(faults) > TOLD else ""
-        raise DataError("; ".join(faults[:TOLD]) + more)
+        raise DataError("; ".join(faults[:TOLD]) + more, faults)
 
 
 def _read_8_bits(file: Path) -> np.ndarray:
@@ -164,11 +151,12 @@ def _read_8_bits(file: Path) -> np.ndarray:
             if image.mode.startswith(("I", "F")):
                 raise OSError("more than 8 bits of grey, which need pyvips: pip install 'pyvips[binary]'")
             return np.array(ImageOps.exif_transpose(image).convert("RGB"))
-    except _BROKEN as error:
-        raise _unreadable(file, error) from error
+    except BROKEN as error:
+        raise unreadable(file, error) from error
 
 
-def _unreadable(file: Path, error: BaseException) -> DataError:
+def unreadable(file: Path, error: BaseException) -> DataError:
+    """The error that says why a file is no picture, from one of `BROKEN`."""
     reason = "no such file" if isinstance(error, FileNotFoundError) else str(error).partition("\n")[0]
     if "cannot identify" in reason:
         reason = "not a picture"

@@ -12,7 +12,8 @@ from torch.nn import functional as F
 from fdikp.errors import WeightsError
 from fdikp.evaluation.lpips_weights import VARIABLE, find_lpips
 
-Backbone = Literal["alex", "squeeze"]
+Backbone = Literal["alex", "squeeze", "vgg"]
+"""AlexNet, SqueezeNet 1.1, VGG16."""
 
 
 class LPIPS(nn.Module):
@@ -20,8 +21,8 @@ class LPIPS(nn.Module):
 
     Args:
         weights: safetensors with the backbone's `features.N.weight/bias` and the heads' `linN.model.1.weight`; by
-            default what `find_lpips` finds. Which backbone it holds, AlexNet or SqueezeNet 1.1, is seen from the
-            shapes.
+            default what `find_lpips` finds. Which backbone it holds, AlexNet, SqueezeNet 1.1 or VGG16, is seen from
+            the shapes.
 
     Raises:
         WeightsError: no weights were given, or the file is not there or none of LPIPS.
@@ -37,8 +38,8 @@ class LPIPS(nn.Module):
             raise WeightsError(f"no LPIPS weights: give a file of them, or set {VARIABLE}")
         try:
             tensors = load_file(file)
-            self.backbone: Backbone = "alex" if tensors["features.0.weight"].shape[-1] == 11 else "squeeze"
-            self.slices = nn.ModuleList(_alexnet() if self.backbone == "alex" else _squeezenet())
+            self.backbone: Backbone = _recognised(tensors)
+            self.slices = nn.ModuleList({"alex": _alexnet, "squeeze": _squeezenet, "vgg": _vgg16}[self.backbone]())
             self.heads = nn.ParameterList(tensors[f"lin{n}.model.1.weight"] for n in range(len(self.slices)))
             layers = (layer for part in self.slices for layer in part)  # type: ignore[attr-defined]
             nn.Sequential(*layers).load_state_dict(
@@ -66,6 +67,13 @@ def _unit(features: Tensor) -> Tensor:
     """Features of each position scaled to length 1; the published code's epsilon, where the gradient stays finite."""
     length = features.square().sum(dim=1, keepdim=True).clamp_min(1e-20).sqrt()
     return features / (length + 1e-10)
+
+
+def _recognised(tensors: dict[str, Tensor]) -> Backbone:
+    """AlexNet begins with 11x11 filters; of the other two only VGG16 has its second convolution right after."""
+    if tensors["features.0.weight"].shape[-1] == 11:
+        return "alex"
+    return "vgg" if "features.2.weight" in tensors else "squeeze"
 
 
 def _alexnet() -> list[nn.Sequential]:
@@ -110,3 +118,16 @@ def _squeezenet() -> list[nn.Sequential]:
         nn.Sequential(_Fire(384, 64, 256)),
         nn.Sequential(_Fire(512, 64, 256)),
     ]
+
+
+def _vgg16() -> list[nn.Sequential]:
+    """The convolutions of VGG16, cut before each halving."""
+    slices: list[nn.Sequential] = []
+    channels = 3
+    for wide, count in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
+        layers: list[nn.Module] = [nn.MaxPool2d(2, 2)] if slices else []
+        for _ in range(count):
+            layers += [nn.Conv2d(channels, wide, 3, padding=1), nn.ReLU()]
+            channels = wide
+        slices.append(nn.Sequential(*layers))
+    return slices

@@ -1,20 +1,29 @@
-"""PSNR, SSIM and MAE as IFAN, DRBNet, Restormer and P2IKT compute them: full image, RGB, floating point, 0..1.
+"""PSNR, SSIM and MAE as scikit-image, MATLAB and BasicSR compute them, and what papers do to pictures before.
 
-Each takes two [B, 3, H, W] in 0..1 (clamp first: what lies outside is not clamped here) and returns a float64 [B], one
-number for each picture; papers report the mean of these. Sums run in float64, as scikit-image's do.
+Each metric takes two [B, C, H, W] in 0..1 (what lies outside is not clamped here) and returns a float64 [B], one number
+for each picture; papers report the mean of these. Sums run in float64, as scikit-image's do. Which of them a paper
+means, and after which rounding and on which pixels, is said by a `Protocol`.
 """
 
+from typing import Literal
+
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-WINDOW = 7
-"""Side of SSIM's uniform window, scikit-image's default."""
+Window = Literal["uniform", "gaussian"]
+"""What SSIM weighs a place's neighbours by."""
+
+WINDOW: dict[Window, int] = {"uniform": 7, "gaussian": 11}
+"""Side of SSIM's window: scikit-image's default, and that of Wang et al."""
+
+SIGMA = 1.5
+"""Of the Gaussian window, pixels."""
 
 
 def psnr(output: Tensor, target: Tensor) -> Tensor:
     """Peak signal-to-noise ratio in dB, peak 1; infinite for equal pictures.
 
-    >>> import torch
     >>> psnr(torch.full((1, 3, 8, 8), 0.6), torch.full((1, 3, 8, 8), 0.5)).round(decimals=3)
     tensor([20.], dtype=torch.float64)
     """
@@ -22,45 +31,93 @@ def psnr(output: Tensor, target: Tensor) -> Tensor:
 
 
 def mae(output: Tensor, target: Tensor) -> Tensor:
-    """Mean absolute error.
+    """Mean absolute error, 0..1.
 
-    >>> import torch
     >>> mae(torch.full((1, 3, 8, 8), 0.6), torch.full((1, 3, 8, 8), 0.5)).round(decimals=3)
     tensor([0.1000], dtype=torch.float64)
     """
     return _error(output, target).abs().mean(dim=(1, 2, 3))
 
 
-def ssim(output: Tensor, target: Tensor) -> Tensor:
-    """Structural similarity (Wang et al. 2004), -1..1: uniform 7x7 window, sample covariance, mean of the channels.
+def ssim(output: Tensor, target: Tensor, window: Window = "uniform") -> Tensor:
+    """Structural similarity (Wang et al. 2004), -1..1: mean over the windows that lie wholly inside and the channels.
 
-    Equals `skimage.metrics.structural_similarity(a, b, channel_axis=-1, data_range=1)`.
+    Args:
+        output: [B, C, H, W] in 0..1.
+        target: alike.
+        window: `uniform` is 7x7 with sample covariance, `structural_similarity(a, b, channel_axis=-1, data_range=1)`
+            of scikit-image. `gaussian` is 11x11 with a standard deviation of 1.5, not normalised by n - 1: the same
+            function with `gaussian_weights=True, sigma=1.5, use_sample_covariance=False`, which is also the published
+            MATLAB code's, BasicSR's and pytorch-msssim's.
 
     Raises:
         ValueError: a side is shorter than the window.
 
-    >>> import torch
     >>> x = torch.linspace(0, 1, 3 * 64).reshape(1, 3, 8, 8)
     >>> ssim(x, x)
     tensor([1.], dtype=torch.float64)
     """
-    if min(output.shape[-2:]) < WINDOW:
-        raise ValueError(f"SSIM needs at least {WINDOW}x{WINDOW} pixels, got {tuple(output.shape[-2:])}")
+    side = WINDOW[window]
+    if min(output.shape[-2:]) < side:
+        raise ValueError(f"SSIM needs at least {side}x{side} pixels, got {tuple(output.shape[-2:])}")
     _error(output, target)
-    x, y = output.double(), target.double()
-    unbiased = WINDOW**2 / (WINDOW**2 - 1)
-    mean_x, mean_y = _mean(x), _mean(y)
-    var_x = unbiased * (_mean(x * x) - mean_x * mean_x)
-    var_y = unbiased * (_mean(y * y) - mean_y * mean_y)
-    covariance = unbiased * (_mean(x * y) - mean_x * mean_y)
+    planes = [(output[:, n : n + 1], target[:, n : n + 1]) for n in range(output.shape[1])]
+    # A channel at a time: a third of the memory, which for a photograph of several megapixels is much
+    return torch.stack([_likeness(x.double(), y.double(), window) for x, y in planes]).mean(dim=0)
+
+
+def rounded(image: Tensor, bits: int) -> Tensor:
+    """A picture, any shape, 0..1, as integers of `bits` bits hold it, still 0..1; halves go to the even integer.
+
+    >>> rounded(torch.tensor([0.5, 0.501, 1.0]), bits=8) * 255
+    tensor([128., 128., 255.])
+    """
+    most = 2**bits - 1
+    return (image * most).round() / most
+
+
+def luma(image: Tensor) -> Tensor:
+    """Y of BT.601 in its studio range, as MATLAB's `rgb2ycbcr` and BasicSR compute it, not rounded.
+
+    Args:
+        image: [B, 3, H, W] RGB in 0..1.
+
+    Returns:
+        [B, 1, H, W] in 16/255..235/255. Errors shrink by 219/255 at the least: a PSNR on Y is not one on RGB.
+
+    >>> (luma(torch.ones(1, 3, 1, 1)) * 255).round()
+    tensor([[[[235.]]]])
+    """
+    weights = image.new_tensor([65.481, 128.553, 24.966])[:, None, None]
+    return ((image * weights).sum(dim=-3, keepdim=True) + 16.0) / 255.0
+
+
+def _likeness(x: Tensor, y: Tensor, window: Window) -> Tensor:
+    """SSIM of two [B, 1, H, W], as [B]."""
+    mean = _uniform if window == "uniform" else _gaussian
+    count = WINDOW[window] ** 2
+    unbiased = count / (count - 1) if window == "uniform" else 1.0
+    mean_x, mean_y = mean(x), mean(y)
+    var_x = unbiased * (mean(x * x) - mean_x * mean_x)
+    var_y = unbiased * (mean(y * y) - mean_y * mean_y)
+    covariance = unbiased * (mean(x * y) - mean_x * mean_y)
     c1, c2 = 0.01**2, 0.03**2
-    likeness = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
-    return (likeness / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))).mean(dim=(1, 2, 3))
+    alike = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
+    return (alike / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))).mean(dim=(1, 2, 3))
 
 
-def _mean(image: Tensor) -> Tensor:
+def _uniform(image: Tensor) -> Tensor:
     """Mean over each window that lies wholly inside."""
-    return F.avg_pool2d(image, WINDOW, stride=1)
+    return F.avg_pool2d(image, WINDOW["uniform"], stride=1)
+
+
+def _gaussian(image: Tensor) -> Tensor:
+    """The same, weighed: along columns, then along rows."""
+    side = WINDOW["gaussian"]
+    place = torch.arange(side, dtype=image.dtype, device=image.device) - side // 2
+    weights = (-0.5 * (place / SIGMA).square()).exp()
+    weights = (weights / weights.sum()).expand(1, 1, 1, side)  # [1, 1, 1, 11]
+    return F.conv2d(F.conv2d(image, weights.mT), weights)
 
 
 def _error(output: Tensor, target: Tensor) -> Tensor:

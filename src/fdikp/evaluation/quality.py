@@ -81,8 +81,8 @@ class Summary:
 def score(name: str, blurred: Tensor, output: Tensor, target: Tensor, lpips: LPIPS | None = None) -> Scores:
     """Compare [3, H, W] pictures, 0..1; the output is clamped to that first."""
     before, after, truth = (image[None].float().clamp(0.0, 1.0) for image in (blurred, output, target))
-    in_focus = ((before - truth).abs() < IN_FOCUS).all(dim=1)  # [1, H, W]
-    sharp = in_focus & (_blur_map(truth.device)(truth)[:, 0] < SHARP)
+    in_focus = focus_pixels(blurred, target)[None]
+    sharp = sharp_pixels(blurred, target)[None]
     errors = [(image - truth).square().mean(dim=1).double() for image in (before, after)]
     return Scores(
         name=name,
@@ -100,6 +100,17 @@ def score(name: str, blurred: Tensor, output: Tensor, target: Tensor, lpips: LPI
         sharp_after=_number(errors[1][sharp].sum()),
         shift=_number((after - before).double().mean(dim=(0, 2, 3)).abs().mean()),
     )
+
+
+def focus_pixels(blurred: Tensor, target: Tensor) -> Tensor:
+    """Where a picture is in focus already: two [3, H, W] in 0..1 to a mask [H, W]."""
+    return ((blurred.float().clamp(0, 1) - target.float().clamp(0, 1)).abs() < IN_FOCUS).all(dim=0)
+
+
+def sharp_pixels(blurred: Tensor, target: Tensor) -> Tensor:
+    """Where it is, and the target shows detail in focus: two [3, H, W] in 0..1 to a mask [H, W]."""
+    truth = target.float().clamp(0, 1)[None]
+    return focus_pixels(blurred, target) & (_blur_map(truth.device)(truth)[0, 0] < SHARP)
 
 
 def summarise(scores: Sequence[Scores]) -> Summary:

@@ -21,6 +21,8 @@ class Metric:
     better: Literal["higher", "lower"]
     digits: int
     """Decimals that tables print."""
+    everywhere: bool = True
+    """Whether every picture has it; others are means over those pictures that do."""
 
 
 METRICS: dict[str, Metric] = {
@@ -31,13 +33,13 @@ METRICS: dict[str, Metric] = {
     "lpips-alex": Metric("LPIPS (AlexNet)", "lower", 4),
     "lpips-squeeze": Metric("LPIPS (SqueezeNet)", "lower", 4),
     "lpips-vgg": Metric("LPIPS (VGG)", "lower", 4),
-    "niqe": Metric("NIQE", "lower", 3),
-    "focus": Metric("error in focus", "lower", 6),
+    "blur": Metric("blur effect", "lower", 4),
+    "focus": Metric("error in focus", "lower", 6, everywhere=False),
     "shift": Metric("colour shift", "lower", 5),
 }
 """Every number that an evaluation may hold for a picture, in the order of tables. `lpips` is that of the protocol's
-own backbone. `focus` is the mean squared error on pixels that show detail in focus already, `shift` the change of the
-picture's mean."""
+own backbone, `blur` that of `no_reference`, which needs no target. `focus` is the mean squared error on pixels that
+show detail in focus already, where a picture has such; `shift` the change of the picture's mean."""
 
 MOST_PSNR = 100.0
 """Equal pictures count as this many dB in means and in JSON, which knows no infinity."""
@@ -133,7 +135,7 @@ class Row:
     """The size that was scored, or the range of them."""
     before: dict[str, float]
     after: dict[str, float]
-    """Only metrics that every picture has; the mean of pictures, never of pooled errors."""
+    """Means of pictures, never of pooled errors (`means`)."""
     worst: str
     """The picture whose PSNR gained least, or without inputs the one with the least PSNR; "" without PSNR."""
     worst_gain: float | None
@@ -161,14 +163,15 @@ class Row:
 
 
 def means(scores: Iterable[dict[str, float]]) -> dict[str, float]:
-    """The mean of each metric that all of them have.
+    """The mean of each metric that all of them have, or of one that not every picture has that some of them have.
 
-    >>> means([{"psnr": 20.0, "ssim": 0.5}, {"psnr": 30.0}])
-    {'psnr': 25.0}
+    >>> means([{"psnr": 20.0, "ssim": 0.5}, {"psnr": 30.0, "focus": 1e-4}])
+    {'psnr': 25.0, 'focus': 0.0001}
     """
     known = list(scores)
-    shared = [name for name in METRICS if known and all(name in each for each in known)]
-    return {name: fmean(each[name] for each in known) for name in shared}
+    values = {name: [each[name] for each in known if name in each] for name in METRICS}
+    shared = [name for name, has in values.items() if len(has) == len(known) or not METRICS[name].everywhere]
+    return {name: fmean(values[name]) for name in shared if values[name]}
 
 
 def gain_of(result: ImageResult) -> float:

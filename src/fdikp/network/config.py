@@ -73,6 +73,20 @@ class NetworkConfig:
         """Images that a stage blends: N deconvolved ones and the image itself, for each of its two inputs."""
         return 2 * (self.kernels + 1)
 
+    def narrowed(self, factor: int) -> "NetworkConfig":
+        """The same network with 1/factor of the channels, for comparisons that must be quick.
+
+        >>> NetworkConfig().narrowed(2).widths
+        (32, 32, 80)
+
+        Raises:
+            ValueError: no whole number of channels is left for each attention head.
+        """
+        if factor < 1 or any(width % factor for width in self.widths):
+            raise ValueError(f"widths {self.widths} cannot be divided by {factor}")
+        widths: tuple[int, int, int] = tuple(width // factor for width in self.widths)  # type: ignore[assignment]
+        return replace(self, widths=widths, predictor_width=max(1, self.predictor_width // factor))
+
     def to_dict(self) -> dict[str, Any]:
         """The fields as plain values, for JSON."""
         return asdict(self)

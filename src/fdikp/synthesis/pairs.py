@@ -52,7 +52,12 @@ class KodakPair:
 def kodak_pairs(folder: str | Path) -> Iterator[KodakPair]:
     """Render `kodim01.png` ... in `folder`, each whole (768x512 or 512x768) and with its number as the seed."""
     for file in sorted(Path(folder).glob("kodim*.png")):
-        pixels = np.array(Image.open(file).convert("RGB"), dtype=np.float32) / 255.0
-        picture = torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
-        pair = render_pair(picture[None], [int(file.stem.removeprefix("kodim"))], KODAK_SETTINGS)
-        yield KodakPair(file.stem, pair.blurred[0], pair.target[0], pair.radius[0])
+        yield kodak_pair(file)
+
+
+def kodak_pair(file: Path) -> KodakPair:
+    """Render one picture of the set, whose name ends with its number."""
+    pixels = np.array(Image.open(file).convert("RGB"), dtype=np.float32) / 255.0
+    picture = torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+    pair = render_pair(picture[None], [int(file.stem.removeprefix("kodim"))], KODAK_SETTINGS)
+    return KodakPair(file.stem, pair.blurred[0], pair.target[0], pair.radius[0])

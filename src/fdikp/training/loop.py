@@ -18,7 +18,7 @@ from fdikp.training.checkpoint import save_checkpoint
 from fdikp.training.data import Batch, Stream
 from fdikp.training.log import Log
 from fdikp.training.objective import Judged, Objective, layout
-from fdikp.training.recipe import Recipe
+from fdikp.training.recipe import HINTED, Recipe
 from fdikp.training.schedule import learning_rate, progress
 from fdikp.training.setup import FAR, Run, ahead, fabric_of, prepare, ready
 from fdikp.training.stop import Stop
@@ -132,6 +132,7 @@ def _fit(
             run.phase = now
             run.average.begin(recipe.phases[now].averaging)
         phase = recipe.phases[run.phase]
+        objective.hinting = recipe.hint > 0 and done < HINTED
         lr = learning_rate(recipe, run.step, done)
         share = phase.batch // fabric.world_size
         batch = stream.batch(run.seen + fabric.global_rank * share, share, phase.crop, fabric.device)
@@ -186,7 +187,8 @@ def _step(
     (broken,) = _largest(fabric, float(not judged.loss.isfinite()))
     if not broken:  # where coordinates are not finite, the gradient of sampling reads outside of its memory
         fabric.backward(judged.loss)
-        norm = nn.utils.clip_grad_norm_(run.network.parameters(), recipe.clip)
+        trained = [p for group in run.optimizer.param_groups for p in group["params"]]
+        norm = nn.utils.clip_grad_norm_(trained, recipe.clip)
         broken = float(not norm.isfinite())  # the same in all processes, as the gradient is
     if broken:
         run.skipped += 1

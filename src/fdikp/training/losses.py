@@ -76,7 +76,8 @@ class BlurSupervision(nn.Module):
     thousands of steps. Two things learn it. The dilated map: kernels should reach as far as the blur does, so that
     where nothing is blurred their taps fall on one pixel and change nothing. And the decoder's features, from which
     one 1×1 convolution predicts the logarithm of the radius; it is no part of the network and is thrown away with the
-    run.
+    run. The second is a hint for the beginning: its gradient in encoder and decoder is far larger than that of the
+    restored picture, which learns little beside it.
     """
 
     def __init__(self, network: FDIKP) -> None:
@@ -87,16 +88,22 @@ class BlurSupervision(nn.Module):
         self._features: list[Tensor] = []
         network.dsrm.decoder.register_forward_hook(lambda module, inputs, output: self._features.append(output))
 
-    def forward(self, radius: Tensor, stages: Sequence[Stage], scales: Sequence[float]) -> Tensor:
-        """The loss of the pass that the network has just made, a scalar. radius: [B, 1, H, W], pixels."""
-        total = radius.new_zeros(())
+    def forward(
+        self, radius: Tensor, stages: Sequence[Stage], scales: Sequence[float], hint: bool = True
+    ) -> tuple[Tensor, Tensor]:
+        """Two losses of the pass that the network has just made, scalars: of the dilated maps, and of the features.
+
+        radius: [B, 1, H, W], pixels. Without `hint` the features are read and not taught.
+        """
+        reached, told = radius.new_zeros(()), radius.new_zeros(())
         for weight, stage, features in zip(scales, reversed(stages), reversed(self._features), strict=True):
             factor = radius.shape[-1] // features.shape[-1]
             here = downsample(radius, factor) / factor
-            told = (self.read(features.float()) - (here / 4 + 0.05).log()).abs().mean()
-            total = total + weight * (told + self.reached(here, stage))
+            reached = reached + weight * self.reached(here, stage)
+            seen = (features if hint else features.detach()).float()
+            told = told + weight * (self.read(seen) - (here / 4 + 0.05).log()).abs().mean()
         self._features.clear()
-        return total
+        return reached, told
 
     def reached(self, radius: Tensor, stage: Stage) -> Tensor:
         """Mean distance of the stage's dilated map from that of kernels which reach as far as the blur, a scalar.

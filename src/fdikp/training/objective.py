@@ -46,6 +46,8 @@ class Objective(nn.Module):
         super().__init__()
         self.network = network
         self.recipe = recipe
+        self.hinting = recipe.hint > 0
+        """Whether features are taught the blur radius; the loop ends that."""
         self.supervision = supervision
         self.perceptual = perceptual
         self.teacher = teacher.eval().requires_grad_(False) if teacher else None
@@ -67,8 +69,8 @@ class Objective(nn.Module):
         loss = restoration_loss(images, target, r.scales, r.alpha, r.beta, r.gamma, self.perceptual, r.delta)
         parts = {}
         if self.supervision is not None and radius is not None:
-            parts["blur"] = self.supervision(radius, stages, r.scales)
-            loss = loss + r.blur * parts["blur"]
+            parts["blur"], parts["hint"] = self.supervision(radius, stages, r.scales, self.hinting)
+            loss = loss + r.blur * parts["blur"] + r.hint * parts["hint"]
         if self.teacher is not None:
             parts["distil"] = imitation_loss(images, self._taught(blurred), r.scales)
             loss = loss + r.distil * parts["distil"]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fdikp.errors import TrainingError
-from fdikp.network.config import PRESETS
+from fdikp.network.config import PRESETS, NetworkConfig
 
 Averaging = Literal["ema", "swa", "none"]
 
@@ -27,6 +27,9 @@ class Phase:
     averaging: Averaging
 
 
+HINTED = 0.1
+"""Share of the budget over which features are taught the blur radius (`hint`)."""
+
 PER_PHASE = tuple(field.name for field in dataclasses.fields(Phase))
 """Fields of a recipe that hold one value for each phase, or one for all."""
 
@@ -36,6 +39,7 @@ class Recipe:
     """A run. Two runs on CPU with equal recipes of a step budget end in the same weights."""
 
     config: str = _option("fdikp-lite", "network, a name in fdikp.network.PRESETS")
+    narrow: int = _option(1, "divide the network's channels by this, for comparisons that must be quick")
     data: tuple[Path, ...] = _option((), "a data set of real pairs, or folders of sharp photographs, searched deeply")
     pairs: Literal["auto", "real", "rendered"] = _option("auto", "what the data are; auto knows them by their layout")
     out: Path = _option(Path("runs/run"), "folder for checkpoints, weights, log and summary")  # noqa: RUF009
@@ -76,8 +80,9 @@ class Recipe:
     beta: float = _option(0.2, "weight of LPIPS (eq. 5); counts only where its weights are found")
     gamma: float = _option(0.2, "weight of the frequency loss (eq. 5)")
     delta: float = _option(0.0, "weight of the root of squared errors; not in the paper")
-    blur: float = _option(
-        0.0, "weight of the blur radius, which the network learns to tell from rendered pairs; not in the paper"
+    blur: float = _option(0.0, "weight of the dilated maps' distance from the blur that was rendered; not in the paper")
+    hint: float = _option(
+        0.0, "weight of the blur radius that features learn to tell in the first tenth of the budget; not in the paper"
     )
     lpips: str | None = _option(
         None, "LPIPS weights: a safetensors file, or `download`; else the file that FDIKP_LPIPS names"
@@ -106,6 +111,11 @@ class Recipe:
     save_every: float = _option(3.0, "minutes of work between checkpoints")
     log_every: int = _option(20, "steps between lines of the log")
     half: bool = _option(False, "store weights.safetensors in 16 bit")
+
+    @property
+    def network(self) -> NetworkConfig:
+        """The shape of the network that is trained, where no weights are given to start from."""
+        return PRESETS[self.config].narrowed(self.narrow)
 
     @property
     def phases(self) -> tuple[Phase, ...]:
@@ -145,6 +155,7 @@ class Recipe:
             ),
             (not self.data, "nothing to train on: give --data"),
             (self.config not in PRESETS, f"--config {self.config}: no such network; there are {', '.join(PRESETS)}"),
+            (self._too_narrow(), f"--narrow {self.narrow}: the channels of {self.config} cannot be divided so"),
             (len(lengths - {1}) > 1 or 0 in lengths, f"{_flags(PER_PHASE)} need one value, or one for each phase"),
             (
                 any(crop < 64 or crop % 16 for crop in self.crop),
@@ -164,6 +175,16 @@ class Recipe:
         for found, problem in problems:
             if found:
                 raise TrainingError(problem)
+
+    def _too_narrow(self) -> bool:
+        """Whether no network is left; of a name that is not known that is not said."""
+        try:
+            self.network  # noqa: B018 (what it raises is the answer)
+        except ValueError:
+            return True
+        except KeyError:
+            return False
+        return False
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as values that JSON knows."""

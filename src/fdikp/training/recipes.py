@@ -8,7 +8,7 @@ from fdikp.errors import TrainingError
 from fdikp.network.config import PRESETS
 from fdikp.training.recipe import Recipe
 
-LITE = Recipe(out=Path("runs/lite"), gamma=0.1, delta=0.5, blur=0.02)
+LITE = Recipe(out=Path("runs/lite"), gamma=0.1, delta=0.5, blur=0.02, hint=0.01)
 """`fdikp-lite` on rendered pairs, sized for CPUs."""
 
 BASE = replace(LITE, config="fdikp-base", out=Path("runs/base"), crop=(256,), batch=(16,), warmup=500)
@@ -18,6 +18,7 @@ FINE_TUNE = replace(
     LITE,
     out=Path("runs/fine-tune"),
     start="fdikp-lite",
+    hint=0.0,
     steps=1000,
     crop=(192,),
     batch=(4,),

@@ -18,7 +18,7 @@ from fdikp.devices import choose_device
 from fdikp.errors import DataError, TrainingError
 from fdikp.evaluation.lpips import LPIPS
 from fdikp.evaluation.lpips_weights import VARIABLE, find_lpips
-from fdikp.network import FDIKP, PRESETS
+from fdikp.network import FDIKP
 from fdikp.synthesis import RenderSettings
 from fdikp.training.ahead import Ahead
 from fdikp.training.average import Average
@@ -201,12 +201,12 @@ def ready(recipe: Recipe, prepared: Prepared, fabric: "Fabric") -> tuple[Run, Ob
         FdikpError: weights or checkpoints cannot be used, or the disk has no room for the run.
     """
     notes = list(prepared.notes)
-    name = recipe.config
+    name = recipe.config if recipe.narrow == 1 else f"{recipe.config} / {recipe.narrow}"
     if recipe.start:
         network, about = weights.load(recipe.start)
-        name = name if network.config == PRESETS[name] else about.name
+        name = name if network.config == recipe.network else about.name
     else:
-        network = FDIKP(PRESETS[name])
+        network = FDIKP(recipe.network)
     network = network.requires_grad_(True).train()
     network = network.to(device=fabric.device, memory_format=layout(recipe))  # type: ignore[call-overload]
     average = Average(network, recipe.average)
@@ -214,7 +214,7 @@ def ready(recipe: Recipe, prepared: Prepared, fabric: "Fabric") -> tuple[Run, Ob
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # on CPU the first process' statistics hold
     rendered = isinstance(prepared.stream, RenderedStream)
     # After the average, which would copy its hook
-    supervision = BlurSupervision(network).to(fabric.device) if recipe.blur and rendered else None
+    supervision = BlurSupervision(network).to(fabric.device) if rendered and (recipe.blur or recipe.hint) else None
     perceptual = LPIPS(prepared.lpips) if prepared.lpips else None
     teacher = weights.load(recipe.teacher)[0] if recipe.teacher else None
     optimizer = torch.optim.Adam(_groups(network, supervision, recipe), lr=recipe.lr, betas=(0.9, 0.999))

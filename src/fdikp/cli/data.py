@@ -1,0 +1,113 @@
+"""`fdikp data check`: whether a data set is whole, and if not, everything that is wrong with it."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+
+from fdikp.cli import console
+from fdikp.cli.console import UsageError
+from fdikp.cli.model_options import Flag
+from fdikp.errors import DataError
+
+if TYPE_CHECKING:
+    from fdikp.data import EvaluationSet
+
+SHOWN = 4
+"""Sizes that the summary names."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Check a data set before you measure or train with it.
+
+    Names, counterparts, sizes, bit depths and files that are damaged or cut
+    short: every fault is printed on a line of its own, and the exit code is 1
+    if there are any.
+
+    NAME says what the data set is: dpdd, lfdof, realdof, rtf, cuhk, pixeldp,
+    kodak-rendered or pairs, in any case. With another name the folder is
+    looked at: a data set it is laid out as, or source/ and target/ with the
+    same names in both. Pairs may also be listed in a CSV file with the columns
+    source,target and if you like group,name; paths start where it lies.
+
+    Examples:
+    fdikp data check dpdd datasets/DPDD/
+    fdikp data check mine my-pairs/ --deep
+    fdikp data check mine pairs.csv
+    """
+
+    # What to do.
+    action: Annotated[Literal["check"], tyro.conf.Positional]
+
+    # What the data set is called.
+    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
+
+    # Its folder, or a CSV file.
+    path: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PATH")]
+
+    # Which part of it, where it is divided.
+    split: Literal["train", "val", "test"] = "test"
+
+    # Decode every file, to find those that are broken within; otherwise headers are read.
+    deep: Flag = False
+
+    # Print one JSON object instead of lines.
+    json: Flag = False
+
+
+def run(options: Options) -> int:
+    """Check, report, and return the exit code."""
+    from fdikp.data import open_set
+
+    if not options.path:  # an unset variable; it would be taken for the current folder
+        raise UsageError("PATH is empty; give a path (. is the current folder)")
+    faults: tuple[str, ...] = ()
+    facts = {}
+    try:
+        facts = _facts(open_set(options.name, Path(options.path), options.split, deep=options.deep))
+    except DataError as error:
+        faults = error.faults
+    if options.json:
+        about = {"data": options.name, "path": options.path, "split": options.split}
+        console.result(json.dumps({"ok": not faults, **about, **facts, "faults": faults}))
+    else:
+        for fault in faults:
+            console.result(fault)
+        for line in _lines(facts) if facts else ():
+            console.result(line)
+    if faults:
+        console.problem(f"{options.name}: {len(faults)} fault{'s' * (len(faults) > 1)}")
+    return 1 if faults else 0
+
+
+def _facts(data: "EvaluationSet") -> dict[str, Any]:
+    """What there is to say of a sound set."""
+    sizes = Counter(f"{sample.width}x{sample.height}" for sample in data.samples)
+    return {
+        "kind": data.kind,
+        "pictures": len(data.samples),
+        "truth": all(sample.has_target for sample in data.samples),
+        "sizes": dict(sizes.most_common()),
+        "bits": max(sample.bits for sample in data.samples),
+        "groups": dict(Counter(sample.group for sample in data.samples if sample.group)),
+        "notes": list(data.notes),
+    }
+
+
+def _lines(facts: dict[str, Any]) -> Iterator[str]:
+    """The facts in words."""
+    from fdikp.data import SETS
+
+    title, truth = SETS[facts["kind"]].title, "with" if facts["truth"] else "without"
+    yield f"{title}: {facts['pictures']} pictures {truth} ground truth, {facts['bits']} bit"
+    sizes = [f"{size} ({count})" for size, count in facts["sizes"].items()]
+    rest = [f"{len(sizes) - SHOWN} other sizes"] if len(sizes) > SHOWN else []
+    yield f"sizes   {', '.join(sizes[:SHOWN] + rest)}"
+    if facts["groups"]:
+        yield f"groups  {', '.join(f'{group} ({count})' for group, count in facts['groups'].items())}"
+    yield from (f"note    {note}" for note in facts["notes"])

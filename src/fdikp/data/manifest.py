@@ -1,0 +1,38 @@
+"""Pairs of one's own listed in a CSV file, wherever the pictures are."""
+
+import csv
+from pathlib import Path
+
+from fdikp.data.layouts import Entry, Listing
+
+COLUMNS = ("source", "target", "group", "name")
+"""What a manifest says of a pair; group and name may be left out, other columns are not looked at."""
+
+
+def read_manifest(file: Path) -> Listing:
+    """The pairs of a manifest in its order, their paths taken from where it lies.
+
+    Without a name a pair is called as its source is. What cannot be read is among the listing's faults.
+    """
+    listing = Listing()
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as text:  # spreadsheets begin with a mark
+            reader = csv.DictReader(text, strict=True)
+            missing = [column for column in COLUMNS[:2] if column not in (reader.fieldnames or ())]
+            if missing:
+                listing.faults.append(f"{file}: no column {' and '.join(missing)}; begin it with {','.join(COLUMNS)}")
+                return listing
+            for row in reader:
+                source, target, group, name = ((row.get(column) or "").strip() for column in COLUMNS)
+                if not source or not target:
+                    what = "target" if source else "source"
+                    listing.faults.append(f"{file}: line {reader.line_num} has no {what}; add it or remove the line")
+                    continue
+                pair = file.parent / source, file.parent / target
+                listing.entries.append(Entry(name or pair[0].stem, *pair, group or None))
+    except (OSError, ValueError, csv.Error) as error:
+        listing.faults.append(f"{file}: cannot be read: {error}; save it as CSV in UTF-8")
+        return listing
+    if not listing.entries and not listing.faults:
+        listing.faults.append(f"{file}: has no pairs; add a line for each")
+    return listing

@@ -1,0 +1,211 @@
+"""Data sets to measure on: opened by name and folder, and checked as a whole before anything is run on them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import cast, get_args
+
+import numpy as np
+
+from fdikp.data import layouts
+from fdikp.data.headers import Header, read_header
+from fdikp.data.layouts import Entry, Layout, Listing, Split
+from fdikp.data.pairs import sizes_differ
+from fdikp.data.pictures import read_unit, try_each
+from fdikp.errors import DataError
+
+Pixels = tuple[np.ndarray, np.ndarray | None]
+"""Source and target, each [H, W, 3] float32 in 0..1, upright RGB; no target where there is no ground truth."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One picture of an evaluation set. It may be sent to other processes."""
+
+    name: str
+    """Unique in the set, without folder and suffix."""
+    group: str | None
+    """A part of the set that is also reported alone, such as DPDD's `indoor`."""
+    height: int
+    width: int
+    bits: int
+    """Per sample of the source's file."""
+    has_target: bool
+    """Whether there is ground truth."""
+    reader: Callable[[], Pixels]
+
+    def load(self) -> Pixels:
+        """Read or render source and target, each [H, W, 3] float32 in 0..1, exact for 16 bits; None: no ground truth.
+
+        Raises:
+            DataError: a file is broken, or was changed since the set was opened.
+        """
+        return self.reader()
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """A data set to measure on."""
+
+    name: str
+    """What the user calls it."""
+    kind: str
+    """A key of `SETS`."""
+    samples: tuple[Sample, ...]
+    notes: tuple[str, ...] = ()
+    """What a reader of its numbers should know, such as that it is a part of the published set."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A data set of the field."""
+
+    title: str
+    layout: Layout
+    wants: str
+    """What its folder looks like."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """Pictures of each published split. A set with `test` alone is not divided."""
+
+
+SETS: dict[str, Kind] = {
+    "pixeldp": Kind("PixelDP", layouts.pixeldp, "test_c/source/ without test_c/target/"),
+    "dpdd": Kind(
+        "DPDD",
+        layouts.dpdd,
+        "{split}_c/source/ and {split}_c/target/, or inputC/ and target/",
+        {"train": 350, "val": 74, "test": 76},
+    ),
+    "lfdof": Kind(
+        "LFDOF",
+        layouts.lfdof,
+        "{split}_data/input/IMG_x/ and {split}_data/ground_truth/",
+        {"train": 11261, "test": 725},
+    ),
+    "rtf": Kind("RTF", layouts.rtf, "image/0/image_NN.png and GT/sharp_NN.png", {"test": 22}),
+    "kodak-rendered": Kind("Kodak, rendered", layouts.kodak, "kodim01.png, kodim02.png ...", {"test": 24}),
+    "pairs": Kind("own pairs", layouts.own_pairs, "source/ and target/, or is a CSV file"),
+    "realdof": Kind("RealDOF", layouts.realdof, "source/NN.png and target/NN.png", {"test": 50}),
+    "cuhk": Kind("CUHK", layouts.cuhk, "photographs in one folder", {"test": 704}),
+}
+"""Every kind of set, in the order in which folders are recognised. The last two look like any pairs and any pictures:
+they are opened by name."""
+
+_BY_NAME_ONLY = ("realdof", "cuhk")
+
+
+def open_set(
+    name: str, path: Path, split: str = "test", kind: str | None = None, *, deep: bool = False
+) -> EvaluationSet:
+    """Find and check a data set.
+
+    Args:
+        name: what to call it. A key of `SETS`, in any case, says of which kind it is; for others, the folder does.
+        path: its folder, or that it lies in; for own pairs also a CSV file.
+        split: `train`, `val` or `test`, where the set is divided.
+        kind: a key of `SETS`, if neither name nor folder say it.
+        deep: decode every file, rather than only float pictures, which may hold NaN, and of others the header.
+
+    Raises:
+        DataError: the set cannot be used as it is; `faults` has a line for each reason.
+    """
+    path = Path(path)
+    if kind is not None and kind not in SETS:
+        raise DataError(f"{kind}: no such kind of data set; choose among {', '.join(SETS)}")
+    if split not in get_args(Split):
+        raise DataError(f"{split}: no such split; choose train, val or test")
+    kind, listing = _find(path, cast(Split, split), kind or name.lower())
+    headers, faults = _inspect(listing.entries, deep)
+    faults = [*listing.faults, *_name_faults(listing.entries), *faults]
+    if faults:
+        more = f"; and {len(faults) - 1} more faults: fdikp data check lists them" if len(faults) > 1 else ""
+        raise DataError(faults[0] + more, faults)
+    notes = [*listing.notes]
+    published = SETS[kind].counts.get(split if len(SETS[kind].counts) > 1 else "test")
+    if published and len(listing.entries) != published:
+        notes.append(
+            f"{len(listing.entries)} pictures where {SETS[kind].title} has {published}: "
+            "not comparable with published figures"
+        )
+    samples = (_sample(entry, headers[entry.source], rendered=kind == "kodak-rendered") for entry in listing.entries)
+    return EvaluationSet(name, kind, tuple(samples), tuple(notes))
+
+
+def _find(path: Path, split: Split, kind: str) -> tuple[str, Listing]:
+    """The kind of a set and what is in its folder; `kind` may be any name."""
+    if not path.exists():
+        raise DataError(f"{path}: no such file or folder; give the folder of a data set")
+    kinds = [kind] if kind in SETS else [key for key in SETS if key not in _BY_NAME_ONLY]
+    for key in kinds:
+        listing = SETS[key].layout(path, split) or SETS[key].layout(path, None)
+        if listing is not None:
+            return key, listing
+    if kind in SETS:
+        wants = SETS[kind].wants.format(split=split)
+        raise DataError(f"{path}: is not laid out as {SETS[kind].title}, which has {wants}")
+    raise DataError(
+        f"{path}: no data set in a layout that is known; give source/ and target/ or a CSV file, "
+        f"or call it what it is: {', '.join(SETS)}"
+    )
+
+
+def _name_faults(entries: list[Entry]) -> list[str]:
+    """Names that cannot be told apart, or that no file could have."""
+    first: dict[str, Entry] = {}
+    faults = []
+    for entry in entries:
+        if not entry.name or set(entry.name) & set("/\\\0") or entry.name in (".", ".."):
+            faults.append(f"{entry.source}: is called '{entry.name}', which is no name of a file; choose another")
+        elif first.setdefault(entry.name, entry) is not entry:
+            other = first[entry.name].source
+            faults.append(f"{entry.source}: has the name of {other}; rename or remove one")
+    return faults
+
+
+def _inspect(entries: list[Entry], deep: bool) -> tuple[dict[Path, Header], list[str]]:
+    """The header of every file that can be read, and what is wrong with the files."""
+    files = list(dict.fromkeys(file for e in entries for file in (e.source, e.target) if file))
+    found = dict(zip(files, try_each(read_header, files), strict=True))
+    headers = {file: header for file, header in found.items() if isinstance(header, Header)}
+    faults = [str(error) for error in found.values() if isinstance(error, DataError)]
+    decoded = [file for file, header in headers.items() if deep or header.floating]
+    faults += [str(error) for error in try_each(_decode, decoded) if error]
+    for entry in entries:
+        source, target = headers.get(entry.source), entry.target and headers.get(entry.target)
+        if entry.target and source and target:
+            size, other = (source.height, source.width), (target.height, target.width)
+            if size != other:
+                faults.append(sizes_differ(entry.source, size, entry.target, other))
+    depths = [header.bits for header in headers.values()]
+    most = max(depths, key=depths.count, default=8)
+    faults += [
+        f"{file}: has {header.bits} bits a sample, where most of the set has {most}; "
+        "convert it, or copy the data set again"
+        for file, header in headers.items()
+        if header.bits != most
+    ]
+    return headers, faults
+
+
+def _decode(file: Path) -> None:
+    read_unit(file)
+
+
+def _sample(entry: Entry, header: Header, rendered: bool) -> Sample:
+    reader = partial(_render, entry.source) if rendered else partial(_read, entry.source, entry.target)
+    has_target = rendered or entry.target is not None
+    return Sample(entry.name, entry.group, header.height, header.width, header.bits, has_target, reader)
+
+
+def _read(source: Path, target: Path | None) -> Pixels:
+    return read_unit(source), read_unit(target) if target else None
+
+
+def _render(sharp: Path) -> Pixels:
+    """A picture of the Kodak benchmark, rendered out of focus, and as it is."""
+    from fdikp.synthesis.pairs import kodak_pair
+
+    pair = kodak_pair(sharp)
+    source, target = (np.ascontiguousarray(image.permute(1, 2, 0).numpy()) for image in (pair.blurred, pair.target))
+    return source, target

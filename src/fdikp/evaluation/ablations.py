@@ -1,0 +1,171 @@
+"""The paper's ablations: which variants each table compares, trained alike, and how they come out in order.
+
+The real thing trains each variant by the paper's recipe on DPDD and scores it there; that takes a GPU for days. The
+*proxy* trains the same variants for a small equal budget, with fewer channels, on rendered pairs. Its numbers are not
+the paper's; what can be compared is which variant is ahead of which.
+"""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from fdikp.training.recipe import Recipe
+from fdikp.training.recipes import named
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One row of a table."""
+
+    label: str
+    """As the paper calls it."""
+    recipe: str
+    """What trains it: a name in `fdikp.training.recipes`."""
+    psnr: float | None
+    """The paper's PSNR on DPDD, dB; None where it shows a point but no number."""
+
+
+FULL = "paper-dpdd"
+
+ABLATIONS: dict[str, tuple[Variant, ...]] = {
+    "table2": (
+        Variant("SRAM", "ablation/sram", 25.49),
+        Variant("SRAM + FIKP", "ablation/sram-fikp", 25.89),
+        Variant("DSRM", "ablation/dsrm", 26.11),
+        Variant("DSRM + DIKP", "ablation/dsrm-dikp", 26.28),
+        Variant("DSRM + DIKP + PAC", FULL, 26.42),
+    ),
+    "table3": (
+        Variant("(a) spatial only", "ablation/ddm-spatial", 26.24),
+        Variant("(b) frequency only", "ablation/ddm-frequency", 26.17),
+        Variant("(c) dual branch", "ablation/ddm-parallel", 26.25),
+        Variant("(d) spatial, then frequency", FULL, 26.42),
+    ),
+    "table6": (
+        Variant("L2", "ablation/loss-l2", 25.694),
+        Variant("L2 + LPIPS", "ablation/loss-l2-lpips", 25.692),
+        Variant("L2 + frequency", "ablation/loss-l2-freq", 26.258),
+        Variant("L2 + LPIPS + frequency", "ablation/loss-l2-lpips-freq", 26.329),
+        Variant("the same at three scales", FULL, 26.420),
+    ),
+    "fig6": (
+        Variant("spatial predictor", "ablation/spatial-predictor", None),
+        Variant("frequency predictor", FULL, None),
+    ),
+    "fig12": tuple(
+        Variant(f"K = N = {k}", FULL if k == 5 else f"ablation/kernel-{k}", 26.420 if k == 5 else None)
+        for k in (3, 5, 7, 9, 11, 15)
+    ),
+}
+"""Tables 2, 3 and 6 and Figs. 6 and 12, in the paper's order."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What each variant of a proxy gets."""
+
+    steps: int = 600
+    crop: int = 64
+    batch: int = 4
+    lr: float = 8e-4
+    narrow: int = 2
+    """The channels of every network are divided by this."""
+
+    def describe(self) -> str:
+        """One line for tables."""
+        return (
+            f"{self.steps} steps of {self.batch} crops of {self.crop}×{self.crop}, Adam {self.lr:g}, cosine, "
+            f"channels divided by {self.narrow}, rendered pairs"
+        )
+
+
+def real_run(variant: Variant, data: Path, out: Path, seed: int) -> Recipe:
+    """The paper's training of a variant. `out` goes on with what is there."""
+    return replace(named(variant.recipe), data=(data,), out=out, seed=seed, resume=True)
+
+
+def proxy_run(variant: Variant, sharp: Sequence[Path], out: Path, seed: int, budget: Budget) -> Recipe:
+    """A small training of a variant: its network and its loss, and all else alike."""
+    return replace(
+        named(variant.recipe),
+        narrow=budget.narrow,
+        data=tuple(sharp),
+        pairs="rendered",
+        out=out,
+        seed=seed,
+        resume=True,
+        epochs=0.0,
+        steps=budget.steps,
+        share=(1.0,),
+        crop=(budget.crop,),
+        batch=(budget.batch,),
+        averaging=("ema",),
+        average=0.99,
+        lr=budget.lr,
+        pixel_rate=0.05,
+        warmup=min(100, budget.steps // 6),
+        schedule="cosine",
+        milestones=(),
+        validate_every=1e9,
+        log_every=50,
+    )
+
+
+@dataclass(frozen=True)
+class Ordering:
+    """Two variants, and by how much the second is ahead of the first, dB."""
+
+    first: str
+    second: str
+    paper: float
+    ours: float
+    spread: float
+    """Largest difference between seeds of either, dB: a smaller lead says nothing."""
+
+    @property
+    def verdict(self) -> str:
+        """Whether the paper's order came out: `yes`, `no`, or `undecided` where the lead is within the spread."""
+        if abs(self.ours) <= self.spread:
+            return "undecided"
+        return "yes" if (self.paper > 0) == (self.ours > 0) else "no"
+
+
+def orderings(variants: Sequence[Variant], scores: Mapping[str, Sequence[float]]) -> list[Ordering]:
+    """Each pair of variants whose numbers the paper gives, against ours.
+
+    scores: by label, the PSNR of each seed.
+
+    >>> pair = (Variant("a", "", 25.0), Variant("b", "", 26.0))
+    >>> [o.verdict for o in orderings(pair, {"a": [20.0, 20.1], "b": [20.6, 20.5]})]
+    ['yes']
+    """
+    known = [v for v in variants if v.psnr is not None and scores.get(v.label)]
+    spread = {v.label: max(scores[v.label]) - min(scores[v.label]) for v in known}
+    return [
+        Ordering(
+            a.label,
+            b.label,
+            (b.psnr or 0.0) - (a.psnr or 0.0),
+            fmean(scores[b.label]) - fmean(scores[a.label]),
+            max(spread[a.label], spread[b.label]),
+        )
+        for a, b in itertools.combinations(known, 2)
+    ]
+
+
+def ordering_rows(found: Sequence[Ordering]) -> list[dict[str, Any]]:
+    """For CSV and Markdown."""
+    return [
+        {
+            "first": o.first,
+            "second": o.second,
+            "paper, dB": f"{o.paper:+.3f}",
+            "proxy, dB": f"{o.ours:+.3f}",
+            "between seeds, dB": f"{o.spread:.3f}",
+            "came out": o.verdict,
+        }
+        for o in found
+    ]

@@ -1,0 +1,173 @@
+"""Models on data sets: each picture restored and scored, under one protocol."""
+
+import platform
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+import fdikp
+from fdikp.data import EvaluationSet, Sample, open_set
+from fdikp.deblur import Deblurrer, load_model
+from fdikp.errors import DataError
+from fdikp.evaluation.cost import PeakMemory, gflop
+from fdikp.evaluation.lpips import LPIPS
+from fdikp.evaluation.no_reference import no_reference
+from fdikp.evaluation.protocols import DEFAULT, Protocol, find_protocol
+from fdikp.evaluation.quality import sharp_pixels
+from fdikp.evaluation.results import Evaluation, ImageResult, ModelAbout
+
+SMALLEST = 32
+"""Shortest side, pixels, that every metric can read."""
+
+WARM_UP = 256
+"""Side of the piece of the first picture that each model restores before time is taken."""
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A picture that was just scored, for whoever wants to look at it or keep it."""
+
+    result: ImageResult
+    source: Tensor
+    """[3, H, W] float32 0..1, as the protocol prepared it."""
+    output: Tensor
+    """[3, H, W] float32, not clamped."""
+    target: Tensor | None
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """What is the same for every picture of an evaluation."""
+
+    protocol: Protocol
+    lpips: LPIPS | None = None
+    """None: that column is left out."""
+    strength: float = 1.0
+
+    def about(self, models: Sequence[Deblurrer]) -> dict[str, str]:
+        """Everything beside data and protocol that the numbers depend on. The models run alike."""
+        return {
+            "protocol": self.protocol.describe(),
+            "LPIPS": f"v0.1, {self.lpips.backbone}" if self.lpips else "left out: no weights",
+            "tile": " ".join(dict.fromkeys(str(model.tile or "none") for model in models)),
+            "precision": " ".join(dict.fromkeys(str(model.precision).removeprefix("torch.") for model in models)),
+            "strength": f"{self.strength:g}",
+            "device": " ".join(dict.fromkeys(_device(model.device) for model in models)),
+            "time": "the network alone, tiles and transfers included; one picture at a time, after one to warm up",
+            "versions": f"fdikp {fdikp.__version__}, torch {torch.__version__}, Python {platform.python_version()}",
+        }
+
+    def results(
+        self, model: Deblurrer, data: EvaluationSet, skip: Collection[str] = (), limit: int | None = None
+    ) -> Iterator[Restored]:
+        """Each picture of a set, in its order, restored and scored.
+
+        Args:
+            model: what restores.
+            data: the set.
+            skip: names of pictures that are known already.
+            limit: only so many of the set's first pictures.
+
+        Raises:
+            DataError: a picture cannot be read, or is too small to be scored.
+        """
+        warm = False
+        for sample in data.samples[:limit]:
+            if sample.name in skip:
+                continue
+            source, target = self._prepared(data, sample)
+            if not warm:
+                model.predict(source[0, :, :WARM_UP, :WARM_UP])
+                warm = True
+            started = time.perf_counter()
+            output = model.predict(source[0], strength=self.strength)  # on the CPU: the device has finished
+            seconds = time.perf_counter() - started
+            before, after = self._scores(source, output[None], target, data.kind)
+            height, width = self.protocol.scored(source if target is None else target, data.kind).shape[-2:]
+            result = ImageResult(
+                model.name, data.name, sample.name, sample.group, width, height, before, after, seconds
+            )
+            yield Restored(result, source[0], output, None if target is None else target[0])
+
+    def _prepared(self, data: EvaluationSet, sample: Sample) -> tuple[Tensor, Tensor | None]:
+        source, target = sample.load()
+        if min(source.shape[:2]) < SMALLEST:
+            raise DataError(
+                f"{data.name} {sample.name}: {source.shape[1]}x{source.shape[0]} is too small to be scored; "
+                f"remove it (the least is {SMALLEST} pixels a side)"
+            )
+        return self.protocol.prepare(_tensor(source), None if target is None else _tensor(target), data.kind)
+
+    def _scores(
+        self, source: Tensor, output: Tensor, target: Tensor | None, kind: str
+    ) -> tuple[dict[str, float], dict[str, float]]:
+        """Scores of the input and of the output, [1, 3, H, W] each."""
+        shift = float((output.clamp(0, 1) - source).double().mean(dim=(0, 2, 3)).abs().mean())
+        if target is None:
+            before, after = no_reference(source[0]), no_reference(output[0].clamp(0, 1))
+        else:
+            before, after = (self.protocol.score(image, target, self.lpips, kind) for image in (source, output))
+            if source.shape == target.shape and (sharp := sharp_pixels(source[0], target[0])).any():
+                for scores, image in ((before, source), (after, output)):
+                    error = (image.clamp(0, 1) - target).square().mean(dim=1)[0].double()
+                    scores["focus"] = float(error[sharp].mean())
+        return before, after | {"shift": shift}
+
+
+def about_model(model: Deblurrer, peak_mib: float | None = None) -> ModelAbout:
+    """What a table says of a model."""
+    return ModelAbout(
+        model.name, model.weights.sha256, model.weights.parameters, round(gflop(model.config), 1), peak_mib
+    )
+
+
+def evaluate(
+    model: Deblurrer | str | Path,
+    data: EvaluationSet | str | Path,
+    protocol: str = DEFAULT,
+    *,
+    lpips: LPIPS | None = None,
+    strength: float = 1.0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Evaluation:
+    """Measure one model on one data set.
+
+    >>> evaluate("fdikp-lite", "DPDD/").rows()                 # doctest: +SKIP
+
+    Args:
+        model: a loaded model; or the name of one that ships or a weights file, which then computes in float32.
+        data: an opened set, or its folder, whose layout is then recognised.
+        protocol: a name that `find_protocol` knows.
+        lpips: without it that column is left out.
+        strength: how much of the change to apply.
+        progress: called with the number of pictures done and of all.
+
+    Raises:
+        FdikpError: no such protocol, or model or data cannot be used; all faults of the data at once.
+    """
+    evaluator = Evaluator(find_protocol(protocol), lpips, strength)
+    loaded = model if isinstance(model, Deblurrer) else load_model(model, precision="float32")
+    opened = data if isinstance(data, EvaluationSet) else open_set(Path(data).name, Path(data))
+    memory = PeakMemory(loaded.device)
+    results = []
+    for restored in evaluator.results(loaded, opened):
+        results.append(restored.result)
+        if progress:
+            progress(len(results), len(opened.samples))
+    return Evaluation(protocol, evaluator.about([loaded]), (about_model(loaded, memory.mib()),), tuple(results))
+
+
+def _tensor(pixels: np.ndarray) -> Tensor:
+    """[H, W, 3] to [1, 3, H, W]."""
+    return torch.tensor(pixels).permute(2, 0, 1)[None].contiguous()
+
+
+def _device(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type}, {torch.get_num_threads()} threads" if device.type == "cpu" else device.type

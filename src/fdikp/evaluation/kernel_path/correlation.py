@@ -1,0 +1,46 @@
+"""How well a map tells the blur radius: correlations over the pixels where there is something to be blurred."""
+
+import torch
+from torch import Tensor
+
+from fdikp.network.blur import NEIGHBOURHOOD, box
+
+TEXTURE = 0.02
+"""A place shows texture where the standard deviation of the target's luminance over its neighbourhood is at least this:
+five steps of 8 bits. A flat wall looks the same in focus and out of it."""
+
+
+def texture(target: Tensor) -> Tensor:
+    """Standard deviation of the luminance around each pixel where it is at least `TEXTURE`, else 0.
+
+    target: [B, 3, H, W] in 0..1. Returns [B, 1, H, W].
+    """
+    grey = target.double().mean(dim=1, keepdim=True)
+    variance = (box(grey.square(), NEIGHBOURHOOD) - box(grey, NEIGHBOURHOOD).square()).clamp_min(0.0)
+    deviation = variance.sqrt()
+    return torch.where(deviation >= TEXTURE, deviation, 0.0)
+
+
+def pearson(x: Tensor, y: Tensor) -> float:
+    """Linear correlation of two [n]; NaN where one of them is constant.
+
+    >>> round(pearson(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([1.0, 2.0, 4.0])), 4)
+    0.982
+    """
+    x, y = (v.double() - v.double().mean() for v in (x, y))
+    return float((x @ y) / (x.square().sum() * y.square().sum()).sqrt())
+
+
+def spearman(x: Tensor, y: Tensor) -> float:
+    """Correlation of the ranks of two [n]; equal values share the mean of their ranks. NaN where one is constant.
+
+    >>> round(spearman(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([1.0, 2.0, 40.0])), 4)
+    1.0
+    """
+    return pearson(_ranks(x), _ranks(y))
+
+
+def _ranks(values: Tensor) -> Tensor:
+    _, place, count = values.unique(return_inverse=True, return_counts=True)
+    last = count.cumsum(0).double()
+    return (last - (count - 1) / 2)[place]

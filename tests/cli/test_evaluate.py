@@ -1,0 +1,93 @@
+"""`fdikp evaluate`: tables, folders of results, and refusals."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> Path:
+    folder = tmp_path / "pairs"
+    for kind in ("source", "target"):
+        (folder / kind).mkdir(parents=True)
+        for name in ("a", "b", "c"):
+            Image.effect_noise((64, 48), 60).convert("RGB").save(folder / kind / f"{name}.png")
+    return folder
+
+
+def evaluate(run, weights_file, *args):
+    return run("evaluate", weights_file, *args, "--device", "cpu", model=False)
+
+
+def test_a_table_with_all_it_depends_on(run, weights_file, pairs):
+    result = evaluate(run, weights_file, "--data", f"mine={pairs}")
+    assert result.code == 0, result.err
+    for word in ("mine", "tiny", "PSNR", "defocus", "64×48", "float32", "512", "torch"):
+        assert word in result.out
+    assert "LPIPS is left out" in result.err
+
+
+def test_a_folder_of_results_that_goes_on(run, weights_file, pairs, tmp_path):
+    first = evaluate(run, weights_file, "--data", f"mine={pairs}", "--out", "out", "--limit", "2", "--pictures")
+    assert first.code == 0, first.err
+    out = tmp_path / "out"
+    assert {"results.json", "images.csv", "table.md", "table.tex", "images.jsonl", "pictures"} == {
+        file.name for file in out.iterdir()
+    }
+    assert Image.open(out / "pictures" / "tiny" / "mine" / "a.png").size == (64, 48)
+    assert "only the first 2 pictures" in (out / "table.md").read_text()
+    again = evaluate(run, weights_file, "--data", f"mine={pairs}", "--out", "out")
+    assert again.code == 1 and "--resume" in again.err
+    shutil.rmtree(out / "pictures")
+    whole = evaluate(run, weights_file, "--data", f"mine={pairs}", "--out", "out", "--resume", "--pictures")
+    assert whole.code == 0, whole.err
+    assert [file.name for file in (out / "pictures" / "tiny" / "mine").iterdir()] == [
+        "c.png"
+    ]  # only what was not known
+    assert [r["image"] for r in json.loads((out / "results.json").read_text())["images"]] == ["a", "b", "c"]
+    other = evaluate(run, weights_file, "--data", f"mine={pairs}", "--out", "out", "--resume", "--strength", "0.5")
+    assert other.code == 1 and "strength" in other.err
+
+
+def test_markdown_and_latex(run, weights_file, pairs):
+    assert "| mine |" in evaluate(run, weights_file, "--data", f"mine={pairs}", "--markdown", "--quiet").out
+    assert r"\toprule" in evaluate(run, weights_file, "--data", f"mine={pairs}", "--latex", "--quiet").out
+
+
+def test_every_fault_of_every_set_is_said_before_anything_is_measured(run, weights_file, pairs, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(pairs, other)
+    (pairs / "target" / "a.png").unlink()
+    (other / "source" / "b.png").write_bytes(b"no picture")
+    Image.new("RGB", (10, 10)).save(other / "target" / "c.png")
+    result = evaluate(run, weights_file, "--data", f"x={pairs}", f"y={other}", f"z={tmp_path / 'none'}", "--out", "out")
+    assert result.code == 1 and result.out == ""
+    for name in ("a.png", "b.png", "c.png", "none"):
+        assert any(name in line for line in result.errors)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        ([], "--data"),
+        (["--data", "pairs"], "NAME=PATH"),
+        (["--data", "a=x", "a=y"], "more than once"),
+        (["--data", "a=x", "--protocol", "none"], "no such protocol"),
+        (["--data", "a=x", "--limit", "0"], "--limit"),
+        (["--data", "a=x", "--tile", "100"], "--tile"),
+        (["--data", "a=x", "--resume"], "--out"),
+        (["--data", "a=x", "--markdown", "--latex"], "both"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(run, weights_file, args, says):
+    result = evaluate(run, weights_file, *args)
+    assert result.code == 2 and says in result.err and len(result.errors) == 1
+
+
+def test_an_unknown_model_is_said_before_anything_is_measured(run, pairs):
+    result = run("evaluate", "no-such-model", "--data", f"mine={pairs}", model=False)
+    assert result.code == 1 and "no-such-model" in result.err
