@@ -63,11 +63,11 @@ def test_scores_of_each_picture_as_files(compare, folders):
     rows = list(csv.DictReader(Path("all.csv").read_text().splitlines()))
     assert len(rows) == len(found.images) == 12
     for row, result in zip(rows, found.images, strict=True):
-        assert (row["picture"], row["method"], row["width"]) == (result.image, result.model, "48")
-        assert float(row["psnr"]) == result.after["psnr"]
+        assert (row["image"], row["model"], row["width"]) == (result.image, result.model, "48")
+        assert float(row["psnr_after"]) == result.after["psnr"]
         assert float(row["psnr_before"]) == result.before["psnr"]
     truth, shown = (np.asarray(Image.open(f"{kind}/p0.png"), float) / 255 for kind in ("target", "good"))
-    assert float(rows[0]["psnr"]) == pytest.approx(-10 * np.log10(((truth - shown) ** 2).mean()), abs=1e-4)
+    assert float(rows[0]["psnr_after"]) == pytest.approx(-10 * np.log10(((truth - shown) ** 2).mean()), abs=1e-4)
 
 
 def test_without_sources_nothing_is_gained(compare, folders):
@@ -96,7 +96,7 @@ def test_with_lpips(compare, folders):
     done = compare(*folders, "--lpips", LPIPS, "--metric", "lpips", "--json", "all.json")
     assert (done.code, done.err) == (0, "")
     assert "Ranking by LPIPS" in done.out
-    assert json.loads(Path("all.json").read_text())["about"]["LPIPS"].startswith("alex, weights sha256 ")
+    assert json.loads(Path("all.json").read_text())["about"]["LPIPS"].startswith("v0.1, alex, weights sha256 ")
 
 
 def test_methods_of_one_name_are_told_apart(compare, folders):
@@ -135,13 +135,13 @@ def test_a_wrong_command_line(compare, folders, args, said, tree):
     assert tree() == before
 
 
-def test_every_fault_of_the_files_at_once_and_nothing_written(compare, folders, tree):
+def test_every_fault_has_its_line_and_nothing_is_written(compare, folders, tree):
     Path("good/p0.png").unlink()
     Image.new("RGB", (20, 20)).save("good/stray.png")
     Path("poor/p1_poor.png").rename("poor/p1_other.png")
     before = tree()
     done = compare(*folders, "--json", "all.json")
-    assert (done.code, done.out, len(done.errors)) == (1, "", 1)
+    assert (done.code, done.out, len(done.errors)) == (1, "", 4)
     for part in ("good: no picture p0 for target/p0.png", "good/stray.png", "poor: no picture p1_poor", "p1_other.png"):
         assert part in done.err
     assert tree() == before
@@ -150,7 +150,7 @@ def test_every_fault_of_the_files_at_once_and_nothing_written(compare, folders, 
 def test_folders_that_are_not_there_are_told_together(compare, folders):
     Path("empty").mkdir()
     done = compare("good", "gone", "empty", "--target", "nowhere")
-    assert (done.code, len(done.errors)) == (1, 1)
+    assert (done.code, len(done.errors)) == (1, 3)
     for part in ("gone: no such file or folder", "empty: no pictures in it", "nowhere: no such file or folder"):
         assert part in done.err
 

@@ -74,7 +74,7 @@ def test_the_tables():
     assert intervals.rows == (("b − a|1", f"+4.00 (+{interval.low:.2f} to +{interval.high:.2f})"),)
     assert counts.rows == (("b − a|1", "4", "1", "0", "+5.00 (p0)", "0.00 (p3)"),)
     assert r"| 2. a\|1 | 21.00 |" in ranks.markdown()
-    assert ranks.markdown().splitlines()[3] == "| --- | ---: | ---: | ---: | ---: | ---: |"
+    assert ranks.markdown().startswith("**Ranking by PSNR**\n\n| method | PSNR |")
 
 
 def test_one_method_is_ranked_alone_and_few_pictures_have_no_interval():

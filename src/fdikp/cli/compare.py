@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from fdikp.evaluation.protocols import Protocol
     from fdikp.evaluation.results import Evaluation
 
-SMALLEST_FOR_LPIPS = 32
-"""Side in pixels below which AlexNet has nothing left to look at."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
@@ -84,6 +81,16 @@ class Options:
 def run(options: Options) -> int:
     """Do what the command line asks; returns the exit code."""
     _check(options)
+    try:
+        _compare(options)
+    except DataError as error:
+        for fault in error.faults:
+            console.problem(fault)
+        return 1
+    return 0
+
+
+def _compare(options: Options) -> None:
     from fdikp.evaluation.compare import tables
     from fdikp.evaluation.folders import check, match, score_folders
     from fdikp.evaluation.protocols import find_protocol
@@ -100,7 +107,7 @@ def run(options: Options) -> int:
     lpips, about_lpips = _lpips(options, protocol, smallest)
     with Bars(len(cases), "pictures") as bars:
         results = score_folders(cases, protocol, lpips, data, bars.end)
-    about = _about(options, cases) | {"scored": protocol.describe(), "LPIPS": about_lpips}
+    about = {"protocol": protocol.describe()} | _about(options, cases) | {"LPIPS": about_lpips}
     models = tuple(ModelAbout(method.title, None, None, None, None) for method in methods)
     evaluation = Evaluation(options.protocol, about, models, results)
     if options.json is not None:
@@ -108,7 +115,6 @@ def run(options: Options) -> int:
     if options.csv is not None:
         _write(options.csv, _lines(evaluation))
     _print(tables(evaluation, options.metric), evaluation, options.markdown or not sys.stdout.isatty())
-    return 0
 
 
 def _check(options: Options) -> None:
@@ -143,7 +149,7 @@ def _folders(options: Options) -> "tuple[Folder, Folder | None, list[Folder]]":
                 raise DataError(f"{place}: no pictures in it; give a folder with JPEG, PNG, WebP or TIFF files")
             folders.append(gather(title, [(one.place, one.path) for one in found]))
         except DataError as error:
-            faults.append(str(error))
+            faults += error.faults
     refuse(list(dict.fromkeys(faults)))
     target, source, *methods = folders
     return target, source if options.source else None, methods
@@ -168,17 +174,18 @@ def _lpips(options: Options, protocol: "Protocol", smallest: int) -> "tuple[LPIP
 
     from fdikp.evaluation import LPIPS
     from fdikp.evaluation.lpips_weights import VARIABLE, find_lpips
+    from fdikp.evaluation.protocols import LEAST_FOR_LPIPS
 
     file = find_lpips(options.lpips) if protocol.lpips else None
-    if file is not None and smallest >= SMALLEST_FOR_LPIPS:
+    if file is not None and smallest >= LEAST_FOR_LPIPS:
         lpips = LPIPS(file)
-        return lpips, f"{lpips.backbone}, weights sha256 {sha256(file.read_bytes()).hexdigest()}"
+        return lpips, f"v0.1, {lpips.backbone}, weights sha256 {sha256(file.read_bytes()).hexdigest()}"
     if protocol.lpips is None:
         why, remedy = f"the protocol {protocol.name} has none", "choose another --protocol"
     elif file is None:
         why, remedy = "there are no weights", f"give --lpips FILE or set {VARIABLE}"
     else:
-        why, remedy = f"a picture has a side of less than {SMALLEST_FOR_LPIPS} pixels", "leave small pictures out"
+        why, remedy = f"a picture has a side of less than {LEAST_FOR_LPIPS} pixels", "leave small pictures out"
     if options.metric == "lpips":
         raise UsageError(f"--metric lpips: {why}; {remedy}, or rank by another metric")
     console.problem(f"LPIPS is left out, for {why}; {remedy}")
@@ -209,16 +216,12 @@ def _about(options: Options, cases: "Sequence[Case]") -> dict[str, str]:
 
 def _lines(evaluation: "Evaluation") -> str:
     """A line for each picture of each method."""
-    from fdikp.evaluation.results import METRICS
+    from fdikp.evaluation.tables import csv_rows
 
-    names = [name for name in METRICS if any(name in result.after for result in evaluation.images)]
-    before = [name for name in METRICS if any(name in result.before for result in evaluation.images)]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["picture", "method", "width", "height", *(f"{name}_before" for name in before), *names])
-    for r in evaluation.images:
-        scores = [*(r.before.get(name, "") for name in before), *(r.after.get(name, "") for name in names)]
-        writer.writerow([r.image, r.model, r.width, r.height, *scores])
+    rows, text = csv_rows(evaluation), io.StringIO()
+    writer = csv.DictWriter(text, rows[0], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
     return text.getvalue()
 
 
@@ -234,13 +237,12 @@ def _write(name: str, text: str) -> None:
 
 def _print(found: "Sequence[Table]", evaluation: "Evaluation", markdown: bool) -> None:
     """The tables, and below them what they depend on."""
-    about = {"protocol": evaluation.protocol} | evaluation.about
     if markdown:
         for table in found:
             for line in table.markdown().splitlines():
                 console.result(line)
             console.result("")
-        for name, value in about.items():
+        for name, value in evaluation.about.items():
             console.result(f"- {name}: {value}")
         return
     from rich.console import Console
@@ -255,5 +257,5 @@ def _print(found: "Sequence[Table]", evaluation: "Evaluation", markdown: bool) -
         for row in table.rows:
             grid.add_row(*(Text(console.one_line(text)) for text in row))
         screen.print(grid, "")
-    for name, value in about.items():
+    for name, value in evaluation.about.items():
         screen.print(Text(f"{name}: {console.one_line(value)}", style="dim"))

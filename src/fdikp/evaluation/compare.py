@@ -8,6 +8,7 @@ from statistics import fmean
 
 from fdikp.evaluation.results import METRICS, Evaluation, Row
 from fdikp.evaluation.statistics import Interval, mean_interval
+from fdikp.evaluation.tables import grid
 
 MINUS = "−"
 """A minus as wide as a plus, so that columns of differences line up."""
@@ -98,18 +99,15 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
     def markdown(self) -> str:
-        """The table in Markdown: the first column to the left, all others to the right."""
-        rules = ("---", *["---:"] * (len(self.head) - 1))
-        cells = ([text.replace("|", "\\|") for text in row] for row in self.rows)
-        lines = ["| " + " | ".join(row) + " |" for row in (self.head, rules, *cells)]
-        return "\n".join([f"**{self.title}**", "", *lines])
+        """The table in Markdown, below its title."""
+        return f"**{self.title}**\n\n{grid(self.head, self.rows)}"
 
 
 def tables(evaluation: Evaluation, metric: str = "psnr") -> list[Table]:
     """Ranking, differences in every metric, and which pictures make them in the metric that ranks."""
     rows = ranking(evaluation, metric)
     models = [row.model for row in rows]
-    shared = [name for name in METRICS if all(name in row.after for row in rows)]
+    shared = [name for name in METRICS if all(name in result.after for result in evaluation.images)]
     found = [_ranks(rows, shared, metric)]
     pairs = {name: differences(evaluation, name, models) for name in shared}
     if len(models) > 1:

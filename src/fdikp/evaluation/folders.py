@@ -161,12 +161,13 @@ def check(cases: Sequence[Case], protocol: "Protocol", data: str = "") -> list[t
         return height, width
 
     sizes: dict[Path, tuple[int, int]] = {}
-    faults, found = [], []
+    faults: list[str] = []
+    found: list[tuple[int, int]] = []
     for file in dict.fromkeys(file for case in cases for file in case.files):
         try:
             sizes[file] = picture_size(file)
         except DataError as error:
-            faults.append(str(error))
+            faults += error.faults
     for case in cases:
         if case.target not in sizes:
             continue
@@ -209,13 +210,13 @@ def score_folders(
             target = _unit(case.target)
             before, _ = _scores(case.source, target, protocol, lpips, data) if case.source else ({}, target)
         except DataError as error:
-            faults.append(str(error))
+            faults += error.faults
         else:
             for title, file in case.outputs.items():
                 try:
                     after, scored = _scores(file, target, protocol, lpips, data)
                 except DataError as error:
-                    faults.append(str(error))
+                    faults += error.faults
                     continue
                 height, width = (int(side) for side in scored.shape[-2:])
                 results.append(

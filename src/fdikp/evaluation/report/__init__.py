@@ -2,6 +2,6 @@
 
 from fdikp.evaluation.report.page import write_report
 from fdikp.evaluation.report.pictures import Pictures, Shown
-from fdikp.evaluation.report.tables import PaperRow
+from fdikp.evaluation.report.tables import Published
 
-__all__ = ["PaperRow", "Pictures", "Shown", "write_report"]
+__all__ = ["Pictures", "Published", "Shown", "write_report"]

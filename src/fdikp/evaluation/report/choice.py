@@ -29,6 +29,15 @@ class Merit:
         return lead(self.metric, result.after[self.metric] - (result.before[self.metric] if self.gained else 0.0))
 
 
+def merits(evaluation: Evaluation) -> dict[str, Merit]:
+    """The merit of each set that has one."""
+    sets = {
+        data: Merit.of([r for r in evaluation.images if r.data == data])
+        for data in dict.fromkeys(r.data for r in evaluation.images)
+    }
+    return {data: merit for data, merit in sets.items() if merit}
+
+
 @dataclass(frozen=True)
 class Extremes:
     """The pictures of one set on which one model did worst and best."""
@@ -39,19 +48,26 @@ class Extremes:
     best: tuple[ImageResult, ...]
 
 
-def extremes(evaluation: Evaluation, merit: Merit) -> list[Extremes]:
+def extremes(evaluation: Evaluation) -> list[Extremes]:
     """For each model on each set, up to three of each kind, fewer if there are many models and sets; none twice."""
-    results: dict[tuple[str, str], list[ImageResult]] = {}
-    for result in evaluation.images:
-        results.setdefault((result.data, result.model), []).append(result)
-    count = max(1, min(3, 12 // max(len(results), 1)))
+    rows = _by_merit(evaluation)
+    count = max(1, min(3, 12 // max(len(rows), 1)))
     found = []
-    for (data, model), all_of_them in results.items():
-        ordered = sorted(all_of_them, key=merit)
+    for (data, model), ordered in rows.items():
         worst = ordered[: min(count, (len(ordered) + 1) // 2)]
         best = ordered[len(worst) :][::-1][:count]
         found.append(Extremes(data, model, tuple(worst), tuple(best)))
     return found
+
+
+def _by_merit(evaluation: Evaluation) -> dict[tuple[str, str], list[ImageResult]]:
+    """The results of each model on each set that has a merit, the worst first."""
+    rows: dict[tuple[str, str], list[ImageResult]] = {}
+    of_set = merits(evaluation)
+    for result in evaluation.images:
+        if result.data in of_set:
+            rows.setdefault((result.data, result.model), []).append(result)
+    return {key: sorted(row, key=of_set[key[0]]) for key, row in rows.items()}
 
 
 @dataclass(frozen=True)
@@ -63,14 +79,14 @@ class Scene:
     results: tuple[ImageResult, ...]
 
 
-def scenes(evaluation: Evaluation, merit: Merit, most: int) -> list[Scene]:
+def scenes(evaluation: Evaluation, most: int) -> list[Scene]:
     """The pictures to show, in the order they were evaluated in: all, if that is no more than `most` results; else the
     worst and the best of each model on each set in turn."""
     results: dict[tuple[str, str], list[ImageResult]] = {}
     for result in evaluation.images:
         results.setdefault((result.data, result.image), []).append(result)
     chosen: dict[tuple[str, str], int] = {}
-    for key in results if len(evaluation.images) <= most else _in_turn(evaluation, merit):
+    for key in results if len(evaluation.images) <= most else _in_turn(evaluation):
         if key not in chosen:
             if chosen and sum(chosen.values()) + len(results[key]) > most:
                 break
@@ -78,11 +94,8 @@ def scenes(evaluation: Evaluation, merit: Merit, most: int) -> list[Scene]:
     return [Scene(*key, tuple(of_one)) for key, of_one in results.items() if key in chosen]
 
 
-def _in_turn(evaluation: Evaluation, merit: Merit) -> Iterator[tuple[str, str]]:
-    rows: dict[tuple[str, str], list[ImageResult]] = {}
-    for result in evaluation.images:
-        rows.setdefault((result.data, result.model), []).append(result)
-    ordered = [sorted(row, key=merit) for row in rows.values()]
+def _in_turn(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
+    ordered = _by_merit(evaluation).values()
     alternating = [[each for two in zip(row, row[::-1], strict=True) for each in two] for row in ordered]
     for turn in zip_longest(*alternating):
         yield from ((result.data, result.image) for result in turn if result)

@@ -8,11 +8,11 @@ from string import Template
 from typing import Any
 
 from fdikp.errors import FdikpError
-from fdikp.evaluation.report.choice import Extremes, Merit, Scene, extremes, scenes
+from fdikp.evaluation.report.choice import Merit, Scene, extremes, merits, scenes
 from fdikp.evaluation.report.html import plain, script_data, text
 from fdikp.evaluation.report.pictures import MOST_RESULTS, Pictures, pack
 from fdikp.evaluation.report.plots import axis_title, distribution
-from fdikp.evaluation.report.tables import PaperRow, about, change, listing, summary
+from fdikp.evaluation.report.tables import Published, about, change, listing, published, summary
 from fdikp.evaluation.results import METRICS, Evaluation, ImageResult
 from fdikp.files import cannot_be_written, replacing
 
@@ -34,7 +34,7 @@ def write_report(
     folder: str | os.PathLike[str],
     pictures: Pictures | None = None,
     *,
-    paper: Sequence[PaperRow] = (),
+    paper: Sequence[Published] | None = None,
     most: int = MOST_RESULTS,
 ) -> Path:
     """Write `report.html` into a folder, which is made if need be, and return its path.
@@ -43,7 +43,7 @@ def write_report(
         evaluation: what was found; at least one result.
         folder: where to.
         pictures: gives what there is to see of a result; see `Pictures`. Without it the page has numbers alone.
-        paper: published numbers to stand in the tables.
+        paper: published numbers to stand in the tables; by default what the FDIKP paper has on these sets.
         most: of so many results at most the pictures are shown. They are the worst and the best of each model on each
             set, and whatever other models made of the same pictures.
 
@@ -54,7 +54,7 @@ def write_report(
     if not evaluation.images:
         raise ValueError("a report needs at least one result")
     file = Path(folder) / NAME
-    page = _page(evaluation, pictures, paper, most)
+    page = _page(evaluation, pictures, published(evaluation) if paper is None else paper, most)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with replacing(file) as written:
@@ -64,18 +64,17 @@ def write_report(
     return file
 
 
-def _page(evaluation: Evaluation, pictures: Pictures | None, paper: Sequence[PaperRow], most: int) -> str:
-    merit = Merit.of(evaluation.images)
-    chosen = scenes(evaluation, merit, most) if pictures and merit else []
+def _page(evaluation: Evaluation, pictures: Pictures | None, paper: Sequence[Published], most: int) -> str:
+    chosen = scenes(evaluation, most) if pictures else []
     packed = pack(chosen, pictures) if pictures else []
     kept = [(scene, content) for scene, content in zip(chosen, packed, strict=True) if content["layers"]]
     numbers = {(scene.data, scene.image): n for n, (scene, _) in enumerate(kept)}
     sections = {
-        "summary": summary(evaluation, merit, paper),
-        "distribution": _distributions(evaluation, merit, numbers) if merit else "",
-        "extremes": _extremes(extremes(evaluation, merit), numbers, kept, merit) if merit and kept else "",
+        "summary": summary(evaluation, paper),
+        "distribution": _distributions(evaluation, numbers),
+        "extremes": _extremes(evaluation, numbers, kept),
         "look": _resource("look.html") if kept else "",
-        "pictures": _listing(evaluation, numbers, merit),
+        "pictures": _listing(evaluation, numbers),
         "about": about(evaluation),
     }
     present = {name: content for name, content in sections.items() if content}
@@ -100,11 +99,11 @@ def _section(name: str, content: str) -> str:
     return f'<section id="{name}"><h2>{title}</h2>{said}{content}</section>'
 
 
-def _listing(evaluation: Evaluation, numbers: dict[tuple[str, str], int], merit: Merit | None) -> str:
+def _listing(evaluation: Evaluation, numbers: dict[tuple[str, str], int]) -> str:
     return Template(_resource("list.html")).substitute(
         sets=_options(dict.fromkeys(r.data for r in evaluation.images)),
         models=_options(dict.fromkeys(r.model for r in evaluation.images)),
-        hidden="" if merit and merit.gained else " hidden",
+        hidden="" if any(merit.gained for merit in merits(evaluation).values()) else " hidden",
         rows=listing(evaluation, numbers),
     )
 
@@ -125,9 +124,9 @@ def _options(names: Iterable[str]) -> str:
     return "".join(f'<option value="{text(name)}">{text(name)}</option>' for name in names)
 
 
-def _distributions(evaluation: Evaluation, merit: Merit, numbers: dict[tuple[str, str], int]) -> str:
+def _distributions(evaluation: Evaluation, numbers: dict[tuple[str, str], int]) -> str:
     figures = []
-    for data in dict.fromkeys(r.data for r in evaluation.images):
+    for data, merit in merits(evaluation).items():
         rows: dict[str, list[ImageResult]] = {}
         for result in evaluation.images:
             if result.data == data:
@@ -138,20 +137,18 @@ def _distributions(evaluation: Evaluation, merit: Merit, numbers: dict[tuple[str
             f'<div class="wide" tabindex="0" role="region" aria-label="Distribution on {text(data)}">{drawn}</div>'
             "</figure>"
         )
-    return f'<div class="figures">{"".join(figures)}</div>'
+    return f'<div class="figures">{"".join(figures)}</div>' if figures else ""
 
 
 def _extremes(
-    found: Sequence[Extremes],
-    numbers: dict[tuple[str, str], int],
-    kept: Sequence[tuple[Scene, dict[str, Any]]],
-    merit: Merit,
+    evaluation: Evaluation, numbers: dict[tuple[str, str], int], kept: Sequence[tuple[Scene, dict[str, Any]]]
 ) -> str:
+    of_set = merits(evaluation)
     parts = []
-    for one in found:
+    for one in extremes(evaluation):
         for title, results in (("worst", one.worst), ("best", one.best)):
             shown = [r for r in results if (r.data, r.image) in numbers]
-            cards = "".join(_card(r, numbers[r.data, r.image], kept, merit) for r in shown)
+            cards = "".join(_card(r, numbers[r.data, r.image], kept, of_set[r.data]) for r in shown)
             if cards:
                 place = f"{text(one.model)} on {text(one.data)}"
                 parts.append(

@@ -12,6 +12,7 @@ from PIL import Image
 
 from fdikp.data import read_picture
 from fdikp.data.pictures import as_unit
+from fdikp.evaluation.figures.canvas import STAGES, UNSIGNED, Box, most_changed
 from fdikp.evaluation.report.choice import Scene
 from fdikp.evaluation.report.html import plain
 from fdikp.evaluation.results import ImageResult
@@ -34,7 +35,6 @@ MOST_BYTES = 400_000
 MOST_RESULTS = 50
 """Results whose pictures are shown; the list of numbers has all of them."""
 
-STAGES = ("coarse, 1/4 size", "middle, 1/2 size", "fine, full size")
 IMAGES = ("photograph", "result before")
 
 
@@ -68,7 +68,7 @@ def _packed(scene: Scene, pictures: Pictures, budget: int) -> dict[str, Any]:
     layers: list[dict[str, Any]] = []
     kernels: dict[str, Any] = {}
     scale: dict[str, float] = {}
-    box: tuple[int, int, int, int] | None = None
+    box: Box | None = None
     size = (0, 0)
     for result in scene.results:
         shown = pictures(result)
@@ -77,7 +77,7 @@ def _packed(scene: Scene, pictures: Pictures, budget: int) -> dict[str, Any]:
         model, after = plain(result.model), _pixels(shown.after)
         if not layers:
             before, size = _pixels(shown.before), after.shape[:2]
-            box = most_changed(before, after, min(DETAIL, *size)) if max(size) > LONGEST else None
+            box = most_changed(before, after, min(DETAIL, *size))[0] if max(size) > LONGEST else None
             layers.append(_layer("Input", "input", before, size, box, budget))
             if shown.target is not None:
                 layers.append(_layer("Target", "target", _pixels(shown.target), size, box, budget))
@@ -92,21 +92,20 @@ def _packed(scene: Scene, pictures: Pictures, budget: int) -> dict[str, Any]:
 
 
 def _layer(
-    title: str, kind: str, pixels: np.ndarray, size: tuple[int, ...], box: tuple[int, int, int, int] | None, budget: int
+    title: str, kind: str, pixels: np.ndarray, size: tuple[int, ...], box: Box | None, budget: int
 ) -> dict[str, Any]:
     if pixels.shape[:2] != tuple(size):
         raise ValueError(f"{title}: of shape {pixels.shape}, but the pictures beside it are {size[0]}x{size[1]}")
-    picture = Image.fromarray(pixels)
     if box is None:
-        return {"title": title, "kind": kind, "whole": encoded(picture, budget)}
-    whole, detail = encoded(picture, budget * 2 // 3), encoded(picture.crop(box), budget // 3)
+        return {"title": title, "kind": kind, "whole": encoded(pixels, budget)}
+    whole, detail = encoded(pixels, budget * 2 // 3), encoded(pixels[box], budget // 3)
     return {"title": title, "kind": kind, "whole": whole, "detail": detail}
 
 
-def encoded(picture: Image.Image, budget: int) -> str:
-    """The picture as WebP of no more than `budget` bytes in a data URI: no side above `LONGEST`, and less quality, then
-    fewer pixels, where that is too much."""
-    picture = picture.copy()
+def encoded(pixels: np.ndarray, budget: int) -> str:
+    """A picture [H, W, 3] uint8 as WebP of no more than `budget` bytes in a data URI: no side above `LONGEST`, and less
+    quality, then fewer pixels, where that is too much."""
+    picture = Image.fromarray(pixels)
     picture.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
     while True:
         for quality in (90, 78, 60):
@@ -115,15 +114,6 @@ def encoded(picture: Image.Image, budget: int) -> str:
             if file.tell() <= budget or max(picture.size) <= 64:
                 return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()
         picture.thumbnail((picture.width * 3 // 4, picture.height * 3 // 4), Image.Resampling.LANCZOS)
-
-
-def most_changed(before: np.ndarray, after: np.ndarray, side: int) -> tuple[int, int, int, int]:
-    """The square of `side` pixels, left, top, right and bottom, in which two pictures [H, W, 3] differ most."""
-    change = np.abs(after.astype(np.float32) - before).sum(axis=2)
-    sums = np.pad(change.cumsum(0, dtype=np.float64).cumsum(1), ((1, 0), (1, 0)))
-    inside = sums[side:, side:] - sums[:-side, side:] - sums[side:, :-side] + sums[:-side, :-side]
-    y, x = (int(i) for i in np.unravel_index(inside.argmax(), inside.shape))
-    return x, y, x + side, y + side
 
 
 def _pixels(picture: Picture) -> np.ndarray:
@@ -139,7 +129,7 @@ def _coloured(values: np.ndarray, most: float) -> np.ndarray:
     from matplotlib import colormaps
 
     steps = np.rint(values.astype(np.float32) / most * 255).clip(0, 255).astype(np.uint8)
-    table: np.ndarray = np.rint(colormaps["cividis"](np.arange(256))[:, :3] * 255).astype(np.uint8)
+    table: np.ndarray = np.rint(colormaps[UNSIGNED](np.arange(256))[:, :3] * 255).astype(np.uint8)
     return table[steps]
 
 

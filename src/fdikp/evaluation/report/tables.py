@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fdikp.evaluation.compare import lead, signed
-from fdikp.evaluation.report.choice import Merit
+from fdikp.evaluation.paper import FDIKP, paper_row, why_not_comparable
+from fdikp.evaluation.report.choice import Merit, merits
 from fdikp.evaluation.report.html import text
 from fdikp.evaluation.results import METRICS, Evaluation, ImageResult, ModelAbout, Row
 
@@ -12,27 +13,43 @@ ARROWS = {"higher": "↑", "lower": "↓"}
 
 
 @dataclass(frozen=True)
-class PaperRow:
-    """Numbers that somebody published, to stand beside ours."""
+class Published:
+    """Numbers that somebody published, to stand in the table of a set."""
 
     data: str
     """The set they are of."""
     title: str
-    """Whose they are and where from: `FDIKP, Table 1`."""
+    """Whose they are and where from: `FDIKP, Table 1 of the paper`."""
     after: dict[str, str] = field(default_factory=dict)
     """By names of `METRICS`, as they were printed."""
+    note: str = ""
+    """What makes them hard to compare with ours."""
 
 
-def summary(evaluation: Evaluation, merit: Merit | None, paper: Sequence[PaperRow] = ()) -> str:
+def published(evaluation: Evaluation) -> list[Published]:
+    """What the FDIKP paper has on the sets of an evaluation, with the reasons not to compare."""
+    found = []
+    for row in {row.data: row for row in evaluation.rows() if row.group is None}.values():
+        theirs = paper_row(FDIKP, row.data)
+        if theirs:
+            after = {
+                metric: f"{value:.2f}" if metric == "psnr" else f"{value:g}" for metric, value in theirs.scores.items()
+            }
+            reasons = why_not_comparable(theirs, evaluation.protocol, row.images, row.sizes)
+            note = "; ".join([*reasons, *([theirs.note] if theirs.note else [])])
+            found.append(Published(row.data, f"FDIKP, {theirs.table} of the paper", after, note))
+    return found
+
+
+def summary(evaluation: Evaluation, paper: Sequence[Published] = ()) -> str:
     """A table for each set: the input, each model, the paper; and ours again for each of the set's groups."""
     rows = evaluation.rows()
     tables = []
     for data in dict.fromkeys(row.data for row in rows):
+        merit = merits(evaluation).get(data)
         of_set = [row for row in rows if row.data == data]
-        published = [row for row in paper if row.data == data]
-        known = {metric for row in of_set for metric in row.after} | {
-            metric for row in published for metric in row.after
-        }
+        beside = [row for row in paper if row.data == data]
+        known = {m for row in of_set for m in row.after} | {m for one in beside for m in one.after}
         metrics = [metric for metric in METRICS if metric in known]
         columns = [*metrics, *(["wins"] if merit and merit.gained else []), *(["worst"] if merit else [])]
         columns += ["time"] if any(row.seconds is not None for row in of_set) else []
@@ -41,7 +58,7 @@ def summary(evaluation: Evaluation, merit: Merit | None, paper: Sequence[PaperRo
         for group in dict.fromkeys(row.group for row in of_set):
             part = [row for row in of_set if row.group == group]
             results = [r for r in evaluation.images if r.data == data and group in (None, r.group)]
-            bodies.append(_body(part, columns, results, merit, published if group is None else ()))
+            bodies.append(_body(part, columns, results, merit, beside if group is None else ()))
         whole = next(row for row in of_set if row.group is None)
         tables.append(
             f'<div class="set"><h3>{text(data)} <small>{_pictures(whole.images)}, {text(whole.sizes)} scored</small>'
@@ -65,7 +82,7 @@ def _body(
     columns: Sequence[str],
     results: Sequence[ImageResult],
     merit: Merit | None,
-    published: Sequence[PaperRow],
+    paper: Sequence[Published],
 ) -> str:
     lines = []
     if rows[0].group is not None:
@@ -83,9 +100,12 @@ def _body(
         own = [r for r in results if r.model == row.model]
         cells = (f"<td>{_cell(column, row, own, merit, best)}</td>" for column in columns)
         lines.append(f'<tr><th scope="row">{text(row.model)}</th>{"".join(cells)}</tr>')
-    for one in published:
+    for one in paper:
         cells = (f"<td>{text(one.after.get(column, '–' if column in METRICS else ''))}</td>" for column in columns)
         lines.append(f'<tr class="paper"><th scope="row">{text(one.title)}</th>{"".join(cells)}</tr>')
+        if one.note:
+            note = f"{text(one.title)} is not of the same kind: {text(one.note)}"
+            lines.append(f'<tr class="note"><td colspan="{len(columns) + 1}">{note}</td></tr>')
     return f"<tbody>{''.join(lines)}</tbody>"
 
 
@@ -163,7 +183,8 @@ def listing(evaluation: Evaluation, scenes: Mapping[tuple[str, str], int]) -> st
         cells.append(_sortable(r.width * r.height, f"{r.width}×{r.height}"))
         if timed:
             cells.append(_sortable(r.seconds, "" if r.seconds is None else f"{r.seconds:.2f}"))
-        loses = change(metrics[0], r).startswith('<span class="loss') if metrics else False
+        first = next((m for m in metrics if m in r.before and m in r.after), "")
+        loses = change(first, r).startswith('<span class="loss')
         lines.append(f"<tr{' data-loses' if loses else ''}>{''.join(cells)}</tr>")
     return f"<thead><tr>{heads}</tr></thead><tbody>{''.join(lines)}</tbody>"
 
