@@ -104,7 +104,7 @@ def _body(
         cells = (f"<td>{text(one.after.get(column, '–' if column in METRICS else ''))}</td>" for column in columns)
         lines.append(f'<tr class="paper"><th scope="row">{text(one.title)}</th>{"".join(cells)}</tr>')
         if one.note:
-            note = f"{text(one.title)} is not of the same kind: {text(one.note)}"
+            note = f"Reasons not to compare with {text(one.title)}: {text(one.note)}"
             lines.append(f'<tr class="note"><td colspan="{len(columns) + 1}">{note}</td></tr>')
     return f"<tbody>{''.join(lines)}</tbody>"
 
