@@ -7,8 +7,8 @@ import torch
 from PIL import Image
 
 from fdikp.errors import DataError
-from fdikp.evaluation import mae, psnr
 from fdikp.evaluation.folders import Case, Folder, check, ending, gather, match, score_folders
+from fdikp.evaluation.metrics import mae, psnr
 from fdikp.evaluation.protocols import PROTOCOLS
 
 

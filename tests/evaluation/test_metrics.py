@@ -4,8 +4,7 @@ import torch
 from skimage import data
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from fdikp.evaluation import mae, psnr, ssim
-from fdikp.evaluation.metrics import luma, rounded
+from fdikp.evaluation.metrics import luma, mae, psnr, rounded, ssim
 
 
 @pytest.fixture(scope="module", params=[0.003, 0.05, 0.4])

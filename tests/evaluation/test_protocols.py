@@ -13,7 +13,7 @@ from skimage.color import rgb2ycbcr
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from fdikp.errors import DataError, WeightsError
-from fdikp.evaluation import LPIPS
+from fdikp.evaluation.lpips import LPIPS
 from fdikp.evaluation.protocols import PROTOCOLS, Protocol, find_protocol
 
 NAMES = ["defocus", "ifan", "drbnet", "p2ikt-half", "nrknet", "gkmnet", "iniknet", "dpdnet", "basicsr"]

@@ -19,9 +19,9 @@ from fdikp.cli.progress import Bars
 from fdikp.errors import DataError
 
 if TYPE_CHECKING:
-    from fdikp.evaluation import LPIPS
     from fdikp.evaluation.compare import Table
     from fdikp.evaluation.folders import Case, Folder
+    from fdikp.evaluation.lpips import LPIPS
     from fdikp.evaluation.protocols import Protocol
     from fdikp.evaluation.results import Evaluation
 
@@ -172,7 +172,7 @@ def _lpips(options: Options, protocol: "Protocol", smallest: int) -> "tuple[LPIP
     """The measure, or none, and what is to be said about it."""
     from hashlib import sha256
 
-    from fdikp.evaluation import LPIPS
+    from fdikp.evaluation.lpips import LPIPS
     from fdikp.evaluation.lpips_weights import VARIABLE, find_lpips
     from fdikp.evaluation.protocols import LEAST_FOR_LPIPS
 

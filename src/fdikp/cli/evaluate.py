@@ -4,6 +4,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -19,10 +20,14 @@ from fdikp.errors import DataError
 from fdikp.weights import DEFAULT
 
 if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
     from fdikp.data import EvaluationSet
     from fdikp.deblur import Deblurrer
     from fdikp.evaluation.evaluate import Evaluator, Restored
-    from fdikp.evaluation.results import Evaluation
+    from fdikp.evaluation.report import Shown
+    from fdikp.evaluation.results import Evaluation, ImageResult
     from fdikp.evaluation.store import Store
 
 
@@ -119,6 +124,11 @@ def run(options: Options) -> int:
     if store:
         store.finish(evaluation)
     _print(options, evaluation)
+    if options.report:
+        from fdikp.evaluation.report import write_report
+
+        page = write_report(evaluation, options.report, partial(_shown, evaluator, models, sets))
+        console.problem(f"{page}: the report")
     return 0
 
 
@@ -203,9 +213,30 @@ def _keep(restored: "Restored", folder: Path) -> None:
     """Write a restored picture, as 8-bit PNG."""
     from fdikp.imaging import Photo, write_photo
 
-    pixels = restored.output.clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).numpy()
     folder.mkdir(parents=True, exist_ok=True)
-    write_photo(Photo(pixels), folder / f"{_plain(restored.result.image)}.png")
+    write_photo(Photo(_pixels(restored.output)), folder / f"{_plain(restored.result.image)}.png")
+
+
+def _shown(
+    evaluator: "Evaluator", models: "Sequence[Deblurrer]", sets: "Sequence[EvaluationSet]", result: "ImageResult"
+) -> "Shown":
+    """A picture for the report: restored once more, with the blur map and kernels that it was restored with."""
+    from fdikp.evaluation.report import Shown
+
+    model = next(model for model in models if model.name == result.model)
+    data = next(data for data in sets if data.name == result.data)
+    sample = next(sample for sample in data.samples if sample.name == result.image)
+    source, target = evaluator.prepared(data, sample)
+    seen = model.analyse(source[0])
+    restored = source[0] + evaluator.strength * (seen.image - source[0])
+    middle = seen.kernels[len(seen.kernels) // 2]
+    shown = None if target is None else _pixels(target[0])
+    return Shown(_pixels(source[0]), _pixels(restored), shown, seen.blur_map, middle)
+
+
+def _pixels(image: "Tensor") -> "np.ndarray":
+    """[3, H, W] in 0..1, clamped, to [H, W, 3] uint8."""
+    return image.clamp(0, 1).mul(255).round().byte().permute(1, 2, 0).numpy()
 
 
 def _plain(name: str) -> str:

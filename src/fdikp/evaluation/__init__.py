@@ -1,6 +1,7 @@
-"""Measuring restored photographs: PSNR, SSIM, MAE and LPIPS as the field computes them."""
+"""Measuring restored photographs as the field does.
 
-from fdikp.evaluation.lpips import LPIPS
-from fdikp.evaluation.metrics import mae, psnr, ssim
-
-__all__ = ["LPIPS", "mae", "psnr", "ssim"]
+`metrics`, `lpips` and `no_reference` are numbers of pictures; `protocols` say how each paper's script takes them;
+`evaluate` puts models on data sets, and `results`, `store`, `tables`, `paper` and `report/` hold and show what came
+out. `folders`, `compare` and `statistics` do the same for results of any method. `ablations` and `reproduce` train and
+score the paper's variants, `figures/` draws its figures, and `kernel_path/` asks whether the kernels earn their place.
+"""

@@ -80,7 +80,7 @@ class Evaluator:
         for sample in data.samples[:limit]:
             if sample.name in skip:
                 continue
-            source, target = self._prepared(data, sample)
+            source, target = self.prepared(data, sample)
             if not warm:
                 model.predict(source[0, :, :WARM_UP, :WARM_UP])
                 warm = True
@@ -94,7 +94,12 @@ class Evaluator:
             )
             yield Restored(result, source[0], output, None if target is None else target[0])
 
-    def _prepared(self, data: EvaluationSet, sample: Sample) -> tuple[Tensor, Tensor | None]:
+    def prepared(self, data: EvaluationSet, sample: Sample) -> tuple[Tensor, Tensor | None]:
+        """What the network is given of a picture, and the target in the same frame, [1, 3, H, W] in 0..1.
+
+        Raises:
+            DataError: the picture cannot be read, or is too small to be scored.
+        """
         source, target = sample.load()
         if min(source.shape[:2]) < SMALLEST:
             raise DataError(
