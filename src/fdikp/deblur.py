@@ -125,6 +125,11 @@ class Deblurrer:
         return self.weights.name
 
     @property
+    def network(self) -> FDIKP:
+        """The network itself, in float32; to look at and not to change."""
+        return self._float32
+
+    @property
     def config(self) -> NetworkConfig:
         """The shape of its network."""
         return self._network.config

@@ -27,7 +27,7 @@ VERBS = {
     "data": "check a data set: names, pairs, sizes, damaged files",
     "evaluate": "measure models on data sets, under a named protocol",
     "compare": "score and rank folders of results, by any methods",
-    "reproduce": "train and score the variants of one of the paper's tables",
+    "reproduce": "the paper's tables and figures",
     "doctor": "check this installation: devices, formats, weights, speed",
 }
 """What each verb is for; the key is the module's name too."""

@@ -1,8 +1,9 @@
-"""`fdikp reproduce`: the paper's tables, with its data sets or as a proxy without them."""
+"""`fdikp reproduce`: the paper's tables and figures, with its data sets or as a proxy without them."""
 
 import shlex
 import sys
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,33 +12,55 @@ import tyro
 from fdikp.cli import console
 from fdikp.cli.console import UsageError
 from fdikp.cli.data_options import DataOptions
+from fdikp.cli.progress import Bars
+from fdikp.cli.stopping import stop_code
+from fdikp.errors import DataError
 from fdikp.evaluation.ablations import ABLATIONS, Budget, proxy_run, real_run
 from fdikp.files import cannot_be_written, replacing
+from fdikp.weights import DEFAULT
 
 if TYPE_CHECKING:
+    from fdikp.data import EvaluationSet
+    from fdikp.deblur import Deblurrer
+    from fdikp.evaluation.evaluate import Evaluator
     from fdikp.evaluation.reproduce import Job
+
+TABLES = ("table1", "table5")
+FIGURES = ("fig1", "fig4", "fig5", "fig6", "fig13")
+
+STRIPS = 3
+"""Pictures of Fig. 4, unless some are named."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Reproduce an ablation of the paper.
+    """Reproduce a table or a figure of the paper.
 
-    table2    the parts: backbone, inverse kernels, position adaptive convolution
-    table3    the dual-domain module
-    table6    the terms of the loss
-    fig6      kernels predicted from the image or from its spectrum
-    fig12     sides and numbers of kernels
+    table1, table5   models beside the methods that the paper compares
+    fig1   amplitude and phase of a picture in focus and out of focus
+    fig4   what models make of pictures, with parts enlarged
+    fig5   the dilated map over a picture
+    fig6   kernels by stage, the aperture that was rendered, its inverse
+    fig13  where a model gains least
 
-    Each variant is trained and scored alike. With --data dpdd=PATH alone this
+    These need trained models (--model) and data sets (--data), and no more.
+
+    table2   the parts: backbone, inverse kernels, position adaptive convolution
+    table3   the dual-domain module
+    table6   the terms of the loss
+    fig12    sides and numbers of kernels
+    predictor   kernels read from the image or from its spectrum (Fig. 6)
+
+    Of these, each variant is trained and scored alike. With --data dpdd=PATH alone this
     is the real thing, the paper's recipe on DPDD: days on a GPU. With --sharp
     it is a proxy: the same variants with fewer channels, trained for a small
     equal budget on rendered pairs, and labelled so everywhere. A proxy says
     which variant is ahead of which, as far as its seeds agree, and no more.
-
-    The same command goes on after a stop. Tables 1 and 5 are one call each of
-    "fdikp evaluate", with the sets as the paper has them.
+    The same command goes on after a stop.
 
     Examples:
+    fdikp reproduce table1 --data dpdd=DPDD/ realdof=RealDOF/ rtf=RTF/
+    fdikp reproduce fig4 fig13 --data lytro=lytro/ --model fdikp-lite
     fdikp reproduce table2 --data dpdd=DPDD/ --out table2/
     fdikp reproduce table2 table3 --sharp photos/ --data lytro=lytro/ --out proxy/
     """
@@ -47,8 +70,15 @@ class Options:
         tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="TABLE ...", help_behavior_hint="")
     ] = ()
 
-    # Folder for the runs, and for a .md and a .csv file of each table. Variants that tables share are trained once.
+    # Folder for a .png file of each figure, .md and .csv files of each table, and the runs. Variants that tables share
+    # are trained once.
     out: Path = Path("reproduced")
+
+    # Trained models for tables 1 and 5 and the figures: shipped ones or .safetensors files.
+    model: Annotated[tuple[str, ...], tyro.conf.arg(metavar="MODEL ...")] = (DEFAULT,)
+
+    # Pictures to show, by name; by default the first of the first set.
+    picture: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...", help_behavior_hint="")] = ()
 
     # Folders of sharp photographs: train the proxy.
     sharp: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="DIR ...", help_behavior_hint="")] = ()
@@ -70,37 +100,101 @@ def run(options: Options) -> int:
     """Do what the command line asks; returns the exit code."""
     _check(options)
     from fdikp.evaluation.evaluate import Evaluator
-    from fdikp.evaluation.protocols import DEFAULT, PROTOCOLS
-    from fdikp.evaluation.reproduce import rows, table
-    from fdikp.evaluation.reproduce import run as train_and_score
+    from fdikp.evaluation.protocols import DEFAULT as PROTOCOL
+    from fdikp.evaluation.protocols import PROTOCOLS
 
     sets = options.measuring.open()
-    evaluator = Evaluator(PROTOCOLS[DEFAULT], options.measuring.perceptual())
-    kind = f"proxy: {options.budget.describe()}" if options.sharp else "the paper's training on DPDD"
-    about = {"command": shlex.join(["fdikp", *sys.argv[1:]]), "kind": kind, "protocol": evaluator.protocol.describe()}
-    for name in dict.fromkeys(options.inputs):
-        scores = list(
-            train_and_score(
-                _jobs(options, name),
-                sets,
-                evaluator,
-                device=options.device,
-                limit=options.measuring.limit,
-                say=console.problem,
-            )
-        )
-        text = table(name, scores, kind, about | evaluator.about([]))
-        for suffix, content in ((".md", text), (".csv", rows(name, scores, kind))):
-            file = options.out / (name + suffix)
-            try:
-                with replacing(file) as written:
-                    written.write(content.encode())
-            except OSError as error:
-                console.problem(cannot_be_written(file, error))
-                return 1
-        for line in text.rstrip("\n").split("\n"):
-            console.result(line)
+    names = dict.fromkeys(options.inputs)
+    measured = any(name not in FIGURES for name in names)
+    evaluator = Evaluator(PROTOCOLS[PROTOCOL], options.measuring.perceptual() if measured else None)
+    if "table6" in names and evaluator.lpips is None:
+        raise DataError("table6 compares losses with and without LPIPS, of which there are no weights; give --lpips")
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            if name in FIGURES:
+                _figure(options, name, sets)
+            elif name in TABLES:
+                _standings(options, name, evaluator, sets)
+            else:
+                _ablation(options, name, evaluator, sets)
+    except KeyboardInterrupt as stop:
+        console.problem("stopped; the same command goes on")
+        return stop_code(stop)
+    except OSError as error:
+        raise DataError(cannot_be_written(error.filename or options.out, error)) from error
     return 0
+
+
+def _figure(options: Options, name: str, sets: "Sequence[EvaluationSet]") -> None:
+    from fdikp.evaluation.figures.by_name import figure
+    from fdikp.evaluation.figures.strips import Case
+    from fdikp.imaging import Photo, write_photo
+
+    samples = [sample for data in sets for sample in data.samples[: options.measuring.limit]]
+    if unknown := [name for name in options.picture if name not in {sample.name for sample in samples}]:
+        raise DataError(f"--picture {unknown[0]}: the sets have no picture of that name")
+    chosen = [sample for sample in samples if sample.name in options.picture] or samples
+    if name in ("fig1", "fig5", "fig6"):
+        chosen = chosen[:1]
+    elif name == "fig4" and not options.picture:
+        chosen = chosen[:STRIPS]
+    cases = [Case(sample.name, *sample.load()) for sample in chosen]
+    picture = figure(name, {model.name: model for model in _models(options)}, cases, bool(options.picture))
+    write_photo(Photo(picture), options.out / f"{name}.png")
+    console.result(options.out / f"{name}.png")
+
+
+def _standings(options: Options, name: str, evaluator: "Evaluator", sets: "Sequence[EvaluationSet]") -> None:
+    from fdikp.evaluation.evaluate import about_model
+    from fdikp.evaluation.results import Evaluation
+    from fdikp.evaluation.standings import standings
+
+    models = _models(options)
+    with Bars(len(models) * sum(len(data.samples[: options.measuring.limit]) for data in sets), "pictures") as bars:
+        images = []
+        for data in sets:
+            for model in models:
+                for restored in evaluator.results(model, data, limit=options.measuring.limit):
+                    images.append(restored.result)
+                    bars.end()
+    about = evaluator.about(models) | {"command": _command()}
+    evaluation = Evaluation(evaluator.protocol.name, about, tuple(map(about_model, models)), tuple(images))
+    _write(options.out / f"{name}.json", evaluation.to_json())
+    _tell(options.out / f"{name}.md", standings(name, evaluation))
+
+
+def _ablation(options: Options, name: str, evaluator: "Evaluator", sets: "Sequence[EvaluationSet]") -> None:
+    from fdikp.evaluation.reproduce import rows, run, table
+
+    kind = f"proxy: {options.budget.describe()}" if options.sharp else "the paper's training on DPDD"
+    limit = options.measuring.limit
+    scores = list(run(_jobs(options, name), sets, evaluator, device=options.device, limit=limit, say=console.problem))
+    about = {"command": _command(), "kind": kind} | evaluator.about([])
+    _write(options.out / f"{name}.csv", rows(name, scores, kind))
+    _tell(options.out / f"{name}.md", table(name, scores, kind, about))
+
+
+def _tell(file: Path, text: str) -> None:
+    """Write a table, and print it."""
+    _write(file, text)
+    for line in text.rstrip("\n").split("\n"):
+        console.result(line)
+
+
+def _write(file: Path, text: str) -> None:
+    with replacing(file) as written:
+        written.write(text.encode())
+
+
+def _command() -> str:
+    return shlex.join(["fdikp", *sys.argv[1:]])
+
+
+def _models(options: Options) -> "list[Deblurrer]":
+    from fdikp import load_model
+
+    return [load_model(model, options.device, "float32") for model in dict.fromkeys(options.model)]
 
 
 def _jobs(options: Options, name: str) -> "list[Job]":
@@ -116,20 +210,21 @@ def _jobs(options: Options, name: str) -> "list[Job]":
                 recipe = proxy_run(variant, options.sharp, folder, seed, options.budget)
             else:
                 recipe = real_run(variant, dpdd[0], folder, seed)
-            jobs.append(Job(variant, seed, recipe))
+            jobs.append(Job(variant, seed, replace(recipe, lpips=options.measuring.lpips)))
     return jobs
 
 
 def _check(options: Options) -> None:
     """Refuse what cannot be meant."""
+    everything = (*TABLES, *FIGURES, *ABLATIONS)
     if not options.inputs:
-        raise UsageError(f"say what to reproduce: {', '.join(ABLATIONS)} (fdikp reproduce --help)")
+        raise UsageError(f"say what to reproduce: {', '.join(everything)} (fdikp reproduce --help)")
     for name in options.inputs:
-        if name not in ABLATIONS:
-            raise UsageError(f"{name}: cannot be reproduced so; there are {', '.join(ABLATIONS)}")
+        if name not in everything:
+            raise UsageError(f"{name}: cannot be reproduced; there are {', '.join(everything)}")
     options.measuring.check()
     if options.seeds < 1:
         raise UsageError(f"--seeds {options.seeds}: must be at least 1")
     named = {given.partition("=")[0].lower() for given in options.measuring.data}
-    if not options.sharp and "dpdd" not in named:
+    if not options.sharp and "dpdd" not in named and set(options.inputs) & set(ABLATIONS):
         raise UsageError("give --data dpdd=PATH for the paper's training, or --sharp DIR for the proxy")

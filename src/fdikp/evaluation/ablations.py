@@ -51,7 +51,7 @@ ABLATIONS: dict[str, tuple[Variant, ...]] = {
         Variant("L2 + LPIPS + frequency", "ablation/loss-l2-lpips-freq", 26.329),
         Variant("the same at three scales", FULL, 26.420),
     ),
-    "fig6": (
+    "predictor": (
         Variant("spatial predictor", "ablation/spatial-predictor", None),
         Variant("frequency predictor", FULL, None),
     ),
@@ -60,7 +60,7 @@ ABLATIONS: dict[str, tuple[Variant, ...]] = {
         for k in (3, 5, 7, 9, 11, 15)
     ),
 }
-"""Tables 2, 3 and 6 and Figs. 6 and 12, in the paper's order."""
+"""Tables 2, 3 and 6, the predictors of Fig. 6, and Fig. 12, in the paper's order."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +68,13 @@ class Budget:
     """What each variant of a proxy gets."""
 
     steps: int = 600
+    """Of each variant of a proxy."""
     crop: int = 64
+    """Side of its training pictures."""
     batch: int = 4
+    """Pictures of a step."""
     lr: float = 8e-4
+    """Peak of the learning rate."""
     narrow: int = 2
     """The channels of every network are divided by this."""
 

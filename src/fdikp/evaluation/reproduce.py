@@ -73,7 +73,7 @@ def run(
     for number, job in enumerate(jobs, 1):
         if not trained(job):
             say(f"{number} of {len(jobs)}: training {job.variant.label}, seed {job.seed}, in {job.recipe.out}")
-            outcome = train(job.recipe)
+            outcome = train(job.recipe, printed=False)
             if outcome.done < 1.0:
                 raise KeyboardInterrupt  # the run has kept what it needs to go on
         model = load_model(job.weights, device, "float32")

@@ -26,10 +26,11 @@ class Log:
         folder: of the run.
         step: where the run goes on; what an interrupted run logged beyond it is taken back.
         shown: False for processes that only help another: they tell nothing.
+        printed: False to write files only, where a run is a part of something that has its own progress to tell.
     """
 
-    def __init__(self, folder: Path, step: int, shown: bool = True) -> None:
-        self.shown = shown
+    def __init__(self, folder: Path, step: int, shown: bool = True, printed: bool = True) -> None:
+        self.shown, self.printed = shown, printed
         self._full = False
         self._bar: _Bar | None = None
         self._board: Any = None
@@ -39,7 +40,7 @@ class Log:
         kept = [line for line in read_log(self._path) if line.get("step", 0) <= step] if step else []
         with replacing(self._path) as file:
             file.writelines(json.dumps(line).encode() + b"\n" for line in kept)
-        self._bar = _Bar() if sys.stderr.isatty() else None
+        self._bar = _Bar() if printed and sys.stderr.isatty() else None
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
@@ -62,7 +63,7 @@ class Log:
         """One line to whoever watches, on stderr."""
         if self._bar:
             self._bar.print(message)
-        elif self.shown:
+        elif self.shown and self.printed:
             print(f"fdikp: {message}", file=sys.stderr, flush=True)
 
     def write(self, step: int, **facts: Any) -> None:
@@ -70,7 +71,7 @@ class Log:
         if not self.shown:
             return
         line = json.dumps({"step": step} | {name: _short(value) for name, value in facts.items()})
-        if not self._bar:
+        if self.printed and not self._bar:
             print(line, flush=True)
 
         def append() -> None:

@@ -47,11 +47,12 @@ class Outcome:
     """One line."""
 
 
-def train(recipe: Recipe) -> Outcome:
+def train(recipe: Recipe, *, printed: bool = True) -> Outcome:
     """Train to the end of the budget, or until SIGINT or SIGTERM.
 
     `recipe.out` receives checkpoints (to go on from with `resume`), weights.safetensors (the average), recipe.json,
-    log.jsonl, TensorBoard's log, and at the end summary.json, summary.md and curve.png.
+    log.jsonl, TensorBoard's log, and at the end summary.json, summary.md and curve.png. Unless `printed` is False,
+    what goes on is printed too.
 
     Raises:
         FdikpError: the recipe cannot be meant, data are missing or damaged, the disk is full, or the loss was not
@@ -59,7 +60,7 @@ def train(recipe: Recipe) -> Outcome:
     """
     recipe.check()
     with _arithmetic(recipe):
-        return _train(recipe)
+        return _train(recipe, printed)
 
 
 @contextmanager
@@ -75,7 +76,7 @@ def _arithmetic(recipe: Recipe) -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _train(recipe: Recipe) -> Outcome:
+def _train(recipe: Recipe, printed: bool) -> Outcome:
     fabric = fabric_of(recipe)
     prepared = prepare(recipe)  # before other processes are started: what is wrong is then said once
     fabric.launch()
@@ -83,7 +84,7 @@ def _train(recipe: Recipe) -> Outcome:
     run, objective, notes = ready(recipe, prepared, fabric)
     module = fabric.setup_module(objective)
     watched = prepared.watched_on(fabric.device)
-    with Log(recipe.out, run.step, shown=fabric.is_global_zero) as log, Stop() as stop:
+    with Log(recipe.out, run.step, fabric.is_global_zero, printed) as log, Stop() as stop:
         for note in notes:
             log.say(note)
         if fabric.is_global_zero:
