@@ -28,7 +28,7 @@ EXAMPLES = [block for language, block in BLOCKS if language == "python"]
 def folder(tmp_path: Path) -> Path:
     """A reader's folder: the names that the README uses, with small photographs in them."""
     picture = Image.fromarray(data.coffee()[100:196, 200:312])
-    pairs = ("my-pairs/source/a.png", "my-pairs/target/a.png", "sharp/a.png")
+    pairs = ("my-pairs/source/a.png", "my-pairs/target/a.png", "method-a/a.png", "method-b/a.png", "sharp/a.png")
     for name in ("photo.jpg", "holiday/beach/a.jpg", "holiday/b.jpg", "scans/box 1/scan.tif", *pairs):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         picture.save(tmp_path / name)

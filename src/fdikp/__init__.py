@@ -17,6 +17,7 @@ _PUBLIC = {
     "Analysis": "fdikp.deblur",
     "Deblurrer": "fdikp.deblur",
     "load_model": "fdikp.deblur",
+    "evaluate": "fdikp.evaluation.evaluate",
     "FdikpError": "fdikp.errors",
     "PhotoError": "fdikp.errors",
     "WeightsError": "fdikp.errors",
@@ -32,6 +33,7 @@ __all__ = [
     "Photo",
     "PhotoError",
     "WeightsError",
+    "evaluate",
     "load_model",
     "read_photo",
     "write_photo",
@@ -40,6 +42,7 @@ __all__ = [
 if TYPE_CHECKING:
     from fdikp.deblur import Analysis, Deblurrer, load_model
     from fdikp.errors import FdikpError, PhotoError, WeightsError
+    from fdikp.evaluation.evaluate import evaluate
     from fdikp.imaging import Photo, read_photo, write_photo
 
 

@@ -1,19 +1,7 @@
-import csv
-import json
-import runpy
-import sys
-from pathlib import Path
-
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
-from fdikp import weights
 from fdikp.evaluation.quality import score, summarise
-from fdikp.network import FDIKP, NetworkConfig
-
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "quality.py"
 
 
 def test_damage_where_the_picture_was_in_focus_is_seen():
@@ -65,55 +53,3 @@ def test_a_set_is_the_mean_of_its_pictures_and_names_the_worst():
     assert summary.gain == pytest.approx(0, abs=1e-3)
     assert (summary.worst_name, round(summary.worst_gain)) == ("worse", -20)
     assert summary.psnr_before == pytest.approx(30, abs=1e-2)
-
-
-@pytest.fixture
-def identity(tmp_path) -> Path:
-    """An untrained network returns its input."""
-    config = NetworkConfig(
-        widths=(8, 8, 16), encoder_blocks=(1, 1), decoder_blocks=(1, 1), bottleneck_depth=1, predictor_width=4
-    )
-    weights.save(FDIKP(config), tmp_path / "identity.safetensors", name="identity")
-    return tmp_path / "identity.safetensors"
-
-
-@pytest.mark.parametrize("path", ["--precision=float32", "--whole"])
-def test_the_benchmark_of_a_network_that_does_nothing(tmp_path, identity, monkeypatch, capsys, path):
-    generator = np.random.default_rng(0)
-    for folder, names in {
-        "kodak24": ["kodim01.png", "kodim02.png"],
-        "lytro/source": ["a.png"],
-        "lytro/target": ["a.png"],
-        "epfl48/source": ["r0.jpg", "r1.jpg"],
-        "epfl48/target": ["all.png"],
-    }.items():
-        (tmp_path / "eval" / folder).mkdir(parents=True)
-        for name in names:
-            pixels = generator.integers(0, 256, (48, 64, 3), np.uint8)
-            Image.fromarray(pixels).save(tmp_path / "eval" / folder / name)
-    arguments = ["--weights", str(identity), "--data", str(tmp_path / "eval"), "--out", str(tmp_path / "out"), path]
-    monkeypatch.setattr(sys, "argv", [str(SCRIPT), *arguments])
-    runpy.run_path(str(SCRIPT), run_name="__main__")
-    table = capsys.readouterr().out
-    assert table.count("\n| ") == 5  # the rule and four sets, after the head
-    assert weights.sha256(identity) in table
-    found = json.loads((tmp_path / "out" / "quality.json").read_text())
-    assert {name: s["mean"]["pictures"] for name, s in found["sets"].items()} == {
-        "kodak": 2,
-        "lytro": 1,
-        "epfl48": 2,
-        "sharp": 2,
-    }
-    for name in found["sets"]:
-        assert found["sets"][name]["mean"]["gain"] == pytest.approx(0, abs=1e-3)
-    assert found["sets"]["sharp"]["mean"]["psnr_after"] == 100
-    rows = list(csv.DictReader((tmp_path / "out" / "quality.csv").open()))
-    assert [row["set"] for row in rows] == ["kodak"] * 2 + ["lytro"] + ["epfl48"] * 2 + ["sharp"] * 2
-
-
-def test_a_set_that_is_not_there(tmp_path, identity, monkeypatch):
-    (tmp_path / "lytro" / "source").mkdir(parents=True)
-    arguments = ["--weights", str(identity), "--data", str(tmp_path), "--sets", "lytro"]
-    monkeypatch.setattr(sys, "argv", [str(SCRIPT), *arguments])
-    with pytest.raises(SystemExit, match="no pairs of the set lytro"):
-        runpy.run_path(str(SCRIPT), run_name="__main__")
