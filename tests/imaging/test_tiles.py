@@ -34,6 +34,19 @@ def test_stretches_are_aligned_overlap_enough_and_are_not_longer_than_asked(leng
         assert before.stop - after.start >= min(overlap, length - after.start)
 
 
+@given(st.integers(513, 5000))
+def test_no_more_is_computed_than_so_many_tiles_must(length: int) -> None:
+    cut_up = spans(length, 512, 64, grid=16)
+    longest = max(s.stop - s.start for s in cut_up)
+    assert len(cut_up) == 1 + -(-(length - 512) // (512 - 64))
+    # what the tiles need at the least, and up to two steps of the grid, of start and of length
+    assert longest <= (length + 64 * (len(cut_up) - 1)) / len(cut_up) + 32
+
+
+def test_a_side_just_longer_than_the_tile_takes_two_of_half_of_it() -> None:
+    assert [(s.start, s.stop) for s in spans(520, 512, 64, 16)] == [(0, 304), (224, 520)]
+
+
 @given(sides, cuts)
 def test_the_edge_of_a_tile_inside_the_picture_counts_for_nothing(length: int, cut: tuple[int, int]) -> None:
     cut_up = spans(length, *cut, grid=16)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from fdikp.allocator import keep_freed_memory
 from fdikp.cli import console
 from fdikp.cli.console import UsageError
 from fdikp.cli.data_options import DataOptions
@@ -104,6 +105,7 @@ def run(options: Options) -> int:
     from fdikp.evaluation.protocols import find_protocol
 
     _check(options)
+    keep_freed_memory()
     try:
         protocol = find_protocol(options.protocol)
     except DataError as error:

@@ -25,7 +25,8 @@ class Span:
 def spans(length: int, tile: int, overlap: int, grid: int) -> list[Span]:
     """Cut a side of a picture into overlapping stretches that start on the network's grid.
 
-    Neighbours overlap by `overlap` or more, evenly spread. In an overlap the share passes from one to the other along
+    There are as few as can be, and they are no longer than so many need to be. Neighbours overlap by `overlap` or more,
+    evenly spread. In an overlap the share passes from one to the other along
     a smooth curve over the middle half; the outer quarters, where a tile lacks context, count for nothing.
 
     Args:
@@ -39,10 +40,10 @@ def spans(length: int, tile: int, overlap: int, grid: int) -> list[Span]:
     """
     if tile == 0 or length <= tile:
         return [Span(0, length, torch.ones(length))]
-    # The last stretch starts where the padded side ends, so that it is on the grid and shorter by the padding
-    room = -(-(length - tile) // grid) * grid
-    step = (tile - overlap) // grid * grid
-    count = 1 + -(-room // step)
+    count = _count(length, tile, overlap, grid)
+    while tile - grid > 2 * overlap and _count(length, tile - grid, overlap, grid) == count:
+        tile -= grid
+    room = _room(length, tile, grid)
     starts = [i * room // (count - 1) // grid * grid for i in range(count)]
     stops = [min(start + tile, length) for start in starts]
     weights = [torch.ones(stop - start) for start, stop in zip(starts, stops, strict=True)]
@@ -59,6 +60,16 @@ def spans(length: int, tile: int, overlap: int, grid: int) -> list[Span]:
     for start, stop, weight in zip(starts, stops, weights, strict=True):
         weight /= total[start:stop]
     return [Span(*parts) for parts in zip(starts, stops, weights, strict=True)]
+
+
+def _room(length: int, tile: int, grid: int) -> int:
+    """Where the last stretch starts: so that it is on the grid, and shorter by what pads the side to it."""
+    return -(-(length - tile) // grid) * grid
+
+
+def _count(length: int, tile: int, overlap: int, grid: int) -> int:
+    """How many stretches a side longer than the tile takes."""
+    return 1 + -(-_room(length, tile, grid) // ((tile - overlap) // grid * grid))
 
 
 def blend(
