@@ -1,5 +1,8 @@
 """Where the network runs and in which precision."""
 
+import platform
+from pathlib import Path
+
 import torch
 
 from fdikp.errors import FdikpError
@@ -61,3 +64,13 @@ def fft_error(device: torch.device) -> float:
         back = torch.fft.irfft2(torch.fft.rfft2(x, norm="ortho"), s=(height, width), norm="ortho")
         worst = max(worst, (back - x).abs().max().item())
     return worst
+
+
+def processor() -> str:
+    """The name of this machine's processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

@@ -28,6 +28,7 @@ VERBS = {
     "evaluate": "measure models on data sets, under a named protocol",
     "compare": "score and rank folders of results, by any methods",
     "reproduce": "the paper's tables and figures",
+    "benchmark": "time models here, beside what the machine can do and beside others",
     "doctor": "check this installation: devices, formats, weights, speed",
 }
 """What each verb is for; the key is the module's name too."""

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from fdikp.cli import console
@@ -66,8 +65,10 @@ def run(options: Options) -> int:
 
 
 def _findings() -> Iterator[Finding]:
+    from fdikp.devices import processor
+
     yield Finding("versions", _versions())
-    yield Finding("system", {"os": platform.platform(), "processor": _processor()})
+    yield Finding("system", {"os": platform.platform(), "processor": processor()})
     yield from _devices()
     yield from _formats()
     yield from _models()
@@ -85,15 +86,6 @@ def _versions() -> dict[str, str]:
     packages = ("fdikp", "torch", "numpy", "pyvips", "safetensors", "matplotlib", "tyro", "rich")
     libvips = ".".join(str(pyvips.version(part)) for part in range(3))
     return {"python": platform.python_version(), **{name: of(name) for name in packages}, "libvips": libvips}
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _devices() -> Iterator[Finding]:
