@@ -1,1 +1,1 @@
-"""How fast models are: calls in turn (`timing`), what hardware can do (`machine`), all of it (`suite`), tables (`show`)."""
+"""How fast models are: `timing` in turn, what the `machine` can do, the `suite` of both, and how to `show` it."""
