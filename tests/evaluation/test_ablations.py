@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fdikp.evaluation.ablations import ABLATIONS, Budget, Variant, orderings, proxy_run, real_run
+from fdikp.evaluation.ablations import ABLATIONS, Budget, Variant, budget_of, orderings, proxy_run, real_run
 from fdikp.training.recipe import Recipe
 from fdikp.training.recipes import named
 
@@ -14,7 +14,9 @@ SAME = ("steps", "crop", "batch", "lr", "schedule", "warmup", "averaging", "shar
 
 @pytest.mark.parametrize("table", list(ABLATIONS))
 def test_variants_of_a_proxy_differ_in_what_the_table_compares_and_nothing_else(table: str) -> None:
-    runs = [proxy_run(variant, (Path("sharp"),), Path("out"), 3, Budget()) for variant in ABLATIONS[table]]
+    runs = [
+        proxy_run(variant, (Path("sharp"),), Path("out"), 3, budget_of(table, Budget())) for variant in ABLATIONS[table]
+    ]
     for run in runs:
         run.check()
         assert [getattr(run, name) for name in SAME] == [getattr(runs[0], name) for name in SAME]
@@ -23,6 +25,7 @@ def test_variants_of_a_proxy_differ_in_what_the_table_compares_and_nothing_else(
     distinct = losses if table == "table6" else networks
     assert len(set(distinct)) == len(runs)
     assert len(set(networks if table == "table6" else losses)) == 1
+    assert any(run.beta for run in runs) == (table == "table6")
 
 
 @pytest.mark.parametrize("table", list(ABLATIONS))

@@ -16,7 +16,7 @@ from fdikp.cli.data_options import DataOptions
 from fdikp.cli.progress import Bars
 from fdikp.cli.stopping import stop_code
 from fdikp.errors import DataError
-from fdikp.evaluation.ablations import ABLATIONS, Budget, proxy_run, real_run
+from fdikp.evaluation.ablations import ABLATIONS, Budget, budget_of, proxy_run, real_run
 from fdikp.files import cannot_be_written, replacing
 from fdikp.weights import DEFAULT
 
@@ -169,7 +169,8 @@ def _standings(options: Options, name: str, evaluator: "Evaluator", sets: "Seque
 def _ablation(options: Options, name: str, evaluator: "Evaluator", sets: "Sequence[EvaluationSet]") -> None:
     from fdikp.evaluation.reproduce import rows, run, table
 
-    kind = f"proxy: {options.budget.describe()}" if options.sharp else "the paper's training on DPDD"
+    budget = budget_of(name, options.budget)
+    kind = f"proxy: {budget.describe()}" if options.sharp else "the paper's training on DPDD"
     limit = options.measuring.limit
     scores = list(run(_jobs(options, name), sets, evaluator, device=options.device, limit=limit, say=console.problem))
     about = {"command": _command(), "kind": kind} | evaluator.about([])
@@ -209,7 +210,10 @@ def _jobs(options: Options, name: str) -> "list[Job]":
         for variant in ABLATIONS[name]:
             folder = options.out / "runs" / f"{variant.recipe.replace('/', '-')}-seed-{seed}"
             if options.sharp:
-                recipe = proxy_run(variant, options.sharp, folder, seed, options.budget)
+                budget = budget_of(name, options.budget)
+                if not budget.perceptual:
+                    folder = folder.with_name(f"{folder.name}-without-lpips")
+                recipe = proxy_run(variant, options.sharp, folder, seed, budget)
             else:
                 recipe = real_run(variant, dpdd[0], folder, seed)
             jobs.append(Job(variant, seed, replace(recipe, lpips=options.measuring.lpips)))
