@@ -167,13 +167,16 @@ def _standings(options: Options, name: str, evaluator: "Evaluator", sets: "Seque
 
 
 def _ablation(options: Options, name: str, evaluator: "Evaluator", sets: "Sequence[EvaluationSet]") -> None:
+    from fdikp import load_model
     from fdikp.evaluation.reproduce import rows, run, table
 
     budget = budget_of(name, options.budget)
     kind = f"proxy: {budget.describe()}" if options.sharp else "the paper's training on DPDD"
     limit = options.measuring.limit
-    scores = list(run(_jobs(options, name), sets, evaluator, device=options.device, limit=limit, say=console.problem))
-    about = {"command": _command(), "kind": kind} | evaluator.about([])
+    jobs = _jobs(options, name)
+    scores = list(run(jobs, sets, evaluator, device=options.device, limit=limit, say=console.problem))
+    about = {"command": _command(), "kind": kind}
+    about |= evaluator.about([load_model(jobs[0].weights, options.device, "float32")])
     _write(options.out / f"{name}.csv", rows(name, scores, kind))
     _tell(options.out / f"{name}.md", table(name, scores, kind, about))
 
