@@ -48,7 +48,7 @@ def test_fine_tuning_on_pairs_of_one_s_own(train, pairs, weights_file, tmp_path)
     *lines, last = done.out.splitlines()
     assert [json.loads(line)["step"] for line in lines] == [1, 2, 2]
     assert "runs/fine-tune/weights.safetensors: 2 steps" in last
-    assert "LPIPS term is off" in done.err
+    assert "LPIPS" not in done.err  # the term is not asked for
     result = tmp_path / "runs" / "fine-tune" / "weights.safetensors"
     (pairs / "source" / "0.png").rename(tmp_path / "photo.png")
     from fdikp.cli import main
@@ -86,7 +86,11 @@ def test_the_examples_of_the_help_can_be_meant():
         (["--from", "gone.safetensors", "--data", "x"], 1, "x: no such folder"),
         (["--steps", 1, "--data", "my-pairs", "--crop", 96], 1, "smaller than the crop of 96"),
         (["--steps", 1, "--data", "my-pairs", "my-pairs"], 1, "real pairs come from one folder"),
-        (["--steps", 1, "--data", "my-pairs", "--crop", 64, "--lpips", "gone"], 1, "gone: no such file of LPIPS"),
+        (
+            ["--steps", 1, "--data", "my-pairs", "--crop", 64, "--beta", 0.2, "--lpips", "gone"],
+            1,
+            "gone: no such file of LPIPS",
+        ),
     ],
 )
 def test_errors_are_one_line(train, pairs, args, code, said):
@@ -150,3 +154,11 @@ def test_without_fabric_one_line_says_so(pairs, tmp_path):
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out, len(err.splitlines())) == (1, "", 1)
     assert "pip install 'fdikp[train]'" in err
+
+
+def test_lpips_that_counts_for_nothing_or_is_not_there_is_said(train, pairs, weights_file):
+    command = ["--from", weights_file, "--data", pairs, "--steps", 1, "--crop", 64, "--batch", 1, "--out"]
+    done = train(*command, "a", "--beta", 0.2)
+    assert done.code == 0 and "the LPIPS term is off: no weights" in done.err
+    done = train(*command, "b", "--lpips", "anything")
+    assert done.code == 0 and "--beta" in done.err

@@ -125,6 +125,8 @@ def prepare(recipe: Recipe) -> Prepared:
     lpips = find_lpips(recipe.lpips) if recipe.beta else None
     if recipe.beta and lpips is None:
         notes.append(f"the LPIPS term is off: no weights; give --lpips FILE, --lpips download, or set {VARIABLE}")
+    if recipe.lpips and not recipe.beta:
+        notes.append("--lpips counts for nothing: the recipe's weight of it is 0; give --beta 0.2")
     pairs = _real_pairs(recipe)
     if pairs is None:
         settings = RenderSettings(max_radius=recipe.max_radius)
