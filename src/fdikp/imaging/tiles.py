@@ -25,8 +25,9 @@ class Span:
 def spans(length: int, tile: int, overlap: int, grid: int) -> list[Span]:
     """Cut a side of a picture into overlapping stretches that start on the network's grid.
 
-    There are as few as can be, and they are no longer than so many need to be. Neighbours overlap by `overlap` or more,
-    evenly spread. In an overlap the share passes from one to the other along
+    There are as few as can be, and they are no longer than so many need to be, though not below three quarters of the
+    tile: what reads a tile as a whole reads less well in a small one. Neighbours overlap by `overlap` or more, evenly
+    spread. In an overlap the share passes from one to the other along
     a smooth curve over the middle half; the outer quarters, where a tile lacks context, count for nothing.
 
     Args:
@@ -41,7 +42,8 @@ def spans(length: int, tile: int, overlap: int, grid: int) -> list[Span]:
     if tile == 0 or length <= tile:
         return [Span(0, length, torch.ones(length))]
     count = _count(length, tile, overlap, grid)
-    while tile - grid > 2 * overlap and _count(length, tile - grid, overlap, grid) == count:
+    least = max(3 * tile // 4, 2 * overlap + 1)
+    while tile - grid >= least and _count(length, tile - grid, overlap, grid) == count:
         tile -= grid
     room = _room(length, tile, grid)
     starts = [i * room // (count - 1) // grid * grid for i in range(count)]

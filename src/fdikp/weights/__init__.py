@@ -21,7 +21,7 @@ DEFAULT = "fdikp-lite"
 """The model that is used when none is named."""
 
 SHIPPED: dict[str, str] = {
-    "fdikp-lite": "41b09d0c92a61a31584bcf51a79029f38157d51e6b24ea837410a19d88c7c848",
+    "fdikp-lite": "a0d3620baecfbbab148485cb8279f3432eecd8bb806194b05626169b01abdc80",
 }
 """The sha256 of each shipped model's file, `<name>.safetensors` in this folder. A model without trained weights is
 not offered."""
