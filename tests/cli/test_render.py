@@ -158,7 +158,13 @@ def test_what_was_stopped_goes_on_to_the_same_set(render, sharp, tree, monkeypat
 def test_stopped_from_outside(sharp, tree, tmp_path, sent, code):
     arguments = [sharp, "out", "--size", "40", "--count", "5000", "--workers", "2", "--json"]
     process = subprocess.Popen(
-        COMMAND + arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path
+        COMMAND + arguments,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        # As in a terminal: where tests run in the background, Ctrl-C is ignored by all that they start
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     process.stdout.readline()
     process.send_signal(sent)

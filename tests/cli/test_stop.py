@@ -17,7 +17,13 @@ def test_stopped_from_outside(picture, weights_file, tree, tmp_path, sent, code)
         picture(f"x/{number:02}.png", (120, 160))
     arguments = ["x", "-o", "out", "--model", str(weights_file), "--precision", "float32", "--blur-map"]
     process = subprocess.Popen(
-        COMMAND + arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path
+        COMMAND + arguments,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+        # As in a terminal: where tests run in the background, Ctrl-C is ignored by all that they start
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     process.stdout.readline()  # the first photograph is done, the second under way
     process.send_signal(sent)
