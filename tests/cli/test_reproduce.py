@@ -103,3 +103,10 @@ def test_a_figure_that_needs_a_target_says_so(run, tiny_weights, pairs):
 def test_what_cannot_be_meant_is_refused(run, args, says):
     done = run("reproduce", *args, model=False)
     assert done.code == 2 and says in done.err and len(done.errors) == 1
+
+
+def test_a_folder_that_cannot_be_made_is_named(run, tiny_weights, pairs, tmp_path):
+    (tmp_path / "file").touch()
+    command = ["reproduce", "fig5", "--data", f"mine={pairs}", "--model", tiny_weights, "--out", "file/folder"]
+    done = run(*command, model=False)
+    assert done.code == 1 and "file/folder: cannot be written" in done.err and len(done.errors) == 1

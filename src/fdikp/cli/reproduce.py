@@ -113,6 +113,9 @@ def run(options: Options) -> int:
         raise DataError("table6 compares losses with and without LPIPS, of which there are no weights; give --lpips")
     try:
         options.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(cannot_be_written(options.out, error)) from error
+    try:
         for name in names:
             if name in FIGURES:
                 _figure(options, name, sets)
@@ -123,8 +126,6 @@ def run(options: Options) -> int:
     except KeyboardInterrupt as stop:
         console.problem("stopped; the same command goes on")
         return stop_code(stop)
-    except OSError as error:
-        raise DataError(cannot_be_written(error.filename or options.out, error)) from error
     return 0
 
 
@@ -189,8 +190,11 @@ def _tell(file: Path, text: str) -> None:
 
 
 def _write(file: Path, text: str) -> None:
-    with replacing(file) as written:
-        written.write(text.encode())
+    try:
+        with replacing(file) as written:
+            written.write(text.encode())
+    except OSError as error:
+        raise DataError(cannot_be_written(file, error)) from error
 
 
 def _command() -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from fdikp.evaluation.paper import FDIKP, PAPER, Table
 from fdikp.training.recipe import Recipe
 from fdikp.training.recipes import named
 
@@ -30,33 +31,27 @@ class Variant:
 
 FULL = "paper-dpdd"
 
+
+def _rows_of(table: Table) -> tuple[Variant, ...]:
+    """The rows of one of the paper's tables of ablations."""
+    rows = (row for row in PAPER if row.table == table)
+    return tuple(
+        Variant(row.row, FULL if row.method == FDIKP else f"ablation/{row.method}", row.scores["psnr"]) for row in rows
+    )
+
+
 ABLATIONS: dict[str, tuple[Variant, ...]] = {
-    "table2": (
-        Variant("SRAM", "ablation/sram", 25.49),
-        Variant("SRAM + FIKP", "ablation/sram-fikp", 25.89),
-        Variant("DSRM", "ablation/dsrm", 26.11),
-        Variant("DSRM + DIKP", "ablation/dsrm-dikp", 26.28),
-        Variant("DSRM + DIKP + PAC", FULL, 26.42),
-    ),
-    "table3": (
-        Variant("(a) spatial only", "ablation/ddm-spatial", 26.24),
-        Variant("(b) frequency only", "ablation/ddm-frequency", 26.17),
-        Variant("(c) dual branch", "ablation/ddm-parallel", 26.25),
-        Variant("(d) spatial, then frequency", FULL, 26.42),
-    ),
-    "table6": (
-        Variant("L2", "ablation/loss-l2", 25.694),
-        Variant("L2 + LPIPS", "ablation/loss-l2-lpips", 25.692),
-        Variant("L2 + frequency", "ablation/loss-l2-freq", 26.258),
-        Variant("L2 + LPIPS + frequency", "ablation/loss-l2-lpips-freq", 26.329),
-        Variant("the same at three scales", FULL, 26.420),
-    ),
+    "table2": _rows_of("Table 2"),
+    "table3": _rows_of("Table 3"),
+    "table6": _rows_of("Table 6"),
     "predictor": (
         Variant("spatial predictor", "ablation/spatial-predictor", None),
         Variant("frequency predictor", FULL, None),
     ),
     "fig12": tuple(
-        Variant(f"K = N = {k}", FULL if k == 5 else f"ablation/kernel-{k}", 26.420 if k == 5 else None)
+        replace(*_rows_of("Fig. 12"), label="K = N = 5")
+        if k == 5
+        else Variant(f"K = N = {k}", f"ablation/kernel-{k}", None)
         for k in (3, 5, 7, 9, 11, 15)
     ),
 }
