@@ -58,6 +58,23 @@ def inverse_kernel(amplitude: Tensor, phase: Tensor) -> Tensor:
     return torch.fft.fftshift(torch.fft.ifft2(torch.polar(amplitude, phase)).real, dim=(-2, -1))
 
 
+def mean_of_convolution(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    """The mean of conv(x) over all positions, without conv(x): [B, C, H, W] to [B, C'].
+
+    A convolution is linear, so the mean of its results is its weights times the mean that each of its taps sees: of
+    the whole picture, or for taps beside the middle of all but a border row or column, beyond which there are zeros.
+
+    Args:
+        conv: 3×3 with a border of one zero.
+        x: [B, C, H, W].
+    """
+    H, W = x.shape[-2:]
+    x = wide(x)  # sums of many in 16 bits would be off
+    across = torch.stack((x[..., :-1].sum(-1), x.sum(-1), x[..., 1:].sum(-1)), dim=-1)  # [B, C, H, 3]
+    seen = torch.stack((across[..., :-1, :].sum(-2), across.sum(-2), across[..., 1:, :].sum(-2)), dim=-2) / (H * W)
+    return F.linear(seen.flatten(1), wide(conv.weight).flatten(1), wide(conv.bias))  # type: ignore[arg-type]
+
+
 class Predictor(nn.Module):
     """From a map to N distributions over K×K entries (eq. 6): two Conv-ReLU-Pool units, a convolution, softmax."""
 
@@ -74,9 +91,24 @@ class Predictor(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, 3, H, W] with H, W ≥ 7 to [B, N, K²], each of the N summing to 1."""
-        x = F.adaptive_avg_pool2d(F.relu(self.read(x)), self.kernels)  # [B, width, N, N]
+        x = torch.cat([self._read_band(x, n) for n in range(self.kernels)], dim=-2)  # [B, width, N, N]
         x = F.adaptive_avg_pool2d(F.relu(self.mix(x)), (self.kernels, 1))  # [B, K², N, 1]
         return wide(self.last(x)).softmax(dim=1).squeeze(-1).transpose(1, 2)
+
+
+    def _read_band(self, x: Tensor, n: int) -> Tensor:
+        """Row n of the first unit's result, [B, width, 1, N], from the rows of x that it is pooled from.
+
+        So that no more than an Nth of the widest map there is, at full resolution, is ever in memory.
+        """
+        N, (reach, border) = self.kernels, (self.read.kernel_size[0] - 1, self.read.padding[0])
+        rows = x.shape[-2] + 2 * int(border) - reach  # of the convolution's result
+        first, last = n * rows // N, -(-(n + 1) * rows // N)
+        seen = x[..., max(0, first - border) : last - border + reach, :]
+        above, below = max(0, border - first), max(0, last - border + reach - x.shape[-2])
+        seen = F.pad(seen, (border, border, above, below))
+        read = F.conv2d(seen, self.read.weight, self.read.bias)
+        return F.adaptive_avg_pool2d(F.relu_(read), (1, N))
 
 
 class FrequencyPredictor(nn.Module):
@@ -106,7 +138,7 @@ class FrequencyPredictor(nn.Module):
         It reads the amplitude's residual, what is left without its local mean: the mean is mostly the scene's.
         """
         residual = amplitude - F.avg_pool2d(amplitude, 3, stride=1, padding=1, count_include_pad=False)
-        return wide(self.attend(residual).mean(dim=(-2, -1))).softmax(dim=1).unsqueeze(1)
+        return mean_of_convolution(self.attend, residual).softmax(dim=1).unsqueeze(1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Images [B, 3, H, W] to inverse kernels [B, N, K, K] in float32, origin in the middle."""
