@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fdikp.network import compiled, native
 from fdikp.network.blocks import SLOPE, ResBlock, activated, resblocks, wide
 from fdikp.network.config import NetworkConfig
 from fdikp.network.dual_domain import dual_domain_module
@@ -86,11 +87,15 @@ class APU(nn.Module):
             nothing = pooled.new_zeros(len(pooled), self.maps, *pooled.shape[-2:])
             memory = Memory(nothing, nothing)
         hidden, cell = (t.to(pooled.dtype) for t in memory)
-        forget, write, read, new = self.gates(torch.cat((pooled, hidden), dim=1)).chunk(4, dim=1)
+        gates, located = self.gates(torch.cat((pooled, hidden), dim=1)), self.locate(features)
+        if not self.norm.training and native.applies(gates, cell, located):
+            hidden, cell = compiled.cell(gates, cell)
+            return compiled.coefficients(located, hidden, self.norm), Memory(hidden, cell)
+        forget, write, read, new = gates.chunk(4, dim=1)
         cell = F.sigmoid(forget) * cell + F.sigmoid(write) * F.tanh(new)
         hidden = F.sigmoid(read) * F.tanh(cell)
         u = F.interpolate(hidden, scale_factor=2.0, mode="nearest")
-        v = F.relu(self.norm(self.locate(features)))
+        v = F.relu(self.norm(located))
         # 2 σ(x) - 1, in the form that 16 bits do not round to nothing near 0, where coefficients start
         return torch.tanh(wide(u * v + u) / 2), Memory(hidden, cell)
 

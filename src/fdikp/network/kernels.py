@@ -8,10 +8,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fdikp.light import linear_to_srgb, srgb_to_linear
+from fdikp.network import compiled, native, pac_cpu
 from fdikp.network.blocks import wide
 from fdikp.network.blur import BlurMap
 from fdikp.network.config import NetworkConfig
 from fdikp.network.pac import plain_convolution, position_adaptive_convolution
+
+NOISE = 1e-6
+"""Share of the largest amplitude at and below which an amplitude is rounding."""
+
+
+READS, BORDER = 11, 2
+"""Side and padding of the Predictor's first convolution (the paper gives 11×11)."""
 
 
 class Spectrum(NamedTuple):
@@ -34,9 +42,12 @@ def spectrum(x: Tensor) -> Spectrum:
     Args:
         x: [B, 3, H, W], any float type; the transform is computed in float32 or better.
     """
-    f = torch.fft.fftshift(torch.fft.rfft2(wide(x.detach()), norm="ortho"), dim=-2)
+    f = torch.fft.rfft2(wide(x.detach()), norm="ortho")
+    if native.applies(x) and f.dtype == torch.complex64:
+        return Spectrum(*compiled.polar(f, NOISE))
+    f = torch.fft.fftshift(f, dim=-2)
     amplitude = f.abs()
-    noise = 1e-6 * amplitude.amax(dim=(-2, -1), keepdim=True)
+    noise = NOISE * amplitude.amax(dim=(-2, -1), keepdim=True)
     phase = torch.where(amplitude > noise, torch.atan2(f.imag, f.real), 0.0)
     return Spectrum(torch.log1p(amplitude), phase)
 
@@ -81,7 +92,7 @@ class Predictor(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         N, K = config.kernels, config.kernel_size
-        self.read = nn.Conv2d(3, config.predictor_width, 11, padding=2)
+        self.read = nn.Conv2d(3, config.predictor_width, READS, padding=BORDER)
         self.mix = nn.Conv2d(config.predictor_width, K * K, 1)
         self.last = nn.Conv2d(K * K, K * K, 1)
         self.kernels = N
@@ -95,14 +106,13 @@ class Predictor(nn.Module):
         x = F.adaptive_avg_pool2d(F.relu(self.mix(x)), (self.kernels, 1))  # [B, K², N, 1]
         return wide(self.last(x)).softmax(dim=1).squeeze(-1).transpose(1, 2)
 
-
     def _read_band(self, x: Tensor, n: int) -> Tensor:
         """Row n of the first unit's result, [B, width, 1, N], from the rows of x that it is pooled from.
 
         So that no more than an Nth of the widest map there is, at full resolution, is ever in memory.
         """
-        N, (reach, border) = self.kernels, (self.read.kernel_size[0] - 1, self.read.padding[0])
-        rows = x.shape[-2] + 2 * int(border) - reach  # of the convolution's result
+        N, reach, border = self.kernels, READS - 1, BORDER
+        rows = x.shape[-2] + 2 * border - reach  # of the convolution's result
         first, last = n * rows // N, -(-(n + 1) * rows // N)
         seen = x[..., max(0, first - border) : last - border + reach, :]
         above, below = max(0, border - first), max(0, last - border + reach - x.shape[-2])
@@ -196,18 +206,24 @@ class FIKP(nn.Module):
         act on light: a lens blurs that, not the numbers that encode it, in which a blurred edge is not where it was.
         """
         kernels = self.predict(x)
+        dtype = self.refine.weight.dtype
+        dilation = torch.ones_like(x[:, :1], dtype=torch.float32) if self.blur is None else self.blur(x)
+        # One pass where it can be: position adaptive convolution, and what it would change
+        if self.blur and not self.on_light and native.applies(x, begin) and pac_cpu.applies(x, kernels):
+            changes = pac_cpu.changes(x, kernels, dilation, begin, dtype)
+        else:
+            changes = differences(self._deconvolve(x, kernels, dilation), x, begin).to(dtype)
+        return Deconvolved(self.refine(changes.flatten(1, 2)).unflatten(1, (-1, 3)), kernels, dilation)
+
+    def _deconvolve(self, x: Tensor, kernels: Tensor, dilation: Tensor) -> Tensor:
+        """What each kernel makes of its image, [B, N, 3, H, W]."""
         acted_on = srgb_to_linear(x) if self.on_light else x
         if self.blur is None:
-            dilation = torch.ones_like(x[:, :1], dtype=torch.float32)
             deconvolved = plain_convolution(acted_on, kernels)
         else:
-            dilation = self.blur(x)
             # eq. 9 samples at fractions of a pixel: 16-bit coordinates would be off by pixels in a large image
             deconvolved = position_adaptive_convolution(acted_on, kernels.to(x.dtype), dilation.to(x.dtype))
-        if self.on_light:
-            deconvolved = linear_to_srgb(deconvolved)
-        refined = self.refine(differences(deconvolved, x, begin).flatten(1, 2).to(self.refine.weight.dtype))
-        return Deconvolved(refined.unflatten(1, (-1, 3)), kernels, dilation)
+        return linear_to_srgb(deconvolved) if self.on_light else deconvolved
 
 
 class FixedKernels(nn.Module):
