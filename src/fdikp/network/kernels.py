@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from fdikp.light import linear_to_srgb, srgb_to_linear
 from fdikp.network import compiled, native, pac_cpu
 from fdikp.network.blocks import wide
-from fdikp.network.blur import BlurMap
+from fdikp.network.blur import BlurMap, box
 from fdikp.network.config import NetworkConfig
 from fdikp.network.pac import plain_convolution, position_adaptive_convolution
 
@@ -147,7 +147,7 @@ class FrequencyPredictor(nn.Module):
 
         It reads the amplitude's residual, what is left without its local mean: the mean is mostly the scene's.
         """
-        residual = amplitude - F.avg_pool2d(amplitude, 3, stride=1, padding=1, count_include_pad=False)
+        residual = amplitude - box(amplitude, 3)
         return mean_of_convolution(self.attend, residual).softmax(dim=1).unsqueeze(1)
 
     def forward(self, x: Tensor) -> Tensor:

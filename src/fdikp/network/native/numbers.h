@@ -54,11 +54,11 @@ INLINE float absolute(float x) { return as_float(as_bits(x) & 0x7FFFFFFFu); }
 
 INLINE float with_sign_of(float size, float x) { return as_float(as_bits(size) | (as_bits(x) & 0x80000000u)); }
 
-/* e to the x, within 2e-7 of it; x beyond ±87 counts as that. */
+/* e to the x, within 2e-7 of it; x beyond ±87 counts as that, and what is not a number stays none. */
 INLINE float exponential(float x)
 {
-    x = x < 87.0f ? x : 87.0f;
-    x = x > -87.0f ? x : -87.0f;
+    x = x > 87.0f ? 87.0f : x;
+    x = x < -87.0f ? -87.0f : x;
     float turns = x * 1.44269504f;
     float whole = (turns + 12582912.0f) - 12582912.0f; /* 1.5 · 2²³, beside which there are no fractions */
     float part = turns - whole; /* -½ .. ½ */
