@@ -1,0 +1,145 @@
+"""How fast the networks are on this machine against what they are to reach, and where their time goes.
+
+    python benchmarks/targets.py --out DIR
+
+Everything is timed in turn, round by round: the plain float32 forward pass of the paper's network
+(`tests/network/plain.py`), our models in the precision that is fastest here, and what the machine reaches with a matrix
+product and a 64-channel 3×3 convolution in the same types. Ratios are medians over rounds. The paper's network has
+weights of chance that do something at every place, for want of trained ones: time does not depend on them, and the
+difference between precisions hardly.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from skimage import data
+from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
+
+from fdikp import weights
+from fdikp.allocator import keep_freed_memory
+from fdikp.benchmark.machine import convolution, describe, matrix_product
+from fdikp.benchmark.timing import in_turn, ratio
+from fdikp.devices import choose_precision
+from fdikp.evaluation.cost import gflop
+from fdikp.evaluation.tables import grid
+from fdikp.network import FDIKP, PRESETS
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "network"))
+from plain import Plain, lively
+
+KINDS = {
+    "convolutions": ("convolution", "conv_transpose"),
+    "matrix products": ("addmm", "aten::mm", "bmm", "matmul", "baddbmm"),
+    "position adaptive convolution": ("fdikp::pac", "grid_sampler"),
+    "Fourier transforms": ("fft",),
+    "softmax, normalisation, activations": ("softmax", "norm", "relu", "gelu", "tanh", "sigmoid", "log1p"),
+    "pooling and resizing": ("pool", "upsample"),
+    "copies, padding, concatenation": ("copy", "cat", "pad", "clone", "fill", "zero"),
+    "sums and products of maps": ("aten::add", "aten::mul", "aten::sub", "aten::sum", "aten::mean", "aten::pow"),
+}
+"""Kinds of operation, by what their names contain."""
+
+
+def psnr(a: Tensor, b: Tensor) -> float:
+    return float(-10 * torch.log10((a.float() - b.float()).square().mean()))
+
+
+def by_kind(call: Callable[[], object]) -> dict[str, float]:
+    """Milliseconds of one call by kind of operation, without the compiled passes, which are no operators of torch."""
+    with profile(activities=[ProfilerActivity.CPU]) as seen:
+        call()
+    found = dict.fromkeys([*KINDS, "other operators of torch"], 0.0)
+    events = seen.key_averages()
+    for event in events:
+        kind = next((kind for kind, names in KINDS.items() if any(name in event.key for name in names)), None)
+        found[kind or "other operators of torch"] += event.self_cpu_time_total / 1e3
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--side", type=int, default=512)
+    parser.add_argument("--runs", type=int, default=7)
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    keep_freed_memory()
+    cpu = torch.device("cpu")
+    dtype = choose_precision("auto", cpu)
+    name = str(dtype).removeprefix("torch.")
+    side = arguments.side
+    x = torch.from_numpy(data.astronaut()).permute(2, 0, 1)[None] / 255
+    x = F.interpolate(F.avg_pool2d(x, 2), (side, side), mode="bicubic").clamp(0, 1)  # soft, as what is to be restored
+    torch.manual_seed(0)
+    base = lively(FDIKP(PRESETS["fdikp-base"]))
+    lite, about = weights.load("fdikp-lite")
+    plain = {"base": Plain(base), "lite": Plain(lite)}
+    fast = {
+        key: net.to(dtype).to(memory_format=torch.channels_last) for key, net in (("base", base), ("lite", lite.eval()))
+    }
+    product, product_gflop = matrix_product(cpu, dtype)
+    conv, conv_gflop = convolution(cpu, dtype)
+    plain_conv, _ = convolution(cpu, torch.float32)
+    with torch.inference_mode():
+        calls = {
+            "plain base": lambda: plain["base"](x),
+            "base": lambda: fast["base"](x),
+            "lite": lambda: fast["lite"](x),
+            "product": product,
+            "convolution": conv,
+            "float32 convolution": plain_conv,
+        }
+        times = in_turn(calls, arguments.runs)
+        equal = {key: psnr(fast[key](x), plain[key](x)) for key in fast}
+        kinds = {
+            label: by_kind(call)
+            for label, call in (
+                ("plain base, float32", calls["plain base"]),
+                (f"base, {name}", calls["base"]),
+                (f"lite, {name}", calls["lite"]),
+            )
+        }
+    rate = conv_gflop / times["convolution"].median
+    rows = []
+    for key, target in (("base", 3), ("lite", 15)):
+        times_faster = ratio(times["plain base"], times[key])
+        low, high = times_faster.spread
+        rows.append(
+            (f"{key}, {name}, against the plain float32 pass of base", f"≥ {target}×",
+             f"{times_faster.median:.1f}× ({low:.1f} to {high:.1f})")
+        )  # fmt: skip
+        rows.append((f"{key}: PSNR between {name} and its plain float32 pass", "≥ 45 dB", f"{equal[key]:.1f} dB"))
+        share = gflop(PRESETS[f"fdikp-{key}"], side, side) / times[key].median / rate
+        rows.append((f"{key}: share of the convolution's rate", "≥ 60 %", f"{share:.0%}"))
+    lines = [
+        f"{describe(cpu)}; torch {torch.__version__}; {side}×{side}; median of {arguments.runs} rounds in turn",
+        grid(("what", "target", "here"), rows),
+        grid(
+            ("call", "seconds", "quartiles"),
+            [(k, f"{t.median:.3f}", "{:.3f} to {:.3f}".format(*t.spread)) for k, t in times.items()],
+        ),
+        f"In {name} a matrix product reaches {product_gflop / times['product'].median:.0f} GFLOP/s, the convolution "
+        f"{rate:.0f}; in float32 the convolution reaches {conv_gflop / times['float32 convolution'].median:.0f}.",
+        "Milliseconds by kind of operation, of one call under torch's profiler:",
+        grid(
+            ("kind", *kinds),
+            [(kind, *(f"{found[kind]:.0f}" for found in kinds.values())) for kind in next(iter(kinds.values()))],
+        ),
+        f"lite is {about.sha256[:12]}; compiled passes are no operators of torch and are missing from the last table.",
+    ]
+    text = "\n\n".join(lines) + "\n"
+    print(text)
+    if arguments.out:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        (arguments.out / "targets.md").write_text(text)
+        seconds = {key: t.seconds for key, t in times.items()}
+        (arguments.out / "targets.json").write_text(json.dumps({"seconds": seconds, "kinds": kinds}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
