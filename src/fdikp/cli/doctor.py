@@ -104,7 +104,7 @@ def _devices() -> Iterator[Finding]:
         try:
             if device.type == "cpu":
                 facts["threads"] = torch.get_num_threads()
-                facts["compiled_sampling"] = library() is not None
+                facts["compiled_passes"] = library() is not None
             if device.type == "cuda":
                 properties = torch.cuda.get_device_properties(device)
                 facts.update(name=properties.name, memory_gib=round(properties.total_memory / 2**30, 1))
