@@ -7,7 +7,6 @@ a second implementation: what was traced or exported on the one runs on the othe
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,6 +22,9 @@ UNROLLED = 5
 """Kernels up to this size and number have the loop over their rows unrolled; beyond, compiling would take minutes."""
 
 WARPS = 4
+
+OPTIONS = {"num_warps": WARPS, "enable_fp_fusion": True}
+"""How Triton compiles; newer versions do not fuse multiplications with additions unless told to."""
 
 OFFSETS = 2**31
 """What 32-bit offsets end at."""
@@ -48,7 +50,7 @@ def applies(x: Tensor, kernels: Tensor) -> bool:
     return works(x.device, N, K, trained)
 
 
-@torch.compiler.assume_constant_result
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def works(device: torch.device, N: int, K: int, trained: bool) -> bool:
     """Whether Triton compiles and runs the kernels for this N and K here, gradients included where trained.
 
@@ -100,7 +102,7 @@ def forward(x: Tensor, kernels: Tensor, dilation: Tensor) -> Tensor:
     with torch.cuda.device_of(x):
         pac_triton.forward[(B * _blocks(H, W, rows),)](
             x, kernels.contiguous(), dilation.contiguous(), out, H, W, *x.stride(),
-            N=N, K=K, ROWS=rows, COLUMNS=COLUMNS, UNROLL=K if small else 1, num_warps=WARPS,
+            N=N, K=K, ROWS=rows, COLUMNS=COLUMNS, UNROLL=K if small else 1, **OPTIONS,
         )  # fmt: skip
     return out.permute(0, 3, 4, 1, 2)
 
@@ -126,7 +128,7 @@ def backward(
     with torch.cuda.device_of(x):
         pac_triton.backward[(B * blocks,)](
             x, kernels.contiguous(), dilation.contiguous(), gradient, to_x, shares, to_dilation, H, W, *x.stride(),
-            N=N, K=K, ROWS=rows, COLUMNS=COLUMNS, WANTS_X=wants_x, num_warps=WARPS,
+            N=N, K=K, ROWS=rows, COLUMNS=COLUMNS, WANTS_X=wants_x, **OPTIONS,
         )  # fmt: skip
     return to_x, shares.sum(1), to_dilation
 
