@@ -52,7 +52,7 @@ def test_compiled_it_holds_all_in_registers(
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
     small = K <= pac_cuda.UNROLLED
     rows = pac_cuda.ROWS if small else pac_cuda.ROWS // 2
-    forward = built("forward", N, K, capability, ROWS=rows, UNROLL=K if small else 1)
+    forward = built("forward", N, K, capability, ROWS=rows, UNROLLED=small)
     backward = built("backward", N, K, capability, ROWS=pac_cuda.ROWS // 2, WANTS_X=True)
     machine_code = forward.asm["sass"]
     for code in (machine_code, backward.asm["sass"]):

@@ -102,7 +102,7 @@ def forward(x: Tensor, kernels: Tensor, dilation: Tensor) -> Tensor:
     with torch.cuda.device_of(x):
         pac_triton.forward[(B * _blocks(H, W, rows),)](
             x, kernels.contiguous(), dilation.contiguous(), out, H, W, *x.stride(),
-            N=N, K=K, ROWS=rows, COLUMNS=COLUMNS, UNROLL=K if small else 1, **OPTIONS,
+            N=N, K=K, ROWS=rows, COLUMNS=COLUMNS, UNROLLED=small, **OPTIONS,
         )  # fmt: skip
     return out.permute(0, 3, 4, 1, 2)
 
@@ -121,14 +121,13 @@ def backward(
     N, K = kernels.shape[1], kernels.shape[-1]
     rows = ROWS // 2
     blocks = _blocks(H, W, rows)
-    gradient = gradient.permute(0, 3, 4, 1, 2).contiguous()  # [B, H, W, N, 3]
     to_x = x.new_zeros(x.shape if wants_x else (0,))
     shares = x.new_empty(B, blocks, N, K, K)
     to_dilation = x.new_empty(B, 1, H, W)
     with torch.cuda.device_of(x):
         pac_triton.backward[(B * blocks,)](
             x, kernels.contiguous(), dilation.contiguous(), gradient, to_x, shares, to_dilation, H, W, *x.stride(),
-            N=N, K=K, ROWS=rows, COLUMNS=COLUMNS, WANTS_X=wants_x, **OPTIONS,
+            *gradient.stride(), N=N, K=K, ROWS=rows, COLUMNS=COLUMNS, WANTS_X=wants_x, **OPTIONS,
         )  # fmt: skip
     return to_x, shares.sum(1), to_dilation
 
