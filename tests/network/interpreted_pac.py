@@ -39,7 +39,7 @@ def compare(x: Tensor, kernels: Tensor, dilation: Tensor) -> None:
         torch.testing.assert_close(a, b.to(a.dtype), atol=1e-4, rtol=1e-3, msg=lambda m, name=name: f"{name}: {m}")
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.integers(0, 99), st.integers(1, 2), st.integers(1, 7), st.sampled_from([1, 3]), st.integers(1, 9),
        st.integers(1, 34))  # fmt: skip
 def test_results_and_gradients_are_those_of_the_slower_path(seed: int, B: int, N: int, K: int, H: int, W: int) -> None:
@@ -48,7 +48,7 @@ def test_results_and_gradients_are_those_of_the_slower_path(seed: int, B: int, N
 
 @pytest.mark.parametrize(
     ("B", "N", "K", "H", "W"),
-    [(1, 5, 5, 9, 33), (2, 5, 5, 3, 5), (1, 15, 3, 2, 3), (1, 1, 15, 1, 4), (1, 8, 7, 4, 1), (3, 1, 1, 1, 1)],
+    [(1, 5, 5, 9, 33), (2, 5, 5, 3, 5), (1, 15, 3, 2, 3), (1, 2, 9, 1, 4), (1, 8, 7, 4, 1), (3, 1, 1, 1, 1)],
 )
 def test_every_size_of_kernel_and_shape_of_picture(B: int, N: int, K: int, H: int, W: int) -> None:
     compare(*case(0, B, N, K, H, W))

@@ -73,7 +73,7 @@ def _packed(numbers, N: tl.constexpr):
 def _row(
     total, picture, taps, i, y, x, D, H, W, x_channel, x_row, x_column, N: tl.constexpr, K: tl.constexpr
 ):  # fmt: skip
-    """total [kernels, 4, P] with the taps of row i added; what lies in the middle row or column needs no second pixel."""
+    """total [kernels, 4, P] with the taps of row i added; the middle row and column lie on pixels, not between two."""
     HALF: tl.constexpr = K // 2
     n = tl.arange(0, total.shape[0])
     upper, lower, v, _ = _place(y, H, i - HALF, D)
