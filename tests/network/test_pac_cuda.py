@@ -63,10 +63,11 @@ def test_it_is_taken_for_what_it_can_do_alone(fake: FakeTensorMode) -> None:
     assert not pac_cuda.applies(*there(B=1, N=1, K=17)[:2])
 
 
-def test_offsets_stay_within_32_bits(fake: FakeTensorMode) -> None:
+def test_numbers_stay_within_32_bits(fake: FakeTensorMode) -> None:
     assert pac_cuda.applies(*there(B=16, H=10_000, W=20_000)[:2])
     assert not pac_cuda.applies(*there(B=1, H=30_000, W=30_000)[:2])  # the picture
     assert not pac_cuda.applies(*there(B=1, H=2, W=20_000_000)[:2])  # what a program writes
+    assert not pac_cuda.applies(*there(B=1, N=1, H=2**24 + 1, W=1)[:2])  # a coordinate
     apart = torch.empty_strided((1, 3, 8, 8), (2**31, 2**30, 8, 1), device="cuda")
     assert not pac_cuda.applies(apart, there()[1])
 

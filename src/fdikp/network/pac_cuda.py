@@ -29,11 +29,14 @@ OPTIONS = {"num_warps": WARPS, "enable_fp_fusion": True}
 OFFSETS = 2**31
 """What 32-bit offsets end at."""
 
+LONGEST = 2**24
+"""The longest side whose pixels float32 can all tell apart."""
+
 
 def applies(x: Tensor, kernels: Tensor) -> bool:
     """Whether the fused path can do this, and does it as torch was told to.
 
-    It can where x is float32 on a CUDA device, with three channels and sides within reach of 32-bit offsets, where
+    It can where x is float32 on a CUDA device, with three channels and within reach of 32-bit numbers, where
     kernels are not too many nor too large, and Triton works. Its gradient of x is a sum of atomic additions, whose
     order is the GPU's: where that gradient may be wanted after `torch.use_deterministic_algorithms(True)`, the answer
     is no.
@@ -42,7 +45,7 @@ def applies(x: Tensor, kernels: Tensor) -> bool:
     if x.device.type != "cuda" or x.dtype != torch.float32 or x.shape[1] != CHANNELS or max(N, K) > LARGEST_KERNEL:
         return False
     reach = sum((side - 1) * stride for side, stride in zip(x.shape[1:], x.stride()[1:], strict=True))
-    if max(reach, x.shape[1:].numel(), ROWS * x.shape[-1] * N * CHANNELS) >= OFFSETS:
+    if max(x.shape[-2:]) > LONGEST or max(reach, x.shape[1:].numel(), ROWS * x.shape[-1] * N * CHANNELS) >= OFFSETS:
         return False
     trained = torch.is_grad_enabled() and (x.requires_grad or kernels.requires_grad)
     if trained and x.requires_grad and torch.are_deterministic_algorithms_enabled():

@@ -3,7 +3,7 @@
 A program takes ROWS × COLUMNS neighbouring pixels of one picture. Pixels lie along the last axis of its tensors (P) and
 are shared among threads; kernels and channels lie along the axes before, of which each thread holds all. So a place is
 read and interpolated once and weighed N times, in registers. Axes are powers of two: there is a fourth channel, and
-there may be kernels, that are masked out everywhere, and the compiler leaves their work out.
+there may be kernels, that nobody reads, and the compiler leaves their work out.
 
 No argument that depends on the picture is specialised on: one compilation serves all sizes and layouts. What is read is
 read a channel at a time, [P]: of a tensor with a channel axis the compiler might spread that over threads. Offsets
@@ -57,7 +57,7 @@ def _between(a, b, share):
 
 @triton.jit
 def _packed(numbers, N: tl.constexpr):
-    """[kernels, 4, P] without what is masked out: [3N or more, P], in the order of the result's memory.
+    """[kernels, 4, P] without what nobody reads: [3N or more, P], in the order of the result's memory.
 
     Written as a sum of bits with zeros, since Triton has no other way to say it. Which number goes where is known when
     it is compiled, so that nothing is computed.
