@@ -47,7 +47,7 @@ def applies(x: Tensor, kernels: Tensor) -> bool:
     reach = sum((side - 1) * stride for side, stride in zip(x.shape[1:], x.stride()[1:], strict=True))
     if max(x.shape[-2:]) > LONGEST or max(reach, x.shape[1:].numel(), ROWS * x.shape[-1] * N * CHANNELS) >= OFFSETS:
         return False
-    trained = torch.is_grad_enabled() and (x.requires_grad or kernels.requires_grad)
+    trained = torch.is_grad_enabled()
     if trained and x.requires_grad and torch.are_deterministic_algorithms_enabled():
         return False
     return works(x.device, N, K, trained)
