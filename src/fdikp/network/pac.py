@@ -4,7 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fdikp.network.pac_cpu import applies, compiled
+from fdikp.network import pac_cpu, pac_cuda
+from fdikp.network.pac_cpu import compiled
 
 
 def position_adaptive_convolution(x: Tensor, kernels: Tensor, dilation: Tensor) -> Tensor:
@@ -14,7 +15,10 @@ def position_adaptive_convolution(x: Tensor, kernels: Tensor, dilation: Tensor) 
     With D ≡ 1 this is `conv2d` (a correlation, as eq. 9 is written), with D ≡ 2 its dilated form. Outside the image
     the border pixel is repeated, which is ours: the paper does not say.
 
-    On a CPU this takes the compiled path (`pac_cpu`) where that was built, else `sampled`; they agree to rounding.
+    On a CPU this takes the compiled path (`pac_cpu`) where that was built, on a GPU the fused one (`pac_cuda`) where
+    Triton works, else `sampled`; they agree to rounding. On a GPU the gradient of x is a sum in no fixed order: after
+    `torch.use_deterministic_algorithms(True)` it is left to `sampled`, of which torch then says whether it has a
+    deterministic one.
 
     Args:
         x: images [B, C, H, W], float32 or float64.
@@ -24,7 +28,7 @@ def position_adaptive_convolution(x: Tensor, kernels: Tensor, dilation: Tensor) 
     Returns:
         [B, N, C, H, W]; differentiable in all three arguments.
     """
-    if applies(x, kernels):
+    if pac_cpu.applies(x, kernels) or pac_cuda.applies(x, kernels):
         return compiled(x, kernels, dilation)
     return sampled(x, kernels, dilation)
 

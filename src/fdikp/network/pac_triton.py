@@ -1,0 +1,185 @@
+"""Position adaptive convolution (eq. 9) on GPUs, in Triton: what `pac.c` is on CPUs. Launched by `pac_cuda.py`.
+
+A program takes ROWS × COLUMNS neighbouring pixels of one picture. Pixels lie along the last axis of its tensors (P) and
+are shared among threads; kernels and channels lie along the axes before, of which each thread holds all. So a place is
+read and interpolated once and weighed N times, in registers. Axes are powers of two: there is a fourth channel, and
+there may be kernels, that nobody reads, and the compiler leaves their work out.
+
+No argument that depends on the picture is specialised on: one compilation serves all sizes and layouts. What is read is
+read a channel at a time, [P]: of a tensor with a channel axis the compiler might spread that over threads. Offsets
+within a picture, and within a program's results, are 32-bit numbers, all others 64-bit.
+"""
+
+import triton
+import triton.language as tl
+
+ANY = ("H", "W", "x_picture", "x_channel", "x_row", "x_column",
+       "g_picture", "g_kernel", "g_channel", "g_row", "g_column")  # fmt: skip
+"""Arguments that depend on the picture."""
+
+
+@triton.jit
+def _block(H, W, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
+    """Where a program's pixels are: its picture (64-bit), the first row and the first column."""
+    across = tl.cdiv(W, COLUMNS)
+    blocks = tl.cdiv(H, ROWS) * across
+    block = tl.program_id(0) % blocks
+    return (tl.program_id(0) // blocks).to(tl.int64), block // across * ROWS, block % across * COLUMNS
+
+
+@triton.jit
+def _place(at, side, step, dilation):
+    """Where a tap falls along one axis: the two pixels that it lies between, its share of the second, and how it moves
+    with the dilation. Beyond the border the border pixel is repeated, and nothing moves."""
+    last = side - 1
+    position = at + step * dilation
+    inside = (position > 0) & (position < last)
+    position = tl.where(position > 0, position, 0.0)  # what is not a number becomes 0, which is a place in the picture
+    position = tl.where(position < last, position, last.to(tl.float32))
+    low = position.to(tl.int32)
+    return low, tl.minimum(low + 1, last), position - low, tl.where(inside, step, 0).to(tl.float32)
+
+
+@triton.jit
+def _pixels(picture, offsets, x_channel):
+    """The pixels at the offsets [P] from the first of a picture, [4, P], the fourth channel 0."""
+    c = tl.arange(0, 4)[:, None]
+    red = tl.load(picture + offsets)[None, :]
+    green = tl.load(picture + x_channel + offsets)[None, :]
+    blue = tl.load(picture + 2 * x_channel + offsets)[None, :]
+    return tl.where(c == 0, red, tl.where(c == 1, green, tl.where(c == 2, blue, 0.0)))
+
+
+@triton.jit
+def _between(a, b, share):
+    return a + share * (b - a)
+
+
+@triton.jit
+def _packed(numbers, N: tl.constexpr):
+    """[kernels, 4, P] without what nobody reads: [3N or more, P], in the order of the result's memory.
+
+    Written as a sum of bits with zeros, since Triton has no other way to say it. Which number goes where is known when
+    it is compiled, so that nothing is computed.
+    """
+    q = tl.arange(0, triton.next_power_of_2(3 * N))[:, None]
+    f = tl.arange(0, 4 * numbers.shape[0])[None, :]
+    same = (q == f // 4 * 3 + f % 4) & (f % 4 < 3)
+    bits = numbers.reshape(1, 4 * numbers.shape[0], numbers.shape[2]).to(tl.int32, bitcast=True)
+    return tl.sum(tl.where(same[:, :, None], bits, 0), axis=1).to(tl.float32, bitcast=True)
+
+
+@triton.jit
+def _row(
+    total, picture, taps, i, y, x, D, H, W, x_channel, x_row, x_column, N: tl.constexpr, K: tl.constexpr
+):  # fmt: skip
+    """total [kernels, 4, P] with the taps of row i added; the middle row and column lie on pixels, not between two."""
+    HALF: tl.constexpr = K // 2
+    n = tl.arange(0, total.shape[0])
+    upper, lower, v, _ = _place(y, H, i - HALF, D)
+    over, under = upper * x_row, lower * x_row
+    for j in tl.static_range(K):
+        left, right, u, _ = _place(x, W, j - HALF, D)
+        if j == HALF:
+            at = x * x_column
+            sample = _pixels(picture, over + at, x_channel)
+            if i != HALF:
+                sample = _between(sample, _pixels(picture, under + at, x_channel), v)
+        else:
+            at, after = left * x_column, right * x_column
+            sample = _between(_pixels(picture, over + at, x_channel), _pixels(picture, over + after, x_channel), u)
+            if i != HALF:
+                below = _pixels(picture, under + at, x_channel)
+                below = _between(below, _pixels(picture, under + after, x_channel), u)
+                sample = _between(sample, below, v)
+        k = tl.load(taps + (i * K + j), mask=n < N, other=0.0)
+        total += k[:, None, None] * sample[None, :, :]
+    return total
+
+
+@triton.jit(do_not_specialize=ANY)
+def forward(
+    x, kernels, dilation, out, H, W, x_picture, x_channel, x_row, x_column,
+    N: tl.constexpr, K: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr, UNROLLED: tl.constexpr,
+):  # fmt: skip
+    """x: [B, 3, H, W], of the given strides; kernels [B, N, K, K], dilation [B, 1, H, W], out [B, H, W, N, 3]."""
+    b, first_y, first_x = _block(H, W, ROWS, COLUMNS)
+    p = tl.arange(0, ROWS * COLUMNS)
+    # Pixels beyond the end of the picture do as the last ones do, and are not written
+    y, column = tl.minimum(first_y + p // COLUMNS, H - 1), tl.minimum(first_x + p % COLUMNS, W - 1)
+    D = tl.load(dilation + ((b * H + y) * W + column))
+    taps = kernels + (b * N + tl.arange(0, triton.next_power_of_2(N))) * (K * K)
+    picture = x + b * x_picture
+    total = tl.zeros((triton.next_power_of_2(N), 4, ROWS * COLUMNS), tl.float32)
+    if UNROLLED:
+        for i in tl.static_range(K):
+            total = _row(total, picture, taps, i, y, column, D, H, W, x_channel, x_row, x_column, N, K)
+    else:
+        for i in range(K):
+            total = _row(total, picture, taps, i, y, column, D, H, W, x_channel, x_row, x_column, N, K)
+    # Turned, so that the numbers of a pixel, which are neighbours in memory, are written by neighbouring threads
+    q = tl.arange(0, triton.next_power_of_2(3 * N))[None, :]
+    to = out + ((b * H + first_y) * W + first_x) * (3 * N) + (p // COLUMNS * W + p % COLUMNS)[:, None] * (3 * N) + q
+    inside = (first_y + p // COLUMNS < H) & (first_x + p % COLUMNS < W)
+    tl.store(to, _packed(total, N).trans(), mask=inside[:, None] & (q < 3 * N))
+
+
+@triton.jit(do_not_specialize=ANY)
+def backward(
+    x, kernels, dilation, gradient, to_x, to_kernels, to_dilation, H, W, x_picture, x_channel, x_row, x_column,
+    g_picture, g_kernel, g_channel, g_row, g_column,
+    N: tl.constexpr, K: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr, WANTS_X: tl.constexpr,
+):  # fmt: skip
+    """What a program's pixels add to the gradients.
+
+    gradient: [B, N, 3, H, W], of the given strides. to_x: [B, 3, H, W], zeros, added to atomically where WANTS_X.
+    to_kernels: [programs, N, K, K], each program's share. to_dilation: [B, 1, H, W]. The others as of `forward`.
+    """
+    HALF: tl.constexpr = K // 2
+    b, first_y, first_x = _block(H, W, ROWS, COLUMNS)
+    p = tl.arange(0, ROWS * COLUMNS)
+    inside = (first_y + p // COLUMNS < H) & (first_x + p % COLUMNS < W)
+    y, column = tl.minimum(first_y + p // COLUMNS, H - 1), tl.minimum(first_x + p % COLUMNS, W - 1)
+    pixel = (b * H + y) * W + column
+    D = tl.load(dilation + pixel)
+    n = tl.arange(0, triton.next_power_of_2(N))
+    c = tl.arange(0, 4)
+    taps = kernels + (b * N + n) * (K * K)
+    shares = to_kernels + (tl.program_id(0).to(tl.int64) * N + n) * (K * K)
+    picture = x + b * x_picture
+    g = tl.zeros((triton.next_power_of_2(N), 4, ROWS * COLUMNS), tl.float32)
+    from_ = gradient + b * g_picture + (y.to(tl.int64) * g_row + column.to(tl.int64) * g_column)
+    for m in tl.static_range(N):
+        for channel in tl.static_range(3):
+            read = tl.load(from_ + (tl.full((), m, tl.int64) * g_kernel + channel * g_channel), mask=inside, other=0.0)
+            here = (n[:, None, None] == m) & (c[None, :, None] == channel)
+            g = tl.where(here, read[None, None, :], g)
+    to_D = tl.zeros((4, ROWS * COLUMNS), tl.float32)
+    for tap in range(K * K):
+        upper, lower, v, down = _place(y, H, tap // K - HALF, D)
+        left, right, u, along = _place(column, W, tap % K - HALF, D)
+        over, under = upper * x_row, lower * x_row
+        at, after = left * x_column, right * x_column
+        a = _pixels(picture, over + at, x_channel)
+        above = _pixels(picture, over + after, x_channel) - a
+        top = a + u * above
+        a = _pixels(picture, under + at, x_channel)
+        below = _pixels(picture, under + after, x_channel) - a
+        bottom = a + u * below
+        sample = tl.where(inside, _between(top, bottom, v), 0.0)
+        tl.store(shares + tap, tl.sum(tl.sum(g * sample[None, :, :], axis=1), axis=1), mask=n < N)
+        k = tl.load(taps + tap, mask=n < N, other=0.0)
+        to_sample = tl.sum(g * k[:, None, None], axis=0)
+        to_D += to_sample * (along * _between(above, below, v) + down * (bottom - top))
+        if WANTS_X:
+            for channel in tl.static_range(3):
+                to_channel = to_x + (b * 3 + channel) * H * W
+                to_this = tl.sum(tl.where(c[:, None] == channel, to_sample, 0.0), axis=0)
+                to_lower = v * to_this
+                to_upper = to_this - to_lower
+                high, low = upper * W, lower * W
+                tl.atomic_add(to_channel + (high + left), (1 - u) * to_upper, mask=inside, sem="relaxed")
+                tl.atomic_add(to_channel + (high + right), u * to_upper, mask=inside, sem="relaxed")
+                tl.atomic_add(to_channel + (low + left), (1 - u) * to_lower, mask=inside, sem="relaxed")
+                tl.atomic_add(to_channel + (low + right), u * to_lower, mask=inside, sem="relaxed")
+    tl.store(to_dilation + pixel, tl.sum(to_D, axis=0), mask=inside)
