@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from fdikp.network import pac_cpu
+from fdikp.network import native, pac_cpu
 from fdikp.network.pac import position_adaptive_convolution, sampled
 
 needs_compiled = pytest.mark.skipif(pac_cpu.library() is None, reason="no C compiler was there at installation")
@@ -93,7 +93,7 @@ def test_without_a_compiler_it_works_and_says_so(
 ) -> None:
     inputs = case(0, 1, 2, 3, 8, 8)
     before = position_adaptive_convolution(*inputs)
-    monkeypatch.setattr(pac_cpu, "EXTENSION_SUFFIXES", [".not-there"])
+    monkeypatch.setattr(native, "EXTENSION_SUFFIXES", [".not-there"])
     pac_cpu.library.cache_clear()
     try:
         with caplog.at_level(logging.INFO):

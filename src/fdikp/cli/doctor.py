@@ -93,7 +93,7 @@ def _devices() -> Iterator[Finding]:
     import torch
 
     from fdikp.devices import FFT_TOLERANCE, fft_error, has_bfloat16
-    from fdikp.network.pac_cpu import library
+    from fdikp.network.native import library
 
     devices = [torch.device("cpu")]
     devices += [torch.device("cuda", index) for index in range(torch.cuda.device_count())]

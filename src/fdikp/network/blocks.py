@@ -18,13 +18,21 @@ class ResBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, width, H, W] to the same shape."""
-        y = self.second(F.leaky_relu(self.first(x), SLOPE))
-        return F.leaky_relu(x + y, SLOPE)
+        y = self.second(activated(self.first, x))
+        return F.leaky_relu_(y.add_(x), SLOPE)
 
 
 def resblocks(width: int, count: int) -> nn.Sequential:
     """`count` residual blocks, one after another."""
     return nn.Sequential(*(ResBlock(width) for _ in range(count)))
+
+
+def activated(conv: nn.Conv2d | nn.ConvTranspose2d, x: Tensor) -> Tensor:
+    """LeakyReLU(conv(x)), in the memory of the convolution's result.
+
+    oneDNN's convolution that applies LeakyReLU itself was tried: it takes 1 % less, and is no public operator of torch.
+    """
+    return F.leaky_relu_(conv(x), SLOPE)
 
 
 def wide(x: Tensor) -> Tensor:

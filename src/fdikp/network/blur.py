@@ -70,6 +70,18 @@ def detail(x: Tensor) -> Tensor:
 
 def box(x: Tensor, side: int) -> Tensor:
     """The mean over squares of an odd number of pixels, the border pixel repeated: [B, C, H, W] to the same shape."""
+    H, W = x.shape[-2:]
     reach = side // 2
-    x = F.avg_pool2d(F.pad(x, (0, 0, reach, reach), mode="replicate"), (side, 1), stride=1)
-    return F.avg_pool2d(F.pad(x, (reach, reach, 0, 0), mode="replicate"), (1, side), stride=1)
+    padded = F.pad(x, (0, 0, reach, reach), mode="replicate")
+    if x.device.type != "cpu":
+        down = F.avg_pool2d(padded, (side, 1), stride=1)
+        return F.avg_pool2d(F.pad(down, (reach, reach, 0, 0), mode="replicate"), (1, side), stride=1)
+    # torch's pooling is not vectorised on CPUs: adding up shifted pictures is, and takes an eighth of the time
+    down = padded[..., :H, :].clone()
+    for i in range(1, side):
+        down += padded[..., i : i + H, :]
+    padded = F.pad(down, (reach, reach, 0, 0), mode="replicate")
+    mean = padded[..., :W].clone()
+    for i in range(1, side):
+        mean += padded[..., i : i + W]
+    return mean.mul_(1 / side**2)

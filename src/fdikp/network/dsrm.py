@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fdikp.network.blocks import SLOPE, ResBlock, resblocks, wide
+from fdikp.network import compiled, native
+from fdikp.network.blocks import SLOPE, ResBlock, activated, resblocks, wide
 from fdikp.network.config import NetworkConfig
 from fdikp.network.dual_domain import dual_domain_module
 
@@ -25,9 +26,9 @@ class Encoder(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """[B, 3, H, W] to [B, c, H, W], [B, c, H/2, W/2], [B, d, H/4, W/4]; H and W are multiples of 4."""
-        full = self.full_blocks(F.leaky_relu(self.to_full(x), SLOPE))
-        half = self.half_blocks(F.leaky_relu(self.to_half(full), SLOPE))
-        return full, half, F.leaky_relu(self.to_quarter(half), SLOPE)
+        full = self.full_blocks(activated(self.to_full, x))
+        half = self.half_blocks(activated(self.to_half, full))
+        return full, half, activated(self.to_quarter, half)
 
 
 class Decoder(nn.Module):
@@ -46,11 +47,11 @@ class Decoder(nn.Module):
 
     def forward(self, full: Tensor, half: Tensor, quarter: Tensor) -> Tensor:
         """The encoder's features, the last of them enhanced, to [B, c, H, W]."""
-        up = F.leaky_relu(self.to_half(quarter), SLOPE)
+        up = activated(self.to_half, quarter)
         x = self.half_blocks(self.meet_half(torch.cat((up, half), dim=1)))
-        up = F.leaky_relu(self.to_full(x), SLOPE)
+        up = activated(self.to_full, x)
         x = self.meet_full(torch.cat((up, full), dim=1))
-        return self.full_blocks(x + self.smooth(x))
+        return self.full_blocks(self.smooth(x).add_(x))
 
 
 class Memory(NamedTuple):
@@ -86,11 +87,15 @@ class APU(nn.Module):
             nothing = pooled.new_zeros(len(pooled), self.maps, *pooled.shape[-2:])
             memory = Memory(nothing, nothing)
         hidden, cell = (t.to(pooled.dtype) for t in memory)
-        forget, write, read, new = self.gates(torch.cat((pooled, hidden), dim=1)).chunk(4, dim=1)
+        gates, located = self.gates(torch.cat((pooled, hidden), dim=1)), self.locate(features)
+        if not self.norm.training and native.applies(gates, cell, located):
+            hidden, cell = compiled.cell(gates, cell)
+            return compiled.coefficients(located, hidden, self.norm), Memory(hidden, cell)
+        forget, write, read, new = gates.chunk(4, dim=1)
         cell = F.sigmoid(forget) * cell + F.sigmoid(write) * F.tanh(new)
         hidden = F.sigmoid(read) * F.tanh(cell)
         u = F.interpolate(hidden, scale_factor=2.0, mode="nearest")
-        v = F.relu(self.norm(self.locate(features)))
+        v = F.relu(self.norm(located))
         # 2 σ(x) - 1, in the form that 16 bits do not round to nothing near 0, where coefficients start
         return torch.tanh(wide(u * v + u) / 2), Memory(hidden, cell)
 

@@ -27,12 +27,12 @@ class FrequencyBlock(nn.Module):
     def globally(self, x: Tensor) -> Tensor:
         """The frequency branch: [B, width, H, W] to the same shape and type."""
         size = x.shape[-2:]
-        f = torch.fft.rfft2(wide(x), norm="ortho")
-        f = wide(self.spectral(torch.cat((f.real, f.imag), dim=1).to(x.dtype)))
-        real, imaginary = f.chunk(2, dim=1)
-        # irfft2 wants its input contiguous in the last dimension
-        f = torch.complex(real.contiguous(), imaginary.contiguous())
-        return torch.fft.irfft2(f, s=size, norm="ortho").to(x.dtype)
+        # Transforms want planes, convolutions channels innermost: converted once each way, in the smaller type
+        f = torch.view_as_real(torch.fft.rfft2(wide(x.contiguous()), norm="ortho")).to(x.dtype)
+        f = f.permute(0, 2, 3, 4, 1).flatten(-2).permute(0, 3, 1, 2)  # [B, 2 width, H, W // 2 + 1], real parts first
+        real, imaginary = wide(self.spectral(f).contiguous()).chunk(2, dim=1)
+        y = torch.fft.irfft2(torch.complex(real, imaginary), s=size, norm="ortho")
+        return y.to(x.dtype).contiguous(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, width, H, W] to the same shape."""

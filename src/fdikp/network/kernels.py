@@ -8,10 +8,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fdikp.light import linear_to_srgb, srgb_to_linear
+from fdikp.network import compiled, native, pac_cpu
 from fdikp.network.blocks import wide
-from fdikp.network.blur import BlurMap
+from fdikp.network.blur import BlurMap, box
 from fdikp.network.config import NetworkConfig
 from fdikp.network.pac import plain_convolution, position_adaptive_convolution
+
+NOISE = 1e-6
+"""Share of the largest amplitude at and below which an amplitude is rounding."""
+
+
+READS, BORDER = 11, 2
+"""Side and padding of the Predictor's first convolution (the paper gives 11×11)."""
 
 
 class Spectrum(NamedTuple):
@@ -34,9 +42,12 @@ def spectrum(x: Tensor) -> Spectrum:
     Args:
         x: [B, 3, H, W], any float type; the transform is computed in float32 or better.
     """
-    f = torch.fft.fftshift(torch.fft.rfft2(wide(x.detach()), norm="ortho"), dim=-2)
+    f = torch.fft.rfft2(wide(x.detach()), norm="ortho")
+    if native.applies(x) and f.dtype == torch.complex64:
+        return Spectrum(*compiled.polar(f, NOISE))
+    f = torch.fft.fftshift(f, dim=-2)
     amplitude = f.abs()
-    noise = 1e-6 * amplitude.amax(dim=(-2, -1), keepdim=True)
+    noise = NOISE * amplitude.amax(dim=(-2, -1), keepdim=True)
     phase = torch.where(amplitude > noise, torch.atan2(f.imag, f.real), 0.0)
     return Spectrum(torch.log1p(amplitude), phase)
 
@@ -58,13 +69,30 @@ def inverse_kernel(amplitude: Tensor, phase: Tensor) -> Tensor:
     return torch.fft.fftshift(torch.fft.ifft2(torch.polar(amplitude, phase)).real, dim=(-2, -1))
 
 
+def mean_of_convolution(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    """The mean of conv(x) over all positions, without conv(x): [B, C, H, W] to [B, C'].
+
+    A convolution is linear, so the mean of its results is its weights times the mean that each of its taps sees: of
+    the whole picture, or for taps beside the middle of all but a border row or column, beyond which there are zeros.
+
+    Args:
+        conv: 3×3 with a border of one zero.
+        x: [B, C, H, W].
+    """
+    H, W = x.shape[-2:]
+    x = wide(x)  # sums of many in 16 bits would be off
+    across = torch.stack((x[..., :-1].sum(-1), x.sum(-1), x[..., 1:].sum(-1)), dim=-1)  # [B, C, H, 3]
+    seen = torch.stack((across[..., :-1, :].sum(-2), across.sum(-2), across[..., 1:, :].sum(-2)), dim=-2) / (H * W)
+    return F.linear(seen.flatten(1), wide(conv.weight).flatten(1), wide(conv.bias))  # type: ignore[arg-type]
+
+
 class Predictor(nn.Module):
     """From a map to N distributions over K×K entries (eq. 6): two Conv-ReLU-Pool units, a convolution, softmax."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         N, K = config.kernels, config.kernel_size
-        self.read = nn.Conv2d(3, config.predictor_width, 11, padding=2)
+        self.read = nn.Conv2d(3, config.predictor_width, READS, padding=BORDER)
         self.mix = nn.Conv2d(config.predictor_width, K * K, 1)
         self.last = nn.Conv2d(K * K, K * K, 1)
         self.kernels = N
@@ -74,9 +102,23 @@ class Predictor(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, 3, H, W] with H, W ≥ 7 to [B, N, K²], each of the N summing to 1."""
-        x = F.adaptive_avg_pool2d(F.relu(self.read(x)), self.kernels)  # [B, width, N, N]
+        x = torch.cat([self._read_band(x, n) for n in range(self.kernels)], dim=-2)  # [B, width, N, N]
         x = F.adaptive_avg_pool2d(F.relu(self.mix(x)), (self.kernels, 1))  # [B, K², N, 1]
         return wide(self.last(x)).softmax(dim=1).squeeze(-1).transpose(1, 2)
+
+    def _read_band(self, x: Tensor, n: int) -> Tensor:
+        """Row n of the first unit's result, [B, width, 1, N], from the rows of x that it is pooled from.
+
+        So that no more than an Nth of the widest map there is, at full resolution, is ever in memory.
+        """
+        N, reach, border = self.kernels, READS - 1, BORDER
+        rows = x.shape[-2] + 2 * border - reach  # of the convolution's result
+        first, last = n * rows // N, -(-(n + 1) * rows // N)
+        seen = x[..., max(0, first - border) : last - border + reach, :]
+        above, below = max(0, border - first), max(0, last - border + reach - x.shape[-2])
+        seen = F.pad(seen, (border, border, above, below))
+        read = F.conv2d(seen, self.read.weight, self.read.bias)
+        return F.adaptive_avg_pool2d(F.relu_(read), (1, N))
 
 
 class FrequencyPredictor(nn.Module):
@@ -105,8 +147,8 @@ class FrequencyPredictor(nn.Module):
 
         It reads the amplitude's residual, what is left without its local mean: the mean is mostly the scene's.
         """
-        residual = amplitude - F.avg_pool2d(amplitude, 3, stride=1, padding=1, count_include_pad=False)
-        return wide(self.attend(residual).mean(dim=(-2, -1))).softmax(dim=1).unsqueeze(1)
+        residual = amplitude - box(amplitude, 3)
+        return mean_of_convolution(self.attend, residual).softmax(dim=1).unsqueeze(1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Images [B, 3, H, W] to inverse kernels [B, N, K, K] in float32, origin in the middle."""
@@ -164,18 +206,24 @@ class FIKP(nn.Module):
         act on light: a lens blurs that, not the numbers that encode it, in which a blurred edge is not where it was.
         """
         kernels = self.predict(x)
+        dtype = self.refine.weight.dtype
+        dilation = torch.ones_like(x[:, :1], dtype=torch.float32) if self.blur is None else self.blur(x)
+        # One pass where it can be: position adaptive convolution, and what it would change
+        if self.blur and not self.on_light and native.applies(x, begin) and pac_cpu.applies(x, kernels):
+            changes = pac_cpu.changes(x, kernels, dilation, begin, dtype)
+        else:
+            changes = differences(self._deconvolve(x, kernels, dilation), x, begin).to(dtype)
+        return Deconvolved(self.refine(changes.flatten(1, 2)).unflatten(1, (-1, 3)), kernels, dilation)
+
+    def _deconvolve(self, x: Tensor, kernels: Tensor, dilation: Tensor) -> Tensor:
+        """What each kernel makes of its image, [B, N, 3, H, W]."""
         acted_on = srgb_to_linear(x) if self.on_light else x
         if self.blur is None:
-            dilation = torch.ones_like(x[:, :1], dtype=torch.float32)
             deconvolved = plain_convolution(acted_on, kernels)
         else:
-            dilation = self.blur(x)
             # eq. 9 samples at fractions of a pixel: 16-bit coordinates would be off by pixels in a large image
             deconvolved = position_adaptive_convolution(acted_on, kernels.to(x.dtype), dilation.to(x.dtype))
-        if self.on_light:
-            deconvolved = linear_to_srgb(deconvolved)
-        refined = self.refine(differences(deconvolved, x, begin).flatten(1, 2).to(self.refine.weight.dtype))
-        return Deconvolved(refined.unflatten(1, (-1, 3)), kernels, dilation)
+        return linear_to_srgb(deconvolved) if self.on_light else deconvolved
 
 
 class FixedKernels(nn.Module):

@@ -1,41 +1,16 @@
-"""The compiled path of position adaptive convolution on CPUs: `pac.c`, where it could be built at installation."""
+"""The compiled path of position adaptive convolution on CPUs: `native/pac.c`, where it could be built."""
 
-import ctypes
-import logging
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-from importlib.machinery import EXTENSION_SUFFIXES
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
-log = logging.getLogger(__name__)
+from fdikp.network.native import call, library
 
 CHANNELS = 3
 LARGEST_KERNEL = 15
 """Sides of kernels, and numbers of them, up to which the compiled path goes; as in pac.c."""
-
-SMALL = 2**14
-"""Pixels below which a thread of its own costs more than it saves."""
-
-
-@cache
-def library() -> ctypes.CDLL | None:
-    """The compiled functions, or None where there was no compiler; that is said once."""
-    for suffix in EXTENSION_SUFFIXES:
-        file = Path(__file__).with_name("_pac" + suffix)
-        try:
-            if file.is_file():
-                return ctypes.CDLL(str(file))
-        except OSError as error:
-            log.warning("%s cannot be loaded (%s): position adaptive convolution takes the slower path", file, error)
-            return None
-    log.info("no compiled position adaptive convolution here, for want of a C compiler: it takes the slower path")
-    return None
 
 
 def applies(x: Tensor, kernels: Tensor) -> bool:
@@ -60,12 +35,7 @@ def compiled(x: Tensor, kernels: Tensor, dilation: Tensor) -> Tensor:
     N, K = kernels.shape[1], kernels.shape[-1]
     picture, taps, dilation = _as_read(x, kernels, dilation)
     out = x.new_empty(B, H, W, N, CHANNELS)
-    run = _library().fdikp_pac_forward
-
-    def rows(first: int, last: int) -> None:
-        run(*_pointers(picture, taps, dilation, out), N, K, H, W, first, last)
-
-    _shared(rows, B * H, W)
+    call("fdikp_pac_forward", picture, taps, dilation, out, N, K, H, W, items=B * H, pixels=W)
     return out.permute(0, 3, 4, 1, 2)
 
 
@@ -73,6 +43,28 @@ def compiled(x: Tensor, kernels: Tensor, dilation: Tensor) -> Tensor:
 def _(x: Tensor, kernels: Tensor, dilation: Tensor) -> Tensor:
     B, C, H, W = x.shape
     return x.new_empty(B, H, W, kernels.shape[1], C).permute(0, 3, 4, 1, 2)
+
+
+def changes(x: Tensor, kernels: Tensor, dilation: Tensor, begin: Tensor, dtype: torch.dtype) -> Tensor:
+    """What eq. 9 makes of x, and last x itself, would change of `begin`, rounded once at the end; without a gradient.
+
+    Args:
+        x: images [B, 3, H, W], float32.
+        kernels: [B, N, K, K], float32.
+        dilation: D [B, 1, H, W], float32, in pixels.
+        begin: [B, 3, H, W], float32.
+        dtype: of the result, float32 or bfloat16.
+
+    Returns:
+        [B, N + 1, 3, H, W], channels and candidates innermost in memory.
+    """
+    B, _, H, W = x.shape
+    N, K = kernels.shape[1], kernels.shape[-1]
+    picture, taps, dilation = _as_read(x, kernels, dilation)
+    out = x.new_empty(B, H, W, N + 1, CHANNELS, dtype=dtype)
+    known = (picture, taps, dilation, picture if begin is x else _as_pixels(begin), out, int(dtype == torch.bfloat16))
+    call("fdikp_pac_changes", *known, N, K, H, W, items=B * H, pixels=W)
+    return out.permute(0, 3, 4, 1, 2)
 
 
 @torch.library.custom_op("fdikp::pac_backward", mutates_args=(), device_types="cpu")
@@ -86,13 +78,8 @@ def compiled_backward(
     gradient = gradient.permute(0, 3, 4, 1, 2).contiguous()  # [B, H, W, N, 3]
     to_x = torch.zeros_like(picture) if wants_x else None
     to_taps, to_dilation = torch.empty_like(taps), torch.empty_like(dilation)
-    run = _library().fdikp_pac_backward
-
-    def pictures(first: int, last: int) -> None:
-        known = _pointers(picture, taps, dilation, gradient, to_x, to_taps, to_dilation)
-        run(*known, N, K, H, W, first, last)
-
-    _shared(pictures, B, H * W)
+    known = (picture, taps, dilation, gradient, to_x, to_taps, to_dilation)
+    call("fdikp_pac_backward", *known, N, K, H, W, items=B, pixels=H * W)
     whole = x.new_empty(0) if to_x is None else to_x[..., :CHANNELS].permute(0, 3, 1, 2).contiguous()
     return whole, to_taps.transpose(1, 2).reshape(B, N, K, K), to_dilation
 
@@ -126,30 +113,10 @@ def _operations(x: Any, kernels: Any, dilation: Any, out_shape: Any = None, **_:
 
 def _as_read(x: Tensor, kernels: Tensor, dilation: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """As pac.c reads them: pixels of four floats [B, H, W, 4], kernels [B, K², N], dilation [B, 1, H, W]."""
+    return _as_pixels(x), kernels.flatten(2).transpose(1, 2).contiguous(), dilation.contiguous()
+
+
+def _as_pixels(x: Tensor) -> Tensor:
     picture = x.new_zeros(len(x), *x.shape[-2:], 4)
     picture[..., :CHANNELS] = x.permute(0, 2, 3, 1)
-    return picture, kernels.flatten(2).transpose(1, 2).contiguous(), dilation.contiguous()
-
-
-def _library() -> ctypes.CDLL:
-    found = library()
-    assert found is not None
-    return found
-
-
-def _pointers(*tensors: Tensor | None) -> list[ctypes.c_void_p]:
-    return [ctypes.c_void_p(None if t is None else t.data_ptr()) for t in tensors]
-
-
-def _shared(work: Callable[[int, int], None], items: int, pixels: int) -> None:
-    """Call work(first, last) for stretches of the items, in as many threads as torch has; an item has so many pixels.
-
-    The calls leave Python, so that threads run side by side. Which stretch falls to which thread changes no result.
-    """
-    threads = max(1, min(torch.get_num_threads(), items, items * pixels // SMALL))
-    if threads == 1:
-        work(0, items)
-        return
-    ends = [items * n // threads for n in range(threads + 1)]
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(work, ends[:-1], ends[1:]))
+    return picture

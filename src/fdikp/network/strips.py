@@ -21,8 +21,9 @@ def attend_within_rows(qkv: Tensor, heads: int) -> Tensor:
     Returns:
         [B, H, W, C].
     """
-    q, k, v = (t.unflatten(-1, (heads, -1)).transpose(2, 3) for t in qkv.chunk(3, dim=-1))  # [B, H, heads, W, C']
-    return F.scaled_dot_product_attention(q, k, v).transpose(2, 3).flatten(-2)
+    rows = qkv.flatten(0, 1).unflatten(-1, (3, heads, -1))  # [B · H, W, 3, heads, C']
+    out = attend(*rows.permute(2, 0, 3, 1, 4))
+    return out.transpose(1, 2).flatten(-2).unflatten(0, qkv.shape[:2])
 
 
 def attend_between_rows(qkv: Tensor, heads: int) -> Tensor:
@@ -35,14 +36,21 @@ def attend_between_rows(qkv: Tensor, heads: int) -> Tensor:
     Returns:
         [B, H, W, C].
     """
-    B, H, W, C = qkv.shape[0], qkv.shape[1], qkv.shape[2], qkv.shape[3] // 3
+    W = qkv.shape[2]
+    rows = qkv.unflatten(-1, (3, heads, -1)).permute(3, 0, 4, 1, 2, 5).flatten(-2)  # [3, B, heads, H, W · C']
+    out = attend(*rows)
+    return out.unflatten(-1, (W, -1)).permute(0, 2, 3, 1, 4).flatten(-2)
 
-    def rows(t: Tensor) -> Tensor:
-        return t.unflatten(-1, (heads, -1)).permute(0, 3, 1, 2, 4).flatten(-2)  # [B, heads, H, W · C']
 
-    q, k, v = (rows(t) for t in qkv.chunk(3, dim=-1))
-    out = F.scaled_dot_product_attention(q, k, v)
-    return out.unflatten(-1, (W, -1)).permute(0, 2, 3, 1, 4).reshape(B, H, W, C)
+def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Scaled dot-product attention: [B, heads, tokens, features] three times to the same shape.
+
+    Four dimensions, not more: with others torch leaves its fused kernels. On CPUs with 16-bit arithmetic those convert
+    to float32 and back, and the two products one after another are faster; strips are short, so the weights are small.
+    """
+    if q.device.type == "cpu" and q.dtype == torch.bfloat16 and not torch.is_grad_enabled():
+        return torch.softmax((q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2), dim=-1) @ v
+    return F.scaled_dot_product_attention(q, k, v)
 
 
 class StripAttention(nn.Module):

@@ -4,20 +4,13 @@
  * gathering. Called through ctypes by pac_cpu.py, which says what the arguments are; plain C, so that it needs neither
  * Python's headers nor torch's, and is built wherever there is a compiler.
  */
-#include <stddef.h>
+#include "numbers.h"
 
 #define LARGEST_KERNEL 15
 #define MOST_KERNELS 15
 #define CHANNELS 3
 
 typedef float pixel __attribute__((vector_size(16)));
-
-#if defined(__x86_64__) && defined(__gnu_linux__) && !defined(__clang__)
-#define CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define CLONES
-#endif
-#define INLINE static inline __attribute__((always_inline))
 
 /* Where K taps along one axis fall: the two pixels that each lies between, its share of the second, and how it moves
  * with the dilation. Beyond the border the border pixel is repeated, and nothing moves. */
@@ -45,10 +38,14 @@ INLINE pixel between(pixel a, pixel b, float share) { return a + share * (b - a)
 
 INLINE float sum(pixel v) { return v[0] + v[1] + v[2]; }
 
-/* Rows first .. last - 1 of the batch, counted through all its pictures. */
-INLINE void forward(const pixel *x, const float *kernels, const float *dilation, float *out, int N, int K, int H, int W,
-                    int first, int last)
+/* Rows first .. last - 1 of the batch, counted through all its pictures.
+ *
+ * With a picture to begin from, out is not what the kernels make but what that, and last the picture itself, would
+ * change of it; `half` says that out is bfloat16 then. */
+INLINE void forward(const pixel *x, const float *kernels, const float *dilation, const pixel *begin, void *out,
+                    int half, int N, int K, int H, int W, int first, int last)
 {
+    int images = begin ? N + 1 : N;
     for (int row = first; row < last; row++) {
         int b = row / H, y = row % H;
         const pixel *picture = x + (size_t)b * H * W;
@@ -58,9 +55,10 @@ INLINE void forward(const pixel *x, const float *kernels, const float *dilation,
             taps across, down;
             place(&across, column, W, dilation[here], K);
             place(&down, y, H, dilation[here], K);
-            pixel total[MOST_KERNELS];
+            pixel total[MOST_KERNELS + 1], from = begin ? begin[here] : (pixel){0};
             for (int n = 0; n < N; n++)
                 total[n] = (pixel){0};
+            total[N] = x[here];
             for (int j = 0; j < K; j++) {
                 const pixel *upper = picture + (size_t)down.low[j] * W, *lower = picture + (size_t)down.high[j] * W;
                 for (int i = 0; i < K; i++) {
@@ -71,9 +69,12 @@ INLINE void forward(const pixel *x, const float *kernels, const float *dilation,
                         total[n] += k[(j * K + i) * N + n] * sample;
                 }
             }
-            for (int n = 0; n < N; n++)
+            float values[(MOST_KERNELS + 1) * CHANNELS];
+            for (int n = 0; n < images; n++)
                 for (int c = 0; c < CHANNELS; c++)
-                    out[(here * N + n) * CHANNELS + c] = total[n][c];
+                    values[n * CHANNELS + c] = total[n][c] - from[c];
+            for (int i = 0; i < images * CHANNELS; i++)
+                store(out, here * images * CHANNELS + i, values[i], half);
         }
     }
 }
@@ -137,9 +138,18 @@ CLONES void fdikp_pac_forward(const void *x, const float *kernels, const float *
                               int H, int W, int first, int last)
 {
     if (N == 5 && K == 5)
-        forward(x, kernels, dilation, out, 5, 5, H, W, first, last);
+        forward(x, kernels, dilation, 0, out, 0, 5, 5, H, W, first, last);
     else
-        forward(x, kernels, dilation, out, N, K, H, W, first, last);
+        forward(x, kernels, dilation, 0, out, 0, N, K, H, W, first, last);
+}
+
+CLONES void fdikp_pac_changes(const void *x, const float *kernels, const float *dilation, const void *begin, void *out,
+                              int half, int N, int K, int H, int W, int first, int last)
+{
+    if (N == 5 && K == 5 && half)
+        forward(x, kernels, dilation, begin, out, 1, 5, 5, H, W, first, last);
+    else
+        forward(x, kernels, dilation, begin, out, half, N, K, H, W, first, last);
 }
 
 CLONES void fdikp_pac_backward(const void *x, const float *kernels, const float *dilation, const float *gradient,

@@ -1,0 +1,94 @@
+"""The compiled library: plain C, built at installation where there is a compiler, and called through ctypes.
+
+`pac.c`, `spectrum.c`, `recurrence.c` and `blend.c` are each one pass over memory where torch's own operations take
+many; `numbers.h` is what they share. Everything here has a slower path in torch, which is taken where the library is
+not, and which the tests hold it against.
+"""
+
+import ctypes
+import logging
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from importlib.machinery import EXTENSION_SUFFIXES
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+log = logging.getLogger(__name__)
+
+SMALL = 2**14
+"""Pixels below which a thread of its own costs more than it saves."""
+
+
+@cache
+def library() -> ctypes.CDLL | None:
+    """The compiled functions, or None where there was no compiler; that is said once."""
+    for suffix in EXTENSION_SUFFIXES:
+        file = Path(__file__).with_name("_native" + suffix)
+        try:
+            if file.is_file():
+                return ctypes.CDLL(str(file))
+        except OSError as error:
+            log.warning("%s cannot be loaded (%s): the network takes slower paths", file, error)
+            return None
+    log.info("no compiled library here, for want of a C compiler: the network takes slower paths")
+    return None
+
+
+def applies(*tensors: Tensor) -> bool:
+    """Whether the passes that have no gradient can take these: on the CPU, in float32 or bfloat16, nothing recorded."""
+    return (
+        not torch.is_grad_enabled()
+        and not torch.compiler.is_compiling()
+        and all(
+            t.device.type == "cpu" and t.dtype in (torch.float32, torch.bfloat16) and type(t) is Tensor for t in tensors
+        )
+        and library() is not None
+    )
+
+
+def call(name: str, *arguments: Tensor | int | float | None, items: int, pixels: int) -> None:
+    """Call a function of the library over `items`, in as many threads as torch has; an item has so many pixels.
+
+    Its last two arguments are the stretch of items that a call is for. Tensors are given as pointers, so they must be
+    contiguous. The calls leave Python, so that threads run side by side; which does which stretch changes no result.
+    """
+    found = library()
+    assert found is not None
+    function = found[name]
+    given = [_argument(value) for value in arguments]
+
+    def work(first: int, last: int) -> None:
+        function(*given, first, last)
+
+    _shared(work, items, pixels)
+
+
+def _argument(value: Tensor | int | float | None) -> ctypes.c_void_p | ctypes.c_float | int:
+    if value is None or isinstance(value, Tensor):
+        return ctypes.c_void_p(None if value is None else value.data_ptr())
+    return ctypes.c_float(value) if isinstance(value, float) else value
+
+
+def _shared(work: Callable[[int, int], None], items: int, pixels: int) -> None:
+    threads = max(1, min(torch.get_num_threads(), items, items * pixels // SMALL))
+    ends = [items * n // threads for n in range(threads + 1)]
+    first, *rest = pairwise(ends)
+    others = [_helpers(threads - 1).submit(work, *stretch) for stretch in rest]
+    work(*first)
+    for other in others:
+        other.result()
+
+
+@cache
+def _helpers(threads: int) -> ThreadPoolExecutor:
+    """Threads that stay: to start them costs as much as some of the work does."""
+    return ThreadPoolExecutor(max(1, threads), "fdikp")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_helpers.cache_clear)  # threads do not come along

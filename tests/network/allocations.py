@@ -1,0 +1,34 @@
+"""What torch's allocator is asked for while something runs: counts, which are the same on every machine."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch.profiler import ProfilerActivity, profile
+
+
+@dataclass(frozen=True)
+class Allocations:
+    """Bytes of each allocation on the CPU, in order; what is given back is negative."""
+
+    steps: tuple[int, ...]
+
+    @property
+    def peak(self) -> int:
+        """The most that was held at once, bytes."""
+        held = most = 0
+        for step in self.steps:
+            held += step
+            most = max(most, held)
+        return most
+
+    def at_least(self, size: int) -> int:
+        """How many allocations were of at least so many bytes."""
+        return sum(step >= size for step in self.steps)
+
+
+def allocations(work: Callable[[], object]) -> Allocations:
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+        kept = work()
+    del kept
+    events = [event for event in seen.profiler.kineto_results.events() if event.name() == "[memory]"]
+    return Allocations(tuple(event.nbytes() for event in sorted(events, key=lambda event: event.start_ns())))

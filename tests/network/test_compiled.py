@@ -1,0 +1,145 @@
+"""The compiled passes against torch's own operations, over shapes that no network of ours has too."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from fdikp.network import compiled, native, pac_cpu
+from fdikp.network.kernels import differences
+from fdikp.network.pac import sampled
+
+pytestmark = pytest.mark.skipif(native.library() is None, reason="no C compiler was there at installation")
+
+TYPES = st.sampled_from([torch.float32, torch.bfloat16])
+SIDES = st.integers(1, 20)
+few = settings(max_examples=40, deadline=None)
+
+
+def draw(seed: int, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)).to(dtype)
+
+
+def close(found: Tensor, expected: Tensor, dtype: torch.dtype) -> None:
+    """Equal to the last digit or so of the type: a result of bfloat16 is rounded once."""
+    rough = dtype == torch.bfloat16
+    torch.testing.assert_close(found.double(), expected.double(), atol=2e-5, rtol=0.01 if rough else 1e-5)
+
+
+@few
+@given(st.integers(0, 99), st.integers(1, 2), SIDES, SIDES)
+def test_amplitude_and_phase(seed: int, B: int, H: int, W: int) -> None:
+    f = torch.fft.rfft2(draw(seed, B, 3, H, W), norm="ortho")
+    amplitude, phase = compiled.polar(f, 1e-6)
+    shifted = torch.fft.fftshift(f.to(torch.complex128), dim=-2)
+    torch.testing.assert_close(amplitude.double(), torch.log1p(shifted.abs()), atol=1e-6, rtol=1e-6)
+    loud = shifted.abs() > 1e-5 * shifted.abs().amax((-2, -1), keepdim=True)
+    turned = (phase.double() - shifted.angle()).remainder(2 * math.pi)  # -π and π are one angle
+    assert bool((torch.minimum(turned, 2 * math.pi - turned)[loud] < 2e-6).all())
+
+
+def test_amplitudes_of_all_sizes() -> None:
+    """log(1 + x) keeps its digits where x is small beside 1, and where it is large."""
+    size = torch.logspace(-18, 18, 4001, dtype=torch.float64)
+    amplitude, _ = compiled.polar(torch.complex(size.float(), torch.zeros_like(size).float())[None, None, None], 0.0)
+    torch.testing.assert_close(amplitude.flatten().double(), torch.log1p(size.float().double()), atol=1e-20, rtol=1e-6)
+
+
+def test_angles_all_around() -> None:
+    turn = torch.linspace(-math.pi, math.pi, 10001, dtype=torch.float64)[1:-1]
+    f = torch.polar(torch.ones_like(turn), turn).to(torch.complex64)
+    _, phase = compiled.polar(f[None, None, None], 1e-6)
+    torch.testing.assert_close(phase.flatten().double(), turn, atol=1e-6, rtol=0)
+
+
+def test_what_is_below_the_noise_has_no_phase() -> None:
+    f = torch.complex(torch.tensor([[[[-1.0, -1e-7, 0.0, -2e-6]]]]), torch.zeros(1, 1, 1, 4))
+    _, phase = compiled.polar(f, 1e-6)
+    torch.testing.assert_close(phase.flatten(), torch.tensor([math.pi, 0.0, 0.0, math.pi]))
+
+
+@few
+@given(st.integers(0, 99), TYPES, st.integers(1, 2), st.sampled_from([2, 8, 12, 32]), SIDES, SIDES)
+def test_the_recurrent_unit_s_cell(seed: int, dtype: torch.dtype, B: int, maps: int, H: int, W: int) -> None:
+    gates = 4 * draw(seed, B, 4 * maps, H, W, dtype=dtype)
+    before = draw(seed + 1, B, maps, H, W, dtype=dtype)
+    hidden, cell = compiled.cell(gates, before)
+    forget, write, read, new = gates.double().chunk(4, 1)
+    expected = F.sigmoid(forget) * before.double() + F.sigmoid(write) * torch.tanh(new)
+    close(cell, expected, dtype)
+    close(hidden, F.sigmoid(read) * torch.tanh(expected), dtype)
+
+
+@few
+@given(st.integers(0, 99), TYPES, st.integers(1, 2), st.sampled_from([2, 8, 12, 32]), SIDES, SIDES)
+def test_coefficients(seed: int, dtype: torch.dtype, B: int, maps: int, H: int, W: int) -> None:
+    located, hidden = (draw(seed + n, B, maps, n * H, n * W, dtype=dtype) for n in (2, 1))
+    norm = nn.BatchNorm2d(maps).eval()
+    norm.running_mean, norm.running_var = draw(seed, maps), draw(seed, maps).square() + 0.1
+    nn.init.normal_(norm.weight)
+    nn.init.normal_(norm.bias)
+    with torch.no_grad():
+        found = compiled.coefficients(located, hidden, norm)
+        u = F.interpolate(hidden.double(), scale_factor=2, mode="nearest")
+        v = F.relu(norm.double()(located.double()))
+    close(found, torch.tanh((u * v + u) / 2), dtype)
+
+
+@few
+@given(st.integers(0, 99), TYPES, st.integers(1, 2), st.integers(1, 7), SIDES, SIDES)
+def test_blending(seed: int, dtype: torch.dtype, B: int, N: int, H: int, W: int) -> None:
+    changes = tuple(draw(seed + n, B, N + 1, 3, H, W, dtype=dtype) for n in (0, 1))
+    shares = draw(seed + 2, B, 2 * (N + 1), H, W, dtype=dtype)
+    begin = draw(seed + 3, B, 3, H, W)
+    output = nn.Conv2d(6 * (N + 1), 3, 1)
+    with torch.no_grad():
+        found = compiled.blended(changes, shares, output, begin)
+        weighed = torch.cat(changes, 1).double() * shares.double().unsqueeze(2)
+        expected = begin + output.double()(weighed.flatten(1, 2))
+    torch.testing.assert_close(found, expected.float(), atol=1e-4, rtol=1e-4)
+
+
+@few
+@given(st.integers(0, 99), TYPES, st.integers(1, 2), st.integers(1, 7), st.sampled_from([1, 3, 5]), SIDES, SIDES)
+def test_changes(seed: int, dtype: torch.dtype, B: int, N: int, K: int, H: int, W: int) -> None:
+    x, begin = draw(seed, B, 3, H, W), draw(seed + 1, B, 3, H, W)
+    kernels, dilation = draw(seed + 2, B, N, K, K) / K, 2 * draw(seed + 3, B, 1, H, W).abs()
+    found = pac_cpu.changes(x, kernels, dilation, begin, dtype)
+    x, kernels, dilation, begin = (t.double() for t in (x, kernels, dilation, begin))
+    close(found, differences(sampled(x, kernels, dilation), x, begin), dtype)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_what_is_not_a_number_stays_none(dtype: torch.dtype) -> None:
+    """So that a tile that overflowed is seen, and computed again."""
+    gates = torch.full((1, 8, 2, 2), torch.nan).to(dtype)
+    assert all(bool(t.isnan().all()) for t in compiled.cell(gates, torch.zeros(1, 2, 2, 2).to(dtype)))
+    with torch.no_grad():
+        norm = nn.BatchNorm2d(2).eval()
+        found = compiled.coefficients(torch.zeros(1, 2, 4, 4).to(dtype), gates[:, :2], norm)
+    assert bool(found.isnan().all())
+
+
+def test_threads_change_nothing() -> None:
+    gates, before = draw(0, 1, 48, 200, 300), draw(1, 1, 12, 200, 300)
+    threads, results = torch.get_num_threads(), []
+    try:
+        for count in (1, 3):
+            torch.set_num_threads(count)
+            results.append(compiled.cell(gates, before))
+    finally:
+        torch.set_num_threads(threads)
+    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+
+
+def test_where_a_gradient_is_wanted_they_are_not_taken() -> None:
+    x = torch.rand(1, 3, 8, 8)
+    assert not native.applies(x)
+    with torch.no_grad():
+        assert native.applies(x)
+        assert not native.applies(x, x.double())
+        assert not native.applies(x, x.half())

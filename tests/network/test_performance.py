@@ -1,0 +1,72 @@
+"""What a pass costs in operations and allocations, which every machine counts alike. Seconds are for the benchmark.
+
+The bounds are what was counted when they were set, with little above it: whoever makes the network cost more has to
+raise one here, and sees it.
+"""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from fdikp.evaluation.cost import gflop
+from fdikp.network import FDIKP, PRESETS, native
+
+sys.path.insert(0, str(Path(__file__).parent))
+from allocations import Allocations, allocations
+
+needs_compiled = pytest.mark.skipif(native.library() is None, reason="no C compiler was there at installation")
+
+SIDE = 256
+
+
+def counted(preset: str, dtype: torch.dtype, side: int = SIDE) -> Allocations:
+    net = FDIKP(PRESETS[preset]).eval().to(dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    x = torch.rand(1, 3, side, side)
+    with torch.inference_mode():
+        net(x)  # what is made once does not count
+        return allocations(lambda: net(x))
+
+
+def test_the_count_itself() -> None:
+    found = allocations(lambda: torch.ones(1000, 250) + 1)
+    assert found.at_least(10**6) == 2
+    assert 2 * 10**6 <= found.peak < 2.1 * 10**6
+
+
+@pytest.mark.parametrize(("preset", "most"), [("fdikp-base", 174.3), ("fdikp-lite", 23.7)])
+def test_operations(preset: str, most: float) -> None:
+    assert 0.9 * most < gflop(PRESETS[preset]) <= most
+
+
+@needs_compiled
+@pytest.mark.parametrize(
+    ("preset", "dtype", "features", "bytes_a_pixel"),
+    [
+        ("fdikp-base", torch.bfloat16, 17, 1120),
+        ("fdikp-base", torch.float32, 17, 2180),
+        ("fdikp-lite", torch.bfloat16, 11, 570),
+        ("fdikp-lite", torch.float32, 11, 1070),
+    ],
+)
+def test_full_resolution_features_and_peak_memory(
+    preset: str, dtype: torch.dtype, features: int, bytes_a_pixel: int
+) -> None:
+    """How many allocations of the size of all features at full resolution, and the most held at once."""
+    found = counted(preset, dtype)
+    one = PRESETS[preset].widths[0] * SIDE**2 * dtype.itemsize
+    assert found.at_least(one) <= features
+    assert found.peak <= bytes_a_pixel * SIDE**2
+
+
+@needs_compiled
+def test_nothing_is_as_wide_as_the_predictor_at_full_resolution() -> None:
+    """Its 128 channels are read in bands, and so are never all there at once; two concatenated skips are as wide."""
+    found = counted("fdikp-base", torch.bfloat16)
+    assert found.at_least(PRESETS["fdikp-base"].predictor_width * SIDE**2 * 2) <= 1
+
+
+def test_memory_grows_with_the_pixels_alone() -> None:
+    small, large = counted("fdikp-lite", torch.bfloat16, 128), counted("fdikp-lite", torch.bfloat16, 256)
+    assert large.peak / small.peak == pytest.approx(4, rel=0.05)

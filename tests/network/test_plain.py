@@ -1,0 +1,65 @@
+"""Every fast path of the whole network against the plain forward pass, and that it is taken where it should be."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from skimage import data
+from torch import Tensor
+
+from fdikp.network import FDIKP, PRESETS, NetworkConfig, native
+
+sys.path.insert(0, str(Path(__file__).parent))
+from plain import Plain, lively
+
+needs_compiled = pytest.mark.skipif(native.library() is None, reason="no C compiler was there at installation")
+
+
+@pytest.fixture(scope="module")
+def photograph() -> Tensor:
+    return torch.from_numpy(data.astronaut()[100:292, 120:280].copy()).permute(2, 0, 1)[None] / 255
+
+
+def network(config: NetworkConfig) -> FDIKP:
+    torch.manual_seed(0)
+    return lively(FDIKP(config))
+
+
+def psnr(a: Tensor, b: Tensor) -> float:
+    return float(-10 * torch.log10((a.float() - b.float()).square().mean()))
+
+
+@pytest.fixture(params=["compiled", "torch alone"])
+def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the compiled library, and as it is where there is no compiler."""
+    if request.param == "torch alone":
+        monkeypatch.setattr(native, "library", lambda: None)
+        monkeypatch.setattr("fdikp.network.pac_cpu.library", lambda: None)
+    elif native.library() is None:
+        pytest.skip("no C compiler was there at installation")
+
+
+@pytest.mark.parametrize("preset", ["fdikp-lite", "fdikp-base"])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_float32_is_the_plain_pass_to_rounding(photograph, preset, layout, library) -> None:  # type: ignore[no-untyped-def]
+    net = network(PRESETS[preset])
+    with torch.inference_mode():
+        plain = Plain(net)(photograph)
+        fast = net.to(memory_format=layout)(photograph)
+    assert (plain - photograph).abs().mean() > 1e-3  # the network does something
+    assert psnr(fast, plain) > 75
+
+
+@pytest.mark.parametrize("preset", ["fdikp-lite", "fdikp-base"])
+def test_bfloat16_is_the_plain_pass_to_45_db(photograph, preset, library) -> None:  # type: ignore[no-untyped-def]
+    net = network(PRESETS[preset])
+    with torch.inference_mode():
+        plain = Plain(net)(photograph)
+        fast = net.to(torch.bfloat16).to(memory_format=torch.channels_last)(photograph)
+    assert psnr(fast, plain) > 45
+
+
+def test_with_a_gradient_it_is_the_plain_pass_too(tiny_config: NetworkConfig, photograph: Tensor) -> None:
+    net = network(tiny_config)
+    assert psnr(net(photograph).detach(), Plain(net)(photograph)) > 85
