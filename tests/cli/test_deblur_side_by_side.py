@@ -69,15 +69,6 @@ def test_large_photographs_wait_for_each_other(deblur, picture, monkeypatch):
     assert order == ["read_photo", "write_photo"] * 3
 
 
-def test_the_model_loads_while_the_first_photograph_is_read(deblur, picture, meet):
-    import fdikp
-    import fdikp.imaging
-
-    picture("a.png")
-    meet((fdikp.imaging, "read_photo", 1), (fdikp, "load_model", 1))
-    assert deblur("a.png").code == 0
-
-
 def test_seconds_are_those_of_the_photograph(deblur, picture, monkeypatch):
     from fdikp.deblur import Deblurrer
 

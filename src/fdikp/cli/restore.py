@@ -3,7 +3,6 @@
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -78,7 +77,7 @@ class Task:
 class Restorer:
     """Does the jobs of one plan, in three stages that may run side by side, each taking the jobs in their order.
 
-    The model is loaded in a thread of its own, while the first photograph that needs it is read.
+    The model is loaded when the first photograph needs it: in the second stage, as the next photograph is read.
 
     Args:
         jobs: the plan.
@@ -107,16 +106,14 @@ class Restorer:
         self.strip = strip
         self.max_pixels = max_pixels
         self.existing = existing
+        # The first stage alone looks at what is planned, the last at what is written
         self._planned = {key(path): job.source for job in jobs if not job.error for path in job.outputs}
         self._written: set[tuple[int, int]] = set()
 
     @cached_property
-    def _model(self) -> "Future[Deblurrer]":
-        """The model, which begins to load when it is first asked for."""
-        loader = ThreadPoolExecutor(1, "load")
-        loading = loader.submit(self.load)
-        loader.shutdown(wait=False)
-        return loading
+    def model(self) -> "Deblurrer":
+        """The model."""
+        return self.load()
 
     def read(self, job: Job) -> Task:
         """The first stage: see whether the job may be done, and read its photograph."""
@@ -136,7 +133,7 @@ class Restorer:
         """
         if not task.admitted:
             return task
-        model = self._model.result()
+        model = self.model
         if task.photo is None:
             return task
         bars.begin(task.job.source.name)
@@ -185,10 +182,9 @@ class Restorer:
         return (mark.st_dev, mark.st_ino) in self._written
 
     def _read(self, task: Task) -> None:
-        from fdikp.imaging import read_photo  # before the model begins to load: both import numpy
+        from fdikp.imaging import read_photo
 
         task.admitted = True
-        _ = self._model
         photo = read_photo(task.job.source, max_pixels=self.max_pixels)
         fitting = self._fitting(task.job, photo, task.outcome)
         if fitting is task.job or self._admits(fitting, task.outcome):
@@ -230,7 +226,7 @@ class Restorer:
             raise
         mark = job.output.stat()
         self._written.add((mark.st_dev, mark.st_ino))
-        model = self._model.result()
+        model = self.model
         outcome.output = str(job.output)
         outcome.blur_map = str(job.blur_map) if job.blur_map else None
         outcome.compare = str(job.compare) if job.compare else None
