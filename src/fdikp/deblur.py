@@ -1,10 +1,7 @@
 """The one path from image to image, which the library, the command line and everything else call."""
 
 import copy
-import gc
-import logging
 import os
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,24 +13,13 @@ from fdikp import weights
 from fdikp.devices import choose_device, choose_precision
 from fdikp.errors import FdikpError
 from fdikp.imaging import Photo
-from fdikp.imaging.tiles import blend, spans
 from fdikp.network import FDIKP, GRID, NetworkConfig, Stage
 from fdikp.pictures import like, pixels_of
-
-log = logging.getLogger(__name__)
+from fdikp.tiling import SMALLEST_TILE, Progress, Run, rgb, white
 
 TILE = 512
 """Side of a tile, pixels. The pooled predictors and Fourier blocks see a whole tile, so it stays near what training
 saw."""
-
-OVERLAP = 64
-"""Least overlap of neighbouring tiles, pixels."""
-
-SMALLEST_TILE = 4 * GRID
-"""Where halving after running out of memory ends."""
-
-Progress = Callable[[int, int], None]
-"""Called with the number of tiles done and of all tiles; what it raises ends the work."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +136,7 @@ class Deblurrer:
         """
 
         def restore(pixels: Tensor) -> Tensor:
-            return self._restore(pixels, strength, _Run(self))
+            return self._restore(pixels, strength, Run(self))
 
         return like(image, restore)
 
@@ -165,7 +151,7 @@ class Deblurrer:
             blur_map: also keep the dilated map.
             progress: called after each tile.
         """
-        run = _Run(self, progress)
+        run = Run(self, progress)
         maps = np.empty(photo.pixels.shape[:2], np.float32) if blur_map else None
         pixels = self._restore(pixels_of(photo), strength, run, maps)
         return Restoration(photo.with_pixels(pixels.numpy()), maps, tuple(run.notes), run.tiles)
@@ -184,7 +170,7 @@ class Deblurrer:
         seen = x.detach().float().cpu()
         out = torch.empty_like(seen, memory_format=torch.contiguous_format)
         pixels = seen.permute(1, 2, 0)
-        for y, band in _Run(self, progress).bands(pixels, lambda stage: stage.image[0].float()):
+        for y, band in Run(self, progress).bands(pixels, lambda stage: stage.image[0].float()):
             rows = slice(y, y + band.shape[1])
             out[:, rows] = seen[:, rows] + strength * (band - seen[:, rows])
         return out
@@ -198,7 +184,7 @@ class Deblurrer:
             image: as for a call, but one picture, not a batch.
             progress: called after each tile.
         """
-        run = _Run(self, progress, keep=True)
+        run = Run(self, progress, keep=True)
         parts: dict[str, np.ndarray] = {}
 
         def restore(pixels: Tensor) -> Tensor:
@@ -228,13 +214,13 @@ class Deblurrer:
         self,
         pixels: Tensor,
         strength: float,
-        run: "_Run",
+        run: Run,
         blur_map: np.ndarray | None = None,
         coefficients: np.ndarray | None = None,
     ) -> Tensor:
         """Pixels [H, W, C] to their restoration, of the same type and on the same device; fills the maps given."""
         out = torch.empty_like(pixels, memory_format=torch.contiguous_format)
-        top = _white(pixels.dtype)
+        top = white(pixels.dtype)
 
         def outputs(stage: Stage) -> Tensor:
             maps = [stage.image[0]]
@@ -246,7 +232,7 @@ class Deblurrer:
 
         for y, band in run.bands(pixels, outputs):
             rows = slice(y, y + band.shape[1])
-            before = _rgb(pixels[rows]).cpu()
+            before = rgb(pixels[rows]).cpu()
             after = before + strength * (band[:3].permute(1, 2, 0) - before)
             if pixels.shape[-1] == 1:
                 after = after.mean(dim=-1, keepdim=True)
@@ -257,104 +243,3 @@ class Deblurrer:
             if coefficients is not None:
                 coefficients[:, rows] = band[4:]
         return out
-
-
-class _Run:
-    """One picture's way through the network: tiles, retries, and what is collected on the way."""
-
-    def __init__(self, deblurrer: Deblurrer, progress: Progress | None = None, keep: bool = False) -> None:
-        self.deblurrer = deblurrer
-        self.progress = progress
-        self.keep = keep
-        self.notes: list[str] = []
-        self.tiles = 0
-        self.kernels: list[np.ndarray] = []
-        self.origins: list[tuple[int, int, int, int]] = []
-
-    def bands(self, pixels: Tensor, outputs: Callable[[Stage], Tensor]) -> Iterator[tuple[int, Tensor]]:
-        """Finished bands of the picture's outputs; begins again with half the tile when memory runs out."""
-        tile = self.deblurrer.tile
-        while True:
-            try:
-                yield from self._bands(pixels, outputs, tile)
-                return
-            except (RuntimeError, MemoryError) as error:
-                if not _out_of_memory(error):
-                    raise
-            # Outside the handler, whose traceback would keep the failed tile's memory alive
-            tile = self._halved(tile or max(pixels.shape[:2]))
-            self.kernels.clear()
-            self.origins.clear()
-            gc.collect()
-            if self.deblurrer.device.type == "cuda":
-                torch.cuda.empty_cache()
-
-    def _halved(self, tile: int) -> int:
-        half = tile // 2 // GRID * GRID
-        if half < SMALLEST_TILE:
-            raise FdikpError(
-                f"out of memory even with tiles of {tile} pixels; close other programs or use --device cpu"
-            )
-        self.note(f"out of memory: tile {tile} halved to {half}")
-        return half
-
-    def _bands(self, pixels: Tensor, outputs: Callable[[Stage], Tensor], tile: int) -> Iterator[tuple[int, Tensor]]:
-        rows, columns = (spans(side, tile, min(OVERLAP, tile // 4), GRID) for side in pixels.shape[:2])
-        self.tiles = len(rows) * len(columns)
-        done = 0
-
-        def compute(y: slice, x: slice) -> Tensor:
-            nonlocal done
-            stages = self._stages(pixels, y, x)
-            result = _cropped(outputs(stages[-1]), y, x)
-            done += 1
-            if self.progress:
-                self.progress(done, self.tiles)
-            return result
-
-        return blend(rows, columns, compute)
-
-    @torch.inference_mode()
-    def _stages(self, pixels: Tensor, y: slice, x: slice) -> list[Stage]:
-        """The stages of one tile, computed again in float32 if 16 bits gave no finite image."""
-        device = self.deblurrer.device
-        seen = _rgb(pixels[y, x].to(device)).permute(2, 0, 1).unsqueeze(0)
-        networks = (self.deblurrer._network, self.deblurrer._float32)
-        for network in dict.fromkeys(networks):
-            stages = network.padded_stages(seen)
-            if bool(stages[-1].image.isfinite().all()):
-                break
-            if network is not networks[-1]:
-                self.note(
-                    f"tile at {x.start}, {y.start} was not finite in {self.deblurrer.precision}; redone in float32"
-                )
-        else:
-            raise FdikpError(f"{self.deblurrer.name}: gives no finite image even in float32; its weights are unusable")
-        if self.keep:
-            self.kernels.append(torch.stack([stage.kernels[0] for stage in stages]).float().cpu().numpy())
-            self.origins.append((y.start, x.start, y.stop - y.start, x.stop - x.start))
-        return stages
-
-    def note(self, what: str) -> None:
-        """Keep a note for the caller, and log it."""
-        log.warning(what)
-        self.notes.append(what)
-
-
-def _cropped(maps: Tensor, y: slice, x: slice) -> Tensor:
-    return maps[:, : y.stop - y.start, : x.stop - x.start].cpu()
-
-
-def _white(dtype: torch.dtype) -> float:
-    """The value of white in pixels of this type."""
-    return {torch.uint8: 255.0, torch.uint16: 65535.0}.get(dtype, 1.0)
-
-
-def _rgb(pixels: Tensor) -> Tensor:
-    """[h, w, C] of any type to [h, w, 3] float32 in 0..1."""
-    return (pixels.float() / _white(pixels.dtype)).expand(-1, -1, 3)
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out: torch on CPU has no type of its own for it."""
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -14,13 +14,18 @@ from fdikp.cli import console
 from fdikp.cli.console import UsageError
 from fdikp.cli.find import Found, Search
 from fdikp.cli.model_options import Flag, ModelOptions
+from fdikp.cli.pipeline import pipeline
 from fdikp.cli.plan import Job, Naming, plan
 from fdikp.cli.progress import Bars
-from fdikp.cli.restore import Outcome, Restorer
+from fdikp.cli.restore import Outcome, Restorer, Task
 from fdikp.cli.stopping import stop_code
 
 BESIDE = "_deblurred"
 """Suffix of results that lie beside their photographs."""
+
+AHEAD = 192 * 2**20
+"""Bytes of pixels, such as three photographs of 21 megapixels in 8 bit: while more are under way no other photograph
+is read, so that a folder takes at most twice this (results are as large) beyond what its largest photograph takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,21 +129,30 @@ def run(options: Options) -> int:
         max_pixels=options.max_pixels,
         existing=existing,
     )
-    failed = done = 0
+    went_well: list[bool] = []
     # A bar and results on one terminal would draw over each other: results then go above the bar
     with Bars(len(jobs), shown=not options.quiet and not (options.json and sys.stdout.isatty())) as bars:
+
+        def finish(task: Task) -> None:
+            outcome = restorer.write(task)
+            went_well.append(outcome.status != "failed")
+            bars.end()
+            _report(outcome, options, bars, alone=len(jobs) == 1)
+
         try:
-            for job in jobs:
-                bars.begin(job.source.name)
-                outcome = restorer.run(job, bars)
-                done += 1
-                failed += outcome.status == "failed"
-                bars.end()
-                _report(outcome, options, bars, alone=len(jobs) == 1)
+            pipeline(
+                jobs,
+                restorer.read,
+                lambda task: restorer.restore(task, bars),
+                finish,
+                weight=lambda task: task.weight,
+                room=AHEAD,
+            )
         except KeyboardInterrupt as stop:
             bars.stop()
-            console.problem(f"stopped; {done} of {len(jobs)} done; run again with --skip-existing to go on")
+            console.problem(f"stopped; {len(went_well)} of {len(jobs)} done; run again with --skip-existing to go on")
             return stop_code(stop)
+    failed = went_well.count(False)
     if failed and len(jobs) > 1:
         console.problem(f"{failed} of {len(jobs)} photographs failed")
     return 1 if failed else 0

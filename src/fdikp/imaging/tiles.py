@@ -84,7 +84,8 @@ def blend(
     Args:
         rows: the spans of the vertical side.
         columns: the spans of the horizontal side.
-        compute: from a tile's rows and columns to its result [C, h, w], float32 on the CPU.
+        compute: from a tile's rows and columns to its result [C, h, w], float32 on the CPU; asked row by row, from left
+            to right.
 
     Yields:
         The first row of a band, and the band [C, rows, W].

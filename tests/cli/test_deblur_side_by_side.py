@@ -1,0 +1,118 @@
+"""The next photograph is read, and the last one's result written, while the network works on this one."""
+
+import itertools
+import json
+import threading
+import time
+
+import pytest
+from PIL import Image
+
+
+@pytest.fixture
+def meet(monkeypatch):
+    """Make calls of the given functions wait for each other: they end only if they run at the same time."""
+
+    def meet(*places: tuple[object, str, int]):
+        meeting = threading.Barrier(len(places), timeout=30)
+
+        def waiting(function, number):
+            calls = itertools.count(1)
+
+            def call(*args, **options):
+                if next(calls) == number:
+                    meeting.wait()
+                return function(*args, **options)
+
+            return call
+
+        for owner, name, number in places:
+            monkeypatch.setattr(owner, name, waiting(getattr(owner, name), number), raising=False)
+
+    return meet
+
+
+def test_read_restored_and_written_at_once(deblur, picture, tree, meet):
+    import fdikp.imaging
+    from fdikp.deblur import Deblurrer
+
+    for name in "abcd":
+        picture(f"x/{name}.png")
+    meet((fdikp.imaging, "read_photo", 3), (Deblurrer, "restore", 2), (fdikp.imaging, "write_photo", 1))
+    done = deblur("x", "-o", "out")
+    assert (done.code, done.err) == (0, "")
+    assert [line.split()[0] for line in done.out.splitlines()] == [f"x/{name}.png" for name in "abcd"]
+    assert tree("out") == [f"{name}.png" for name in "abcd"]
+
+
+def test_large_photographs_wait_for_each_other(deblur, picture, monkeypatch):
+    import fdikp.imaging
+    from fdikp.cli import deblur as verb
+
+    monkeypatch.setattr(verb, "AHEAD", 1000)  # bytes
+    order = []
+
+    def noting(name):
+        function = getattr(fdikp.imaging, name)
+
+        def call(*args, **options):
+            order.append(name)
+            return function(*args, **options)
+
+        return call
+
+    for name in ("read_photo", "write_photo"):
+        monkeypatch.setattr(fdikp.imaging, name, noting(name), raising=False)
+    for name in "abc":
+        picture(f"x/{name}.png")
+    assert deblur("x", "-o", "out").code == 0
+    assert order == ["read_photo", "write_photo"] * 3
+
+
+def test_seconds_are_those_of_the_photograph(deblur, picture, monkeypatch):
+    from fdikp.deblur import Deblurrer
+
+    restore = Deblurrer.restore
+
+    def slow(self, photo, **options):
+        time.sleep(0.8)
+        return restore(self, photo, **options)
+
+    monkeypatch.setattr(Deblurrer, "restore", slow)
+    picture("x/a.png"), picture("x/b.png")  # b is read, and then waits, while a is worked on
+    done = deblur("x", "-o", "out", "--json")
+    assert all(0.8 <= json.loads(line)["seconds"] < 1.5 for line in done.out.splitlines())
+
+
+@pytest.mark.parametrize("existing", [[], ["--skip-existing"], ["--overwrite"]])
+def test_what_was_just_written_is_seen_however_far_ahead_it_was_read(deblur, picture, tmp_path, monkeypatch, existing):
+    """Two names for one result, the second photograph read before the first is written or long after."""
+    import fdikp.imaging
+
+    write = fdikp.imaging.write_photo
+
+    def slow(photo, path, **options):
+        time.sleep(pause)
+        return write(photo, path, **options)
+
+    monkeypatch.setattr(fdikp.imaging, "write_photo", slow, raising=False)
+    picture("x/a.png"), picture("x/b.png"), picture("y/a.png", (8, 8))
+    for pause in (0, 0.2):
+        out = tmp_path / f"out{pause}"
+        (out / "x").mkdir(parents=True)
+        (out / "y").symlink_to("x")
+        done = deblur("x", "y", "-o", out, *existing)
+        assert (done.code, len(done.errors), len(done.out.splitlines())) == (1, 2, 2)
+        assert f"y/a.png: {out}/y/a.png was just written for another photograph" in done.err
+        assert Image.open(out / "x/a.png").size == (30, 20)
+
+
+def test_every_outcome_in_the_order_of_the_jobs(deblur, picture, tmp_path):
+    """Those that fail or are skipped at once do not overtake those that take time."""
+    picture("x/a.png", (150, 150)), picture("x/c.png", (150, 150)), picture("x/e.png"), picture("out/d.png")
+    picture("x/d.png")
+    (tmp_path / "x/b.png").write_text("text")
+    done = deblur("x", "-o", "out", "--skip-existing", "--json")
+    outcomes = [json.loads(line) for line in done.out.splitlines()]
+    assert [outcome["input"] for outcome in outcomes] == [f"x/{name}.png" for name in "abcde"]
+    assert [outcome["status"] for outcome in outcomes] == ["ok", "failed", "ok", "skipped", "ok"]
