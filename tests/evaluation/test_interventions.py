@@ -36,9 +36,16 @@ def under(network: FDIKP, intervention: Intervention, x: Tensor, coefficients=No
         return network(x)
 
 
+@torch.inference_mode()
+def plain_pass(network: FDIKP, x: Tensor) -> tuple[Tensor, list[Stage]]:
+    """Without interventions, but by the same paths: others round otherwise, and where an amplitude is near nothing the
+    phase that kernels are predicted from turns with the last digit."""
+    return network(x), network.padded_stages(x)
+
+
 def test_nothing_and_the_networks_own_change_nothing(lively):
     x = torch.cat((photograph(), photograph(200, 100)))
-    expected, stages = lively(x), lively.padded_stages(x)
+    expected, stages = plain_pass(lively, x)
     assert (expected - x).abs().max() > 0.01
     for intervention in (Intervention(), Intervention(with_kernels(kernels_of(stages))), held(stages)):
         torch.testing.assert_close(under(lively, intervention, x), expected)
@@ -48,7 +55,7 @@ def test_nothing_and_the_networks_own_change_nothing(lively):
 def test_known_coefficients_spare_work_and_change_nothing_else(lively):
     """The coefficient maps do not depend on the kernel path."""
     x = photograph()
-    known = coefficients_of(lively.padded_stages(photograph()))
+    known = coefficients_of(plain_pass(lively, photograph())[1])
     for intervention in (Intervention(delta), Intervention(dilation=one), Intervention(changes=alone(1))):
         expected = under(lively, intervention, x)
         torch.testing.assert_close(under(lively, intervention, x, known), expected)
