@@ -1,6 +1,7 @@
 """Every fast path of the whole network against the plain forward pass, and that it is taken where it should be."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -63,3 +64,9 @@ def test_bfloat16_is_the_plain_pass_to_45_db(photograph, preset, library) -> Non
 def test_with_a_gradient_it_is_the_plain_pass_too(tiny_config: NetworkConfig, photograph: Tensor) -> None:
     net = network(tiny_config)
     assert psnr(net(photograph).detach(), Plain(net)(photograph)) > 85
+
+
+def test_more_kernels_than_compiled_passes_have_room_for(tiny_config: NetworkConfig, photograph: Tensor) -> None:
+    net = network(replace(tiny_config, kernels=40))
+    with torch.inference_mode():
+        assert psnr(net(photograph), Plain(net)(photograph)) > 60

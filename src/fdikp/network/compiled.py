@@ -9,6 +9,9 @@ from torch import Tensor, nn
 
 from fdikp.network.native import call
 
+MOST_MAPS = 64
+"""Coefficient maps up to which there is room in recurrence.c and blend.c: N is at most 31 there."""
+
 
 def innermost(x: Tensor) -> Tensor:
     """[B, C, H, W] as it lies in memory for compiled passes: [B, H, W, C], without a copy where it lies so already."""

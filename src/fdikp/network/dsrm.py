@@ -88,7 +88,7 @@ class APU(nn.Module):
             memory = Memory(nothing, nothing)
         hidden, cell = (t.to(pooled.dtype) for t in memory)
         gates, located = self.gates(torch.cat((pooled, hidden), dim=1)), self.locate(features)
-        if not self.norm.training and native.applies(gates, cell, located):
+        if not self.norm.training and self.maps <= compiled.MOST_MAPS and native.applies(gates, cell, located):
             hidden, cell = compiled.cell(gates, cell)
             return compiled.coefficients(located, hidden, self.norm), Memory(hidden, cell)
         forget, write, read, new = gates.chunk(4, dim=1)

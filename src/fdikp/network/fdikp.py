@@ -149,7 +149,8 @@ class FDIKP(nn.Module):
         changes: for each of the two images [B, N + 1, 3, H, W]. coefficients: [B, 2(N + 1), H, W].
         The convolution is taken apart by image, which spares a copy that would put the changes side by side.
         """
-        if native.applies(*changes, coefficients, begin) and begin.dtype == torch.float32:
+        fits = coefficients.shape[1] <= compiled.MOST_MAPS and begin.dtype == torch.float32
+        if fits and native.applies(*changes, coefficients, begin):
             return compiled.blended(changes, coefficients, self.output, begin)
         total = self.output.bias[:, None, None]  # type: ignore[index]
         for change, maps, weight in zip(changes, coefficients.chunk(2, 1), self.output.weight.chunk(2, 1), strict=True):

@@ -3,7 +3,7 @@
 #include "numbers.h"
 
 #define CHANNELS 3
-#define MOST_CANDIDATES 32
+#define MOST_CANDIDATES 32 /* of each image, as MOST_MAPS / 2 in compiled.py */
 #define PIXELS 16
 
 typedef float colour __attribute__((vector_size(16)));

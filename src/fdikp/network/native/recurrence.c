@@ -3,7 +3,7 @@
  * Maps lie innermost in memory: [pixels, maps]. `half` says that they are bfloat16, else they are float. */
 #include "numbers.h"
 
-#define MOST_MAPS 64
+#define MOST_MAPS 64 /* as in compiled.py */
 #define BUFFER (4 * MOST_MAPS * 16)
 
 /* Pixels first .. last - 1 of gates [pixels, 4 maps] (forget, write, read, new) and of the cell, to hidden and cell.
