@@ -1,6 +1,8 @@
 """The one path from image to image: kinds, tiles, memory, precision, threads."""
 
 import io
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -363,3 +365,10 @@ class TestLoading:
     def test_public_names_are_there(self) -> None:
         assert all(getattr(fdikp, name) is not None for name in fdikp.__all__)
         assert set(fdikp.__all__) <= set(dir(fdikp))
+
+
+def test_a_model_is_loaded_without_torch_s_compiler(tiny_weights: Path) -> None:
+    """Importing it takes over a second, which every `fdikp deblur` would wait for."""
+    script = f"import sys, fdikp; fdikp.load_model({str(tiny_weights)!r}); print('torch._dynamo' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True)
+    assert done.stdout.strip() == "False"

@@ -53,7 +53,6 @@ def applies(x: Tensor, kernels: Tensor) -> bool:
     return works(x.device, N, K, trained)
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def works(device: torch.device, N: int, K: int, trained: bool) -> bool:
     """Whether Triton compiles and runs the kernels for this N and K here, gradients included where trained.
 
@@ -63,6 +62,10 @@ def works(device: torch.device, N: int, K: int, trained: bool) -> bool:
     if failure is not None:
         _say(failure)
     return failure is None
+
+
+# What torch.compiler.assume_constant_result does, which itself would import the compiler: over a second
+works._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 @cache
