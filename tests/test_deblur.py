@@ -367,8 +367,12 @@ class TestLoading:
         assert set(fdikp.__all__) <= set(dir(fdikp))
 
 
-def test_a_model_is_loaded_without_torch_s_compiler(tiny_weights: Path) -> None:
+def test_a_picture_is_restored_without_torch_s_compiler(tiny_weights: Path) -> None:
     """Importing it takes over a second, which every `fdikp deblur` would wait for."""
-    script = f"import sys, fdikp; fdikp.load_model({str(tiny_weights)!r}); print('torch._dynamo' in sys.modules)"
+    script = f"""
+import sys, fdikp, numpy
+fdikp.load_model({str(tiny_weights)!r}, "cpu")(numpy.full((64, 64, 3), 90, numpy.uint8))
+print("torch._dynamo" in sys.modules)
+"""
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True)
     assert done.stdout.strip() == "False"
