@@ -26,7 +26,7 @@ def enlivened(network: "FDIKP") -> "FDIKP":
     import torch
 
     gates = network.dsrm.apu.gates
-    torch.nn.init.normal_(gates.weight, std=0.2 * gates.weight[0].numel() ** -0.5)
+    torch.nn.init.normal_(gates.weight, std=0.05 * gates.weight[0].numel() ** -0.5)
     return network.eval().requires_grad_(False)
 
 

@@ -74,11 +74,12 @@ class Plain(nn.Module):
     def kernels(self, x: Tensor) -> Tensor:
         K = self.config.kernel_size
         f = torch.fft.fftshift(torch.fft.rfft2(x, norm="ortho"), dim=-2)
-        size = f.abs()
-        amplitude = torch.log1p(size)
-        phase = torch.where(size > 1e-6 * size.amax((-2, -1), keepdim=True), f.angle(), 0)
+        amplitude = torch.log1p(f.abs() / 1e-3) / 4
+        phase = f.angle() * f.abs() ** 2 / (f.abs() ** 2 + 1e-6)
         residual = amplitude - self.mean(amplitude, 3)
-        attention = self.conv("fikp.predict.attend", residual, padding=1).mean((-2, -1)).softmax(1)[:, None]
+        weight, bias = self.weights["fikp.predict.attend.weight"], self.weights["fikp.predict.attend.bias"]
+        found = F.conv2d(residual, weight, padding=1).clamp_min(0).mean((-2, -1))
+        attention = (8 * found + bias).softmax(1)[:, None]
         A = 2 * K**2 * self.predict("fikp.predict.amplitude", amplitude)
         P = math.pi * K**2 * self.predict("fikp.predict.phase", phase) * attention
         A[..., 0], P[..., 0] = 1, 0
@@ -89,7 +90,8 @@ class Plain(nn.Module):
         N = self.config.kernels
         x = F.adaptive_avg_pool2d(F.relu(self.conv(f"{name}.read", x, padding=2)), N)
         x = F.adaptive_avg_pool2d(F.relu(self.conv(f"{name}.mix", x)), (N, 1))
-        return self.conv(f"{name}.last", x).softmax(1).squeeze(-1).transpose(1, 2)
+        logits = self.conv(f"{name}.last", x).squeeze(-1).transpose(1, 2)
+        return (logits + self.weights[f"{name}.bank"]).softmax(-1)
 
     def mean(self, x: Tensor, side: int) -> Tensor:
         return F.avg_pool2d(F.pad(x, (side // 2,) * 4, mode="replicate"), side, stride=1)
@@ -196,7 +198,8 @@ def lively(network: FDIKP, seed: int = 0) -> FDIKP:
     with torch.no_grad():
         gates = network.dsrm.apu.gates
         for parameter in (gates.weight, gates.bias):
-            parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.02)
+            parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.0002)
+        network.dsrm.apu.locate.weight *= 0.1  # features of chance are large, and trained coefficients are not
         norm = network.dsrm.apu.norm
         norm.running_mean.copy_(torch.randn(norm.running_mean.shape, generator=generator))
         norm.running_var.copy_(torch.rand(norm.running_var.shape, generator=generator) + 0.5)

@@ -18,12 +18,13 @@ def innermost(x: Tensor) -> Tensor:
     return x.permute(0, 2, 3, 1).contiguous()
 
 
-def polar(f: Tensor, noise: float) -> tuple[Tensor, Tensor]:
-    """Amplitude log(1 + |F|) and phase arg F of a half-plane spectrum, its zero vertical frequency in the middle row.
+def polar(f: Tensor, rounding: float) -> tuple[Tensor, Tensor]:
+    """Amplitude log(1 + |F| / rounding) / 4 and phase arg F · |F|² / (|F|² + rounding²) of a half-plane
+    spectrum, its zero vertical frequency in the middle row.
 
     Args:
         f: [B, C, H, W], complex64.
-        noise: the phase is 0 where |F| is at most this times the largest of its plane.
+        rounding: the amplitude below which there is nothing to see, above 0.
 
     Returns:
         Two of [B, C, H, W], float32.
@@ -31,7 +32,7 @@ def polar(f: Tensor, noise: float) -> tuple[Tensor, Tensor]:
     B, C, H, W = f.shape
     seen = torch.view_as_real(f).contiguous()
     amplitude, phase = seen.new_empty(B, C, H, W), seen.new_empty(B, C, H, W)
-    call("fdikp_polar", seen, amplitude, phase, noise, H, W, items=B * C, pixels=H * W)
+    call("fdikp_polar", seen, amplitude, phase, rounding, H, W, items=B * C, pixels=H * W)
     return amplitude, phase
 
 

@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """The shape of one FDIKP network; the defaults are the paper's full model (5,520,215 parameters).
+    """The shape of one FDIKP network; the defaults are the paper's full model (5,520,465 parameters, of
+    which 250 are the bank that is ours).
 
     Raises:
         ValueError: a field holds a value no network can be built from; the message names the field.

@@ -14,9 +14,9 @@ from fdikp.network.blur import BlurMap, box
 from fdikp.network.config import NetworkConfig
 from fdikp.network.pac import plain_convolution, position_adaptive_convolution
 
-NOISE = 1e-6
-"""Share of the largest amplitude at and below which an amplitude is rounding."""
-
+ROUNDING = 1e-3
+"""Amplitude, by an orthonormal transform, of what rounding to 8 bits adds to a picture (1/255/√12): of what is fainter
+nothing is seen."""
 
 READS, BORDER = 11, 2
 """Side and padding of the Predictor's first convolution (the paper gives 11×11)."""
@@ -25,8 +25,8 @@ READS, BORDER = 11, 2
 class Spectrum(NamedTuple):
     """The half-plane spectrum of a real image, [B, 3, H, W // 2 + 1], its zero vertical frequency in the middle row."""
 
-    amplitude: Tensor  # log(1 + |F|), orthonormal transform
-    phase: Tensor  # -π..π
+    amplitude: Tensor  # log(1 + |F| / ROUNDING) / 4, orthonormal transform
+    phase: Tensor  # -π..π, toward 0 where there is only rounding
 
 
 def spectrum(x: Tensor) -> Spectrum:
@@ -34,9 +34,10 @@ def spectrum(x: Tensor) -> Spectrum:
 
     A real image's spectrum is point-symmetric, so half of it says everything. Ours, where the paper is silent:
 
-    - Amplitudes span six decades; their logarithm is what the Predictor sees.
-    - Where an amplitude is below the rounding error of the transform the phase is noise, and is set to 0: else a
-      flat image's result would change with the order of summation.
+    - Amplitudes span six decades; their logarithm is what the Predictor sees, over the noise that each picture has.
+      With log(1 + |F|) all but the lowest frequencies, and with them the fall by which a blur is known, are near 0.
+    - The phase of an amplitude is weighed by |F|² / (|F|² + ROUNDING²): where there is only rounding it is noise, and
+      a flat image's result would change with the order of summation.
     - The spectrum is an observation: no gradient flows through it into the image (the phase's grows as 1/|F|).
 
     Args:
@@ -44,12 +45,11 @@ def spectrum(x: Tensor) -> Spectrum:
     """
     f = torch.fft.rfft2(wide(x.detach()), norm="ortho")
     if native.applies(x) and f.dtype == torch.complex64:
-        return Spectrum(*compiled.polar(f, NOISE))
+        return Spectrum(*compiled.polar(f, ROUNDING))
     f = torch.fft.fftshift(f, dim=-2)
     amplitude = f.abs()
-    noise = NOISE * amplitude.amax(dim=(-2, -1), keepdim=True)
-    phase = torch.where(amplitude > noise, torch.atan2(f.imag, f.real), 0.0)
-    return Spectrum(torch.log1p(amplitude), phase)
+    seen = amplitude.square() / (amplitude.square() + ROUNDING**2)
+    return Spectrum(torch.log1p(amplitude / ROUNDING) / 4, seen * torch.atan2(f.imag, f.real))
 
 
 def inverse_kernel(amplitude: Tensor, phase: Tensor) -> Tensor:
@@ -69,25 +69,36 @@ def inverse_kernel(amplitude: Tensor, phase: Tensor) -> Tensor:
     return torch.fft.fftshift(torch.fft.ifft2(torch.polar(amplitude, phase)).real, dim=(-2, -1))
 
 
-def mean_of_convolution(conv: nn.Conv2d, x: Tensor) -> Tensor:
-    """The mean of conv(x) over all positions, without conv(x): [B, C, H, W] to [B, C'].
+def rings(kernels: int, K: int) -> Tensor:
+    """N amplitudes of which each strengthens a ring of frequencies, from the lowest to the highest: [N, K²].
 
-    A convolution is linear, so the mean of its results is its weights times the mean that each of its taps sees: of
-    the whole picture, or for taps beside the middle of all but a border row or column, beyond which there are zeros.
+    Each is 1, as it must be at least, and shares out among its ring what the sum of `FrequencyPredictor` leaves. Blends
+    of kernels with these can have any gain at any distance from the zero frequency, of either sign.
 
-    Args:
-        conv: 3×3 with a border of one zero.
-        x: [B, C, H, W].
+    >>> rings(5, 5)[1].reshape(5, 5)[:3, :3]
+    tensor([[0.5000, 1.0000, 1.0000],
+            [1.0000, 7.3750, 1.0000],
+            [1.0000, 1.0000, 1.0000]])
     """
-    H, W = x.shape[-2:]
-    x = wide(x)  # sums of many in 16 bits would be off
-    across = torch.stack((x[..., :-1].sum(-1), x.sum(-1), x[..., 1:].sum(-1)), dim=-1)  # [B, C, H, 3]
-    seen = torch.stack((across[..., :-1, :].sum(-2), across.sum(-2), across[..., 1:, :].sum(-2)), dim=-2) / (H * W)
-    return F.linear(seen.flatten(1), wide(conv.weight).flatten(1), wide(conv.bias))  # type: ignore[arg-type]
+    away = [min(k, K - k) ** 2 for k in range(K)]
+    squared = [row + column for row in away for column in away]
+    found = sorted(set(squared))
+    ring = torch.tensor([found.index(distance) for distance in squared])  # ring 0 is the zero frequency
+    count = len(found) - 1
+    middle = torch.linspace(1, count, kernels) if kernels > 1 else torch.ones(1)
+    width = max(1.0, (count - 1) / max(1, kernels - 1)) if kernels > 1 else math.inf
+    share = (1 - (ring - middle[:, None]).abs() / width).clamp_min(0) * (ring > 0)
+    zero = 0.5  # what is predicted there counts for nothing
+    surplus = 2 * K**2 - zero - (K**2 - 1)
+    return torch.where(ring == 0, zero, 1 + surplus * share / share.sum(dim=1, keepdim=True))
 
 
 class Predictor(nn.Module):
-    """From a map to N distributions over K×K entries (eq. 6): two Conv-ReLU-Pool units, a convolution, softmax."""
+    """From a map to N distributions over K×K entries (eq. 6): two Conv-ReLU-Pool units, a convolution, softmax.
+
+    Ours: each of the N starts from logits of its own, the bank, and what is read moves them. The N are read from bands
+    of one map by the same weights; with nothing else to tell them apart they stay nearly the same.
+    """
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -99,12 +110,13 @@ class Predictor(nn.Module):
         # Ours: logits start with a spread near 1. With torch's default all N kernels start, and stay long, the same
         nn.init.normal_(self.last.weight)
         nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
+        self.bank = nn.Parameter(torch.zeros(N, K * K))
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, 3, H, W] with H, W ≥ 7 to [B, N, K²], each of the N summing to 1."""
         x = torch.cat([self._read_band(x, n) for n in range(self.kernels)], dim=-2)  # [B, width, N, N]
         x = F.adaptive_avg_pool2d(F.relu(self.mix(x)), (self.kernels, 1))  # [B, K², N, 1]
-        return wide(self.last(x)).softmax(dim=1).squeeze(-1).transpose(1, 2)
+        return (wide(self.last(x)).squeeze(-1).transpose(1, 2) + wide(self.bank)).softmax(dim=-1)
 
     def _read_band(self, x: Tensor, n: int) -> Tensor:
         """Row n of the first unit's result, [B, width, 1, N], from the rows of x that it is pooled from.
@@ -121,6 +133,13 @@ class Predictor(nn.Module):
         return F.adaptive_avg_pool2d(F.relu_(read), (1, N))
 
 
+PHASELESS = 3.0
+"""Logit of the zero frequency in the phase's bank: it takes most of the sum, and its own phase counts for nothing."""
+
+STEEPNESS = 8.0
+"""Factor on what attention reads: a residual is a tenth or so, its mean over a picture less."""
+
+
 class FrequencyPredictor(nn.Module):
     """Dual-branch inverse kernel prediction (DIKP): amplitude and phase of k* from amplitude and phase of the image.
 
@@ -129,6 +148,7 @@ class FrequencyPredictor(nn.Module):
 
     - |K_A| is scaled by 2 K² and the phase by π K². A flat prediction then doubles every frequency and hardly turns
       any (π / K²), which is an unsharp mask; attention can turn single frequencies all the way.
+    - The N kernels start as `rings` without phase.
     - The zero frequency passes as it is: a blur neither makes nor destroys light, and so must its inverse not.
     """
 
@@ -141,14 +161,22 @@ class FrequencyPredictor(nn.Module):
         self.phase = Predictor(config)
         self.attend = nn.Conv2d(3, config.kernel_size**2, 3, padding=1)
         self.register_buffer("zero", torch.arange(config.kernel_size**2) == 0, persistent=False)
+        with torch.no_grad():
+            for branch in (self.amplitude, self.phase):
+                branch.last.weight *= 0.1  # the bank comes first
+            self.amplitude.bank.copy_(rings(config.kernels, config.kernel_size).log())
+            self.phase.bank[:, 0] = PHASELESS
 
     def attention(self, amplitude: Tensor) -> Tensor:
         """The amplitude-guided attention of eq. 7: [B, 3, H, W] to [B, 1, K²], summing to 1.
 
-        It reads the amplitude's residual, what is left without its local mean: the mean is mostly the scene's.
+        It reads the amplitude's residual, what is left without its local mean: the mean is mostly the scene's. Ours:
+        what the convolution finds is rectified before its mean is taken. A residual's own mean is 0, and so is that of
+        whatever is linear in it.
         """
         residual = amplitude - box(amplitude, 3)
-        return mean_of_convolution(self.attend, residual).softmax(dim=1).unsqueeze(1)
+        found = F.relu(F.conv2d(residual, self.attend.weight, padding=1)).mean(dim=(-2, -1))
+        return (STEEPNESS * wide(found) + wide(self.attend.bias)).softmax(dim=1).unsqueeze(1)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
         """Images [B, 3, H, W] to inverse kernels [B, N, K, K] in float32, origin in the middle."""
