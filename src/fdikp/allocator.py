@@ -17,8 +17,8 @@ def keep_freed_memory() -> None:
     makes and drops hundreds of them a second spends a good part of its time on that. The price is at most 1 GiB that
     stays with the process.
 
-    All threads share one arena. With one for each, what the thread that reads photographs has freed is kept for it alone,
-    beside what the network keeps.
+    All threads share one arena. With one for each, what the thread that reads photographs has freed is kept for it
+    alone, beside what the network keeps.
     """
     with suppress(OSError, AttributeError):  # another C library, or none that is found so
         mallopt = ctypes.CDLL(None).mallopt
