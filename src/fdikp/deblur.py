@@ -61,6 +61,7 @@ def load_model(
     precision: str = "auto",
     *,
     tile: int = TILE,
+    ensemble: bool = False,
 ) -> "Deblurrer":
     """Load a model that brings photographs back into focus.
 
@@ -69,6 +70,8 @@ def load_model(
         device: `auto`, or a torch device such as `cpu`, `cuda`, `cuda:1`, `mps`.
         precision: `auto`, `float32`, `bfloat16` or `float16`. Fourier transforms and sampling are float32 in each.
         tile: side of the tiles a large picture is cut into, a multiple of 16 and at least 64; 0 for no tiles.
+        ensemble: restore each tile in eight positions, turned and mirrored, and take the mean: a little better, and
+            eight times the work.
 
     Raises:
         WeightsError: no such model, or its weights are damaged or of another shape.
@@ -80,7 +83,8 @@ def load_model(
         )
     chosen = choose_device(device)
     network, about = weights.load(name_or_path)
-    return Deblurrer(network, about, device=chosen, precision=choose_precision(precision, chosen), tile=tile)
+    exact = choose_precision(precision, chosen)
+    return Deblurrer(network, about, device=chosen, precision=exact, tile=tile, ensemble=ensemble)
 
 
 class Deblurrer:
@@ -92,15 +96,24 @@ class Deblurrer:
         device: where to run it.
         precision: the type its convolutions compute in.
         tile: side of the tiles, a multiple of 16, or 0 for no tiles.
+        ensemble: restore each tile in eight positions, and take the mean.
     """
 
     def __init__(
-        self, network: FDIKP, about: weights.Weights, *, device: torch.device, precision: torch.dtype, tile: int = TILE
+        self,
+        network: FDIKP,
+        about: weights.Weights,
+        *,
+        device: torch.device,
+        precision: torch.dtype,
+        tile: int = TILE,
+        ensemble: bool = False,
     ) -> None:
         self.weights = about
         self.device = device
         self.precision = precision
         self.tile = tile
+        self.ensemble = ensemble
         # Kept beside the working copy: a tile that overflows in 16 bit is computed again
         self._float32 = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._network = self._float32 if precision == torch.float32 else copy.deepcopy(self._float32).to(precision)

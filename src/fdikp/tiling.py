@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fdikp.ensemble import ensemble_stages
 from fdikp.errors import FdikpError
 from fdikp.imaging.tiles import Span, blend, spans
-from fdikp.network import GRID, Stage
+from fdikp.network import FDIKP, GRID, Stage
 from fdikp.network.fdikp import pad, working_size
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ class Run:
         Tiles of a picture differ by what pads them to the grid, so padded they are of one size.
         """
         seen = torch.cat([self._padded(pixels[place]) for place in places])
-        together = self.deblurrer._network.padded_stages(seen)
+        together = self._looked_at(self.deblurrer._network, seen)
         finite = together[-1].image.isfinite().flatten(1).all(1).tolist()
         found = []
         for i, (y, x) in enumerate(places):
@@ -143,6 +144,10 @@ class Run:
             found.append(stages)
         return found
 
+    def _looked_at(self, network: FDIKP, seen: Tensor) -> list[Stage]:
+        """The stages of tiles [B, 3, H, W], padded; from eight positions if that is asked for."""
+        return ensemble_stages(network, seen) if self.deblurrer.ensemble else network.padded_stages(seen)
+
     def _padded(self, tile: Tensor) -> Tensor:
         """A tile's pixels [h, w, C] as the network takes them, [1, 3, H, W]."""
         seen = rgb(tile.to(self.deblurrer.device)).permute(2, 0, 1).unsqueeze(0)
@@ -153,7 +158,7 @@ class Run:
         deblurrer = self.deblurrer
         if deblurrer._network is not deblurrer._float32:
             self.note(f"tile at {x.start}, {y.start} was not finite in {deblurrer.precision}; redone in float32")
-            stages = deblurrer._float32.padded_stages(seen)
+            stages = self._looked_at(deblurrer._float32, seen)
             if bool(stages[-1].image.isfinite().all()):
                 return stages
         raise FdikpError(f"{deblurrer.name}: gives no finite image even in float32; its weights are unusable")

@@ -289,3 +289,14 @@ def test_bars_are_shown_on_a_terminal(deblur, picture, monkeypatch):
     assert "photographs" in done.err and "2/2" in done.err and "b.png" in done.err
     assert len(done.out.splitlines()) == 2  # stdout is no terminal here: it gets its lines
     assert "photographs" not in deblur("a.png", "b.png", "--quiet", "--overwrite").err
+
+
+def test_ensemble_is_the_mean_of_eight_positions(run, picture, tmp_path, tiny_weights):
+    from fdikp import load_model
+
+    picture("a.png")
+    how = ("--model", tiny_weights, "--device", "cpu", "--precision", "float32")
+    assert run("deblur", "a.png", *how, "--ensemble", model=False).code == 0
+    expected = load_model(tiny_weights, "cpu", "float32", ensemble=True)(pixels(tmp_path / "a.png"))
+    np.testing.assert_array_equal(pixels(tmp_path / "a_deblurred.png"), expected)
+    assert not np.array_equal(expected, load_model(tiny_weights, "cpu", "float32")(pixels(tmp_path / "a.png")))

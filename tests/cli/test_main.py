@@ -35,7 +35,7 @@ def test_each_verbs_help_explains_every_option(run):
     done = run("deblur", "--help", model=False)
     assert "fdikp deblur holiday/ -o fixed/" in done.out
     flags = "output suffix format quality strip strength overwrite skip-existing blur-map compare max-pixels json quiet"
-    assert all(f"--{flag}" in done.out for flag in f"{flags} model device precision tile".split())
+    assert all(f"--{flag}" in done.out for flag in f"{flags} model device precision tile ensemble".split())
     assert "None" not in done.out
 
 

@@ -5,9 +5,8 @@ import mmap
 import pytest
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
-from fdikp.evaluation.cost import PeakMemory, gflop
+from fdikp.evaluation.cost import PeakMemory, counter, gflop
 from fdikp.network import FDIKP, NetworkConfig
 
 
@@ -41,9 +40,9 @@ def test_arithmetic_is_that_of_convolutions_and_matrix_products(tiny_config: Net
 
 def test_it_is_what_a_real_pass_counts_and_grows_with_the_area(tiny_config: NetworkConfig) -> None:
     # With gradients: without, passes that torch knows nothing of do some of it
-    with FlopCounterMode(display=False) as counter:
+    with counter() as counted:
         FDIKP(tiny_config).eval()(torch.rand(1, 3, 64, 64))
-    assert gflop(tiny_config, 64, 64) == pytest.approx(counter.get_total_flops() / 1e9)
+    assert gflop(tiny_config, 64, 64) == pytest.approx(counted.get_total_flops() / 1e9)
     assert gflop(tiny_config, 256, 256) == pytest.approx(4 * gflop(tiny_config, 128, 128), rel=0.1)
 
 

@@ -115,3 +115,10 @@ def test_protocols_are_data_that_a_run_can_change(pairs: Path, tiny_weights: Pat
     model = load_model(tiny_weights, "cpu", "float32")
     (first, *_) = Evaluator(protocol).results(model, open_set("mine", pairs))
     assert (first.result.width, first.result.height) == (69, 53)
+
+
+def test_eight_positions_are_said_where_they_were_taken(tiny_weights: Path) -> None:
+    evaluator = Evaluator(PROTOCOLS["defocus"])
+    plain, eight = (load_model(tiny_weights, "cpu", "float32", ensemble=way) for way in (False, True))
+    assert "ensemble" not in evaluator.about([plain])
+    assert evaluator.about([eight])["ensemble"] == "mean of eight positions"

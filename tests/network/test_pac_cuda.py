@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils.flop_counter import FlopCounterMode
 
 from fdikp import network
+from fdikp.evaluation.cost import counter
 from fdikp.network import pac_cuda
 from fdikp.network.pac import position_adaptive_convolution, sampled
 
@@ -88,9 +88,9 @@ def test_a_gradient_in_no_fixed_order_is_left_to_torch_where_order_is_asked_for(
 
 def test_tracing_and_counting_see_the_operator_of_the_other_path(fake: FakeTensorMode) -> None:
     inputs = there()
-    with FlopCounterMode(display=False) as fused:
+    with counter() as fused:
         out = position_adaptive_convolution(*inputs)
-    with FlopCounterMode(display=False) as plain:
+    with counter() as plain:
         slow = sampled(*there(device="cpu"))
     assert list(fused.get_flop_counts()["Global"]) == [torch.ops.fdikp.pac]
     assert fused.get_total_flops() == plain.get_total_flops() > 0

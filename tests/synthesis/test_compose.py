@@ -223,3 +223,30 @@ def test_a_tile_is_blurred_as_its_place_in_the_photograph():
         )[0]
         assert torch.allclose(blurred[0, 16:49, 32:65], 100 * expected, atol=1e-3)
         assert (float(expected.max()) > 1.2 / (math.pi * 36)) == narrow
+
+
+class TestWithoutLayers:
+    """The crude renderer that training is compared with."""
+
+    def test_one_flat_surface_is_the_same(self):
+        light = torch.rand(3, H, W)
+        scene = Scene((flat(3.0),), LENS)
+        layered, mixed = (render_scene(light, scene, DISC, 8.0, None, way)[0] for way in (True, False))
+        inner = (..., slice(8, -8), slice(8, -8))
+        torch.testing.assert_close(mixed[inner], layered[inner], atol=1e-4, rtol=0)
+
+    def test_nothing_spreads_over_what_is_in_focus(self):
+        light = torch.zeros(3, H, W)
+        light[..., : W // 2] = 1.0
+        scene = Scene((flat(0.0), flat(-4.0, left_half())), LENS)
+        layered, mixed = (render_scene(light, scene, DISC, 8.0, None, way)[0] for way in (True, False))
+        beside = (..., slice(W // 2, W // 2 + 3))
+        assert float(layered[beside].min()) > 0.05
+        assert not mixed[beside].any()
+
+    def test_target_and_radius_are_the_same(self):
+        light = torch.rand(3, H, W)
+        scene = Scene((flat(3.0), flat(-4.0, left_half(), flip=(-1,))), LENS)
+        layered, mixed = (render_scene(light, scene, DISC, 8.0, None, way)[1:] for way in (True, False))
+        for a, b in zip(layered, mixed, strict=True):
+            assert torch.equal(a, b)

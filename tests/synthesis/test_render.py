@@ -1,10 +1,11 @@
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 import torch
 
-from fdikp.synthesis import RenderSettings, render_pair
+from fdikp.light import srgb_to_linear
+from fdikp.synthesis import Aperture, RenderSettings, aperture_kernels, render_pair
 from fdikp.synthesis.depth import draw_scene
 from fdikp.synthesis.draws import Draws
 
@@ -225,3 +226,53 @@ def test_wrong_input_is_named(pictures):
         render_pair(pictures, [1, 2])
     with pytest.raises(ValueError, match=r"\(64, 80\)"):
         render_pair(pictures[0, 0], [1])
+
+
+def test_codes_can_be_blurred_in_place_of_light():
+    """A white point in black, blurred: what is kept is the sum of light, or the sum of the codes."""
+    uniform = replace(CLEAN, share_sharp=0, share_uniform=1, min_radius=3.9, max_radius=4.0)
+    picture = torch.zeros(1, 3, 64, 64)
+    picture[..., 32, 32] = 1.0
+    light = render_pair(picture, [3], uniform).blurred
+    codes = render_pair(picture, [3], replace(uniform, linear=False)).blurred
+    assert float(srgb_to_linear(light)[0, 0].sum()) == pytest.approx(1.0, rel=1e-3)
+    assert float(codes[0, 0].sum()) == pytest.approx(1.0, rel=1e-3)
+
+
+def test_an_aperture_without_a_shape_is_a_disc():
+    uniform = replace(CLEAN, share_sharp=0, share_uniform=1, min_radius=3.9, max_radius=4.0, share_shaped=0)
+    picture = torch.zeros(1, 3, 64, 64)
+    picture[..., 32, 32] = 1.0
+    pairs = [render_pair(picture, [seed], replace(uniform, share_cats_eye=0)) for seed in range(6)]
+    for pair in pairs:
+        radius = pair.radius.flatten()[:1]
+        disc = aperture_kernels(radius, Aperture(), 11)[0]
+        torch.testing.assert_close(srgb_to_linear(pair.blurred)[0, 0, 21:44, 21:44], disc, atol=1e-4, rtol=0)
+
+
+class TestChanged:
+    def test_each_setting_can_be_changed(self):
+        for field in fields(RenderSettings):
+            value = {float: "0.7", int: "5", bool: "false"}[type(field.default)]
+            if field.name.startswith("max_"):
+                value = "7.5"
+            changed = RenderSettings().changed([f"{field.name}={value}"])
+            assert getattr(changed, field.name) != field.default
+            assert replace(changed, **{field.name: field.default}) == RenderSettings()
+
+    @pytest.mark.parametrize(
+        ("change", "said"),
+        [
+            ("max_radios=3", "max_radios=3: no such setting; there are max_radius, "),
+            ("max_radius", "max_radius: must be a number, as in max_radius=8.0"),
+            ("max_radius=big", "must be a number"),
+            ("levels=2.5", "must be a whole number, as in levels=7"),
+            ("layered=yes", "must be true or false, as in layered=True"),
+            ("share_jpeg=2", "share_jpeg must be between 0 and 1"),
+            ("max_radius=nan", "radii must have"),
+        ],
+    )
+    def test_wrong_changes_are_refused(self, change, said):
+        with pytest.raises(ValueError) as error:
+            RenderSettings().changed([change])
+        assert said in str(error.value) and "\n" not in str(error.value)

@@ -95,6 +95,8 @@ def test_an_unknown_recipe_is_met_with_the_nearest():
         ("--data a --minutes 1 --lr 0", "--lr 0.0: must be above 0"),
         ("--data a --minutes 1 --share 0", "--share"),
         ("--data a --minutes 1 --precision fp8", "--precision"),
+        ("--data a --minutes 1 --render max_radios=3", "--render: max_radios=3: no such setting"),
+        ("--data a --minutes 1 --freeze-norm", "--freeze-norm: weights of chance"),
         ("leit --data a --minutes 1", "did you mean 'lite'"),
     ],
 )

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 import fdikp
 from fdikp.benchmark.machine import convolution, describe, matrix_product
@@ -17,7 +16,7 @@ from fdikp.benchmark.timing import Call, Times, in_turn, ratio
 from fdikp.deblur import Deblurrer
 from fdikp.devices import PRECISIONS
 from fdikp.errors import FdikpError
-from fdikp.evaluation.cost import PeakMemory, gflop
+from fdikp.evaluation.cost import PeakMemory, counter, gflop
 
 PRODUCT, CONVOLUTION = "a matrix product", "a convolution"
 """Calls that measure the machine, beside the models."""
@@ -102,9 +101,9 @@ def peer(text: str, device: torch.device, dtype: torch.dtype) -> Subject:
 
     def operations(height: int, width: int) -> float:
         x = torch.rand(1, 3, height, width, device=device).to(dtype, memory_format=torch.channels_last)
-        with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        with torch.inference_mode(), counter() as counted:
             network(x)
-        return counter.get_total_flops() / 1e9
+        return counted.get_total_flops() / 1e9
 
     return Subject(text, restore, True, operations)
 

@@ -92,6 +92,9 @@ class Options:
     # Side of the tiles, a multiple of 16 and at least 64; 0 is whole pictures.
     tile: int = 512
 
+    # Work on each tile in eight positions and take the mean, as in "fdikp deblur".
+    ensemble: Flag = False
+
     # Print errors only.
     quiet: Flag = False
 
@@ -150,7 +153,10 @@ def _models(options: Options) -> "list[Deblurrer]":
     from fdikp import load_model
 
     wanted = list(dict.fromkeys(options.inputs)) or [DEFAULT]
-    models = [load_model(model, options.device, options.precision, tile=options.tile) for model in wanted]
+    models = [
+        load_model(model, options.device, options.precision, tile=options.tile, ensemble=options.ensemble)
+        for model in wanted
+    ]
     names = [model.name for model in models]
     for model, name in zip(models, wanted, strict=True):
         if names.count(model.name) > 1:  # weights of several runs may all be called after their recipe

@@ -57,6 +57,7 @@ class Evaluator:
             "tile": " ".join(dict.fromkeys(str(model.tile or "none") for model in models)),
             "precision": " ".join(dict.fromkeys(str(model.precision).removeprefix("torch.") for model in models)),
             "strength": f"{self.strength:g}",
+            **({"ensemble": "mean of eight positions"} if any(model.ensemble for model in models) else {}),
             "device": " ".join(dict.fromkeys(_device(model.device) for model in models)),
             "time": "the network alone, tiles and transfers included; one picture at a time, after one to warm up",
             "versions": f"fdikp {fdikp.__version__}, torch {torch.__version__}, Python {platform.python_version()}",

@@ -4,7 +4,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import register_flop_formula
 
 from fdikp.network.native import call, library
 
@@ -103,9 +102,12 @@ def _gradients(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tenso
 compiled.register_autograd(_gradients, setup_context=_keep)
 
 
-@register_flop_formula(torch.ops.fdikp.pac)
-def _operations(x: Any, kernels: Any, dilation: Any, out_shape: Any = None, **_: Any) -> int:
-    """Multiplications and additions of the weighing, as torch counts those of the slower path."""
+def operations(x: Any, kernels: Any, dilation: Any, out_shape: Any = None, **_: Any) -> int:
+    """Multiplications and additions of the weighing, as torch counts those of the slower path.
+
+    The arguments are shapes, as torch's counter gives them. It is not registered there: the counter imports Triton
+    where that is installed, which each start of a command would wait for.
+    """
     B, C, H, W = x
     N, K = kernels[1], kernels[-1]
     return int(2 * B * N * K * K * C * H * W)

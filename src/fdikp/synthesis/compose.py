@@ -18,18 +18,26 @@ from fdikp.synthesis.field import Field
 HIDDEN = 0.01
 """Weight of content that a surface in front hides: enough to be defined far from anything visible, no more."""
 
+MIXED = 16
+"""Radii between which pictures are blended that are blurred without layers."""
+
 AT_ONCE = 2**20
 """Values transformed at once: small pictures need fewer calls, large ones less memory."""
 
 
 def render_scene(
-    light: Tensor, scene: Scene, aperture: Aperture, max_radius: float, field: Field | None = None
+    light: Tensor,
+    scene: Scene,
+    aperture: Aperture,
+    max_radius: float,
+    field: Field | None = None,
+    layered: bool = True,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Blurred light, all-in-focus light and blur radius of a scene.
 
     light: [3, H, W] linear. No radius above `max_radius` (pixels). field: where in the photograph this is, for
-    apertures that narrow toward its corners; None is the whole photograph. Returns [3, H, W], [3, H, W] and [1, H, W]
-    (pixels).
+    apertures that narrow toward its corners; None is the whole photograph. Without `layered` the surfaces are not
+    blurred apart (`_mixed`). Returns [3, H, W], [3, H, W] and [1, H, W] (pixels).
     """
     surfaces, lens = scene.surfaces, scene.lens
     height, width = light.shape[-2:]
@@ -44,6 +52,8 @@ def render_scene(
         if index:
             sharp = sharp.lerp(content, surface.matte)
             radius = radius.lerp(surface.radius_map(lens), surface.matte)
+        if not layered:
+            continue
         planes = torch.cat([content, torch.ones_like(content[:1])])  # light and coverage
         visible = _visible(surfaces[index + 1 :])
         if visible is not None:
@@ -51,7 +61,23 @@ def render_scene(
         planes = blur(planes * surface.matte, surface, surface.radii(lens))  # [4 or 5, H, W]
         color = planes[:3] / planes[3:4].clamp_min(1e-6)
         blurred = color if index == 0 else blurred.lerp(color, planes[-1:].clamp(0.0, 1.0))
-    return blurred, sharp, radius
+    return blurred if layered else _mixed(sharp, radius, blur, max_radius), sharp, radius
+
+
+def _mixed(sharp: Tensor, radius: Tensor, blur: "_Blur", max_radius: float) -> Tensor:
+    """A finished picture blurred at each pixel by a kernel of the radius there: what a lens does not do.
+
+    For comparison: training on such pairs is what layers have to be better than.
+    """
+    levels = torch.linspace(0.0, max_radius, MIXED + 1)
+    depth = radius / max_radius * MIXED
+    mixed = torch.zeros_like(sharp)
+    for n, level in enumerate(levels):
+        share = (1.0 - (depth - n).abs()).clamp_min(0.0)
+        if share.any():
+            flat = Surface(torch.ones_like(radius), (0.0, 0.0), torch.zeros_like(radius))
+            mixed += share * blur(sharp, flat, level[None])
+    return mixed
 
 
 def _visible(before: tuple[Surface, ...]) -> Tensor | None:

@@ -57,17 +57,21 @@ def render_pair(
 def _render(
     picture: Tensor, draws: Draws, field: Field | None, settings: RenderSettings
 ) -> tuple[Tensor, Tensor, Tensor]:
-    light = srgb_to_linear(picture)
+    light = srgb_to_linear(picture) if settings.linear else picture.clone()
     if draws.chance(settings.share_lifted):
         spots = draws.fork("spots").log_uniform(1.0, settings.max_spot_lift)
         light = lift_highlights(light, draws.log_uniform(1.0, settings.max_lift), spots)
     aperture = draw_aperture(draws)
+    if not draws.fork("shape").chance(settings.share_shaped):
+        aperture = Aperture()
     scene = draw_scene(draws, picture, settings)
     vignetting = draws.fork("cat's eye")
     if aperture.blades == 0 and vignetting.chance(settings.share_cats_eye):
         aperture = replace(aperture, cats_eye=vignetting.uniform(0.2, 1.0))
     field = field or draw_field(vignetting, picture.shape[-2], picture.shape[-1], settings.frame)
-    blurred, sharp, radius = render_scene(light, scene, aperture, settings.max_radius, field)
+    blurred, sharp, radius = render_scene(light, scene, aperture, settings.max_radius, field, settings.layered)
+    if not settings.linear:
+        blurred, sharp = (srgb_to_linear(codes.clamp(0.0, 1.0)) for codes in (blurred, sharp))
     target = linear_to_srgb(sharp.clamp_max(1.0)) if any(s.foreign for s in scene.surfaces) else picture.clone()
     return *_expose(blurred, target, draws, settings), radius
 

@@ -1,9 +1,14 @@
 """What the renderer draws from: sizes, and the share of pairs that show each effect."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 MAX_RADIUS = 100.0
 """Largest blur radius that may be asked for: beyond it, kernels take more memory than pictures."""
+
+
+TRUTH = {"true": True, "false": False}
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,16 @@ class RenderSettings:
 
     share_foreign: float = 0.6
     """Cut-out surfaces that show other content than the background, so that the outline is visible in focus."""
+
+    linear: bool = True
+    """Whether light is what is blurred, as by a lens; else the numbers that encode it."""
+
+    layered: bool = True
+    """Whether surfaces are blurred apart and laid over each other; else the finished picture is blurred, at each pixel
+    by the kernel of what is seen there, and nothing spreads over anything."""
+
+    share_shaped: float = 1.0
+    """Pairs whose aperture has a shape of its own; the others' is a disc with a hard edge."""
 
     share_lifted: float = 0.4
     """Pairs whose clipped highlights are given back the brightness that clipping took."""
@@ -78,3 +93,25 @@ class RenderSettings:
             )
         if self.levels < 2 or self.frame < 0 or min(self.max_lift, self.max_spot_lift) < 1.0:
             raise ValueError("levels must be at least 2, frame at least 0, max_lift and max_spot_lift at least 1")
+
+    def changed(self, changes: Iterable[str]) -> "RenderSettings":
+        """These settings with some changed, each said as NAME=VALUE.
+
+        >>> RenderSettings().changed(["max_radius=12", "layered=false"]).max_radius
+        12.0
+
+        Raises:
+            ValueError: there is no such setting, or it cannot have that value.
+        """
+        kinds = {field.name: type(getattr(self, field.name)) for field in fields(self)}
+        values: dict[str, Any] = {}
+        for change in changes:
+            name, _, text = change.partition("=")
+            if name not in kinds:
+                raise ValueError(f"{change}: no such setting; there are {', '.join(kinds)}")
+            try:
+                values[name] = TRUTH[text.lower()] if kinds[name] is bool else kinds[name](text)
+            except (KeyError, ValueError):
+                wanted = {bool: "true or false", int: "a whole number", float: "a number"}[kinds[name]]
+                raise ValueError(f"{change}: must be {wanted}, as in {name}={getattr(self, name)}") from None
+        return replace(self, **values)

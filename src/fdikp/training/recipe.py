@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from fdikp.errors import TrainingError
 from fdikp.network.config import PRESETS, NetworkConfig
+from fdikp.synthesis.settings import RenderSettings
 
 Averaging = Literal["ema", "swa", "none"]
 
@@ -73,6 +74,9 @@ class Recipe:
     decay: float = _option(0.5, "steps: factor on the rate at each milestone")
     clip: float = _option(1.0, "largest gradient norm")
     average: float = _option(0.999, "decay of the running average of the weights")
+    freeze_norm: bool = _option(
+        False, "keep the statistics of the batch normalisation that the weights came with, which --from gives"
+    )
     patience: int = _option(20, "stop after so many steps in a row whose loss is not finite")
 
     scales: tuple[float, float, float] = _option((1.0, 0.2, 0.1), "weights of full, half and quarter size (eq. 4)")
@@ -90,7 +94,9 @@ class Recipe:
     teacher: str | None = _option(None, "a shipped model or weights file whose results are to be imitated")
     distil: float = _option(0.5, "weight of the L1 distance to the teacher's results, scale by scale")
 
-    max_radius: float = _option(8.0, "largest blur radius rendered, in pixels")
+    render: tuple[str, ...] = _option(
+        (), "settings of the renderer to change, such as max_radius=12 share_jpeg=0.5; fdikp render --help has them all"
+    )
     seed: int = _option(0, "seed of everything random")
     device: str = _option("auto", "cuda, cpu, or auto")
     devices: int = _option(1, "devices to train on, each taking its share of every batch")
@@ -111,6 +117,15 @@ class Recipe:
     save_every: float = _option(3.0, "minutes of work between checkpoints")
     log_every: int = _option(20, "steps between lines of the log")
     half: bool = _option(False, "store weights.safetensors in 16 bit")
+
+    @property
+    def rendering(self) -> RenderSettings:
+        """The renderer's settings.
+
+        Raises:
+            ValueError: `render` names none, or one has no such value.
+        """
+        return RenderSettings().changed(self.render)
 
     @property
     def network(self) -> NetworkConfig:
@@ -168,6 +183,10 @@ class Recipe:
                 for name in positive
             ),
             (
+                self.freeze_norm and self.start is None,
+                "--freeze-norm: weights of chance have no statistics to keep; give --from",
+            ),
+            (
                 processes > 0 and any(batch % processes for batch in self.batch),
                 f"--batch {_listed(self.batch)}: cannot be shared by {processes} devices; give a multiple of that",
             ),
@@ -175,6 +194,10 @@ class Recipe:
         for found, problem in problems:
             if found:
                 raise TrainingError(problem)
+        try:
+            self.rendering  # noqa: B018 (what it raises is the answer)
+        except ValueError as error:
+            raise TrainingError(f"--render: {error}") from None
 
     def _too_narrow(self) -> bool:
         """Whether no network is left; of a name that is not known that is not said."""

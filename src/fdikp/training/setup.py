@@ -19,7 +19,6 @@ from fdikp.errors import DataError, TrainingError
 from fdikp.evaluation.lpips import LPIPS
 from fdikp.evaluation.lpips_weights import VARIABLE, find_lpips
 from fdikp.network import FDIKP
-from fdikp.synthesis import RenderSettings
 from fdikp.training.ahead import Ahead
 from fdikp.training.average import Average
 from fdikp.training.checkpoint import has_checkpoint, load_checkpoint
@@ -129,8 +128,7 @@ def prepare(recipe: Recipe) -> Prepared:
         notes.append("--lpips counts for nothing: the recipe's weight of it is 0; give --beta 0.2")
     pairs = _real_pairs(recipe)
     if pairs is None:
-        settings = RenderSettings(max_radius=recipe.max_radius)
-        stream: Stream = RenderedStream(load_pictures(recipe.data), recipe.margin, recipe.seed, settings)
+        stream: Stream = RenderedStream(load_pictures(recipe.data), recipe.margin, recipe.seed, recipe.rendering)
     else:
         stream = PairedStream(pairs, recipe.seed, max(recipe.crop), recipe.memory)
         if not reads_16_bits() and any(is_deep(pair.source) for pair in pairs.pairs):
@@ -210,6 +208,8 @@ def ready(recipe: Recipe, prepared: Prepared, fabric: "Fabric") -> tuple[Run, Ob
     else:
         network = FDIKP(recipe.network)
     network = network.requires_grad_(True).train()
+    if recipe.freeze_norm:
+        network.dsrm.apu.norm.eval()
     network = network.to(device=fabric.device, memory_format=layout(recipe))  # type: ignore[call-overload]
     average = Average(network, recipe.average)
     if fabric.world_size > 1 and fabric.device.type == "cuda":
