@@ -131,7 +131,7 @@ def _radius(draws: Draws, settings: RenderSettings) -> float:
     Between even and even in log scale. Kernels fitted to the blurred parts of the real lytro pairs have quartiles of
     2, 4.3 and 6 px; those too faint to be fitted are below.
     """
-    share: float = draws.uniform(0.0, 1.0) ** 1.5
+    share: float = draws.uniform(0.0, 1.0) ** settings.small_radii
     return settings.min_radius + (settings.max_radius - settings.min_radius) * share
 
 

@@ -21,6 +21,10 @@ class RenderSettings:
     min_radius: float = 0.6
     """Smallest radius of a surface drawn out of focus; small ones are the more frequent (`depth`)."""
 
+    small_radii: float = 1.5
+    """How much the small radii prevail: the exponent of a number drawn evenly from 0 to 1, which is the place between
+    the smallest radius and the largest. At 1 all are as frequent."""
+
     levels: int = 7
     """Radii into which the depth range of one surface is cut; between two levels their blurs are blended."""
 
@@ -91,6 +95,8 @@ class RenderSettings:
                 f"radii must have 0 <= min_radius <= max_radius <= {MAX_RADIUS:g}, "
                 f"not {self.min_radius:g} and {self.max_radius:g}"
             )
+        if not 0.0 < self.small_radii < 100.0:
+            raise ValueError(f"small_radii must be above 0 and below 100, not {self.small_radii:g}")
         if self.levels < 2 or self.frame < 0 or min(self.max_lift, self.max_spot_lift) < 1.0:
             raise ValueError("levels must be at least 2, frame at least 0, max_lift and max_spot_lift at least 1")
 
