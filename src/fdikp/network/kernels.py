@@ -136,6 +136,9 @@ class Predictor(nn.Module):
 PHASELESS = 3.0
 """Logit of the zero frequency in the phase's bank: it takes most of the sum, and its own phase counts for nothing."""
 
+BANDS = 8
+"""Parts in which attention reads the spectrum, so that its K² maps are never all in memory."""
+
 STEEPNESS = 8.0
 """Factor on what attention reads: a residual is a tenth or so, its mean over a picture less."""
 
@@ -175,8 +178,16 @@ class FrequencyPredictor(nn.Module):
         whatever is linear in it.
         """
         residual = amplitude - box(amplitude, 3)
-        found = F.relu(F.conv2d(residual, self.attend.weight, padding=1)).mean(dim=(-2, -1))
-        return (STEEPNESS * wide(found) + wide(self.attend.bias)).softmax(dim=1).unsqueeze(1)  # type: ignore[arg-type]
+        padded = F.pad(residual, (1, 1, 1, 1))
+        H, W = residual.shape[-2:]
+        rows = -(-H // BANDS)
+        found = torch.stack([self._found(padded[..., y : y + rows + 2, :]) for y in range(0, H, rows)]).sum(dim=0)
+        found = found / (H * W)
+        return (STEEPNESS * found + wide(self.attend.bias)).softmax(dim=1).unsqueeze(1)  # type: ignore[arg-type]
+
+    def _found(self, band: Tensor) -> Tensor:
+        """The sum over a band's positions of what attention finds, [B, K²]; band: with a border of one position."""
+        return wide(F.relu_(F.conv2d(band, self.attend.weight))).sum(dim=(-2, -1))
 
     def forward(self, x: Tensor) -> Tensor:
         """Images [B, 3, H, W] to inverse kernels [B, N, K, K] in float32, origin in the middle."""

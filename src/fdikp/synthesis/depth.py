@@ -126,12 +126,12 @@ def _draw_layers(draws: Draws, picture: Tensor, settings: RenderSettings, lens: 
 
 
 def _radius(draws: Draws, settings: RenderSettings) -> float:
-    """Radius of a surface out of focus: median 3.2 px for 0.6 to 8 px, 14 % below 1 px, 40 % above 4 px.
+    """Radius of a surface out of focus: any from the smallest to the largest alike, as `small_radii` stands.
 
-    Between even and even in log scale. Kernels fitted to the blurred parts of the real lytro pairs have quartiles of
-    2, 4.3 and 6 px; those too faint to be fitted are below.
+    Kernels fitted to the clearly blurred parts of real pairs have quartiles of 4, 5.5 and 6.5 pixels (Lytro) and 4.7,
+    7.5 and 9 (EPFL): `benchmarks/real_blur.py`. Those too faint to be fitted are below.
     """
-    share: float = draws.uniform(0.0, 1.0) ** 1.5
+    share: float = draws.uniform(0.0, 1.0) ** settings.small_radii
     return settings.min_radius + (settings.max_radius - settings.min_radius) * share
 
 

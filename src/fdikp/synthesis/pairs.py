@@ -15,6 +15,7 @@ from fdikp.synthesis.settings import RenderSettings
 KODAK_SETTINGS = RenderSettings(
     max_radius=8.0,
     min_radius=0.6,
+    small_radii=1.5,
     levels=7,
     share_sharp=0.0,
     share_uniform=0.15,

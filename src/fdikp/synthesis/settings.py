@@ -15,19 +15,23 @@ TRUTH = {"true": True, "false": False}
 class RenderSettings:
     """How much of what. Shares are probabilities per pair; radii are in pixels of the rendered picture."""
 
-    max_radius: float = 8.0
+    max_radius: float = 9.5
     """Largest blur radius (half the circle of confusion)."""
 
     min_radius: float = 0.6
-    """Smallest radius of a surface drawn out of focus; small ones are the more frequent (`depth`)."""
+    """Smallest radius of a surface drawn out of focus."""
+
+    small_radii: float = 1.0
+    """How much the small radii prevail: the exponent of a number drawn evenly from 0 to 1, which is the place between
+    the smallest radius and the largest. At 1 all are as frequent."""
 
     levels: int = 7
     """Radii into which the depth range of one surface is cut; between two levels their blurs are blended."""
 
-    share_sharp: float = 0.12
+    share_sharp: float = 0.25
     """Pairs that are in focus everywhere: the network has to leave such pictures alone."""
 
-    share_uniform: float = 0.15
+    share_uniform: float = 0.25
     """Pairs blurred by one radius everywhere."""
 
     share_single: float = 0.25
@@ -46,7 +50,7 @@ class RenderSettings:
     share_shaped: float = 1.0
     """Pairs whose aperture has a shape of its own; the others' is a disc with a hard edge."""
 
-    share_lifted: float = 0.4
+    share_lifted: float = 0.1
     """Pairs whose clipped highlights are given back the brightness that clipping took."""
 
     max_lift: float = 6.0
@@ -69,13 +73,13 @@ class RenderSettings:
     share_mosaic: float = 0.2
     """Noisy pairs whose two pictures went through a Bayer mosaic and its interpolation."""
 
-    share_sharpened: float = 0.2
+    share_sharpened: float = 0.1
     """Pairs that the camera sharpened: both pictures alike, as in a real pair."""
 
-    share_oversharpened: float = 0.05
+    share_oversharpened: float = 0.02
     """Pairs of which only the input was sharpened: the network learns to undo halos rather than to add them."""
 
-    share_jpeg: float = 0.15
+    share_jpeg: float = 0.08
     """Pairs whose blurred picture went through JPEG (quality 70 to 98)."""
 
     rounded: bool = True
@@ -91,6 +95,8 @@ class RenderSettings:
                 f"radii must have 0 <= min_radius <= max_radius <= {MAX_RADIUS:g}, "
                 f"not {self.min_radius:g} and {self.max_radius:g}"
             )
+        if not 0.0 < self.small_radii < 100.0:
+            raise ValueError(f"small_radii must be above 0 and below 100, not {self.small_radii:g}")
         if self.levels < 2 or self.frame < 0 or min(self.max_lift, self.max_spot_lift) < 1.0:
             raise ValueError("levels must be at least 2, frame at least 0, max_lift and max_spot_lift at least 1")
 

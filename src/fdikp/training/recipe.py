@@ -61,7 +61,7 @@ class Recipe:
     averaging: tuple[Averaging, ...] = _option(
         ("ema",), "weights that are validated and shipped: running average, mean over the phase (swa), or the last"
     )
-    margin: int = _option(8, "pixels rendered around each and cut off, so that blur comes in from outside")
+    margin: int = _option(16, "pixels rendered around each and cut off, so that blur comes in from outside")
 
     lr: float = _option(8e-4, "peak learning rate of Adam")
     pixel_rate: float = _option(

@@ -21,7 +21,7 @@ DEFAULT = "fdikp-lite"
 """The model that is used when none is named."""
 
 SHIPPED: dict[str, str] = {
-    "fdikp-lite": "a0d3620baecfbbab148485cb8279f3432eecd8bb806194b05626169b01abdc80",
+    "fdikp-lite": "70cda4f7a9fa4f49ac376da9b631f804024a43e5307dcc8c519ecf3c27d26544",
 }
 """The sha256 of each shipped model's file, `<name>.safetensors` in this folder. A model without trained weights is
 not offered."""

@@ -32,6 +32,8 @@ MARGIN = 32
 """Pixels rendered around each crop and cut off: what lies beyond the border is not known."""
 
 MIXED = RenderSettings(
+    max_radius=8.0,
+    small_radii=1.5,
     share_sharp=0.0,
     share_uniform=0.0,
     share_lifted=0.0,
