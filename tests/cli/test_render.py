@@ -53,7 +53,7 @@ def test_a_set_in_the_layout_of_dpdd(render, sharp, tree):
     made = manifest()
     assert [row["file"] for row in made["pairs"]] == names
     assert {Path(row["picture"]).name for row in made["pairs"]} == {"a.png", "b.jpg", "c.png"}
-    assert made["made_with"]["max_radius"] == 8.0
+    assert made["made_with"]["max_radius"] == 9.5
     assert {"fdikp", "seed", "size", "depth"} <= set(made["made_with"])
     for row in made["pairs"]:
         source, target = (Image.open(f"out/train_c/{kind}/{row['file']}") for kind in ("source", "target"))
