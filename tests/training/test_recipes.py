@@ -97,6 +97,7 @@ def test_an_unknown_recipe_is_met_with_the_nearest():
         ("--data a --minutes 1 --precision fp8", "--precision"),
         ("--data a --minutes 1 --render max_radios=3", "--render: max_radios=3: no such setting"),
         ("--data a --minutes 1 --freeze-norm", "--freeze-norm: weights of chance"),
+        ("--data a --minutes 1 --grow", "--grow: nothing to grow from"),
         ("leit --data a --minutes 1", "did you mean 'lite'"),
     ],
 )

@@ -47,6 +47,10 @@ class Recipe:
     resume: bool = _option(False, "go on from the checkpoint in `out`, if there is one")
     start: str | None = _option(None, "weights to start from, a shipped model or a file (also --from)")
 
+    grow: bool = _option(
+        False, "take the weights of --from into the wider and deeper network of --config, which then begins from there"
+    )
+
     steps: int = _option(0, "stop after so many steps (0: no limit)")
     minutes: float = _option(
         0.0, "stop after so many minutes of work; pauses of the process do not count (0: no limit)"
@@ -182,6 +186,7 @@ class Recipe:
                 (getattr(self, name) <= 0, f"{_flags([name])} {getattr(self, name)}: must be above 0")
                 for name in positive
             ),
+            (self.grow and self.start is None, "--grow: nothing to grow from; give --from"),
             (
                 self.freeze_norm and self.start is None,
                 "--freeze-norm: weights of chance have no statistics to keep; give --from",

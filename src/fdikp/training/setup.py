@@ -23,6 +23,7 @@ from fdikp.training.ahead import Ahead
 from fdikp.training.average import Average
 from fdikp.training.checkpoint import has_checkpoint, load_checkpoint
 from fdikp.training.data import PairedStream, RenderedStream, Stream
+from fdikp.training.growth import grow
 from fdikp.training.losses import BlurSupervision
 from fdikp.training.objective import Objective, layout
 from fdikp.training.recipe import Recipe
@@ -204,6 +205,8 @@ def ready(recipe: Recipe, prepared: Prepared, fabric: "Fabric") -> tuple[Run, Ob
     name = recipe.config if recipe.narrow == 1 else f"{recipe.config} / {recipe.narrow}"
     if recipe.start:
         network, about = weights.load(recipe.start)
+        if recipe.grow:
+            network = _grown(network, recipe)
         name = name if network.config == recipe.network else about.name
     else:
         network = FDIKP(recipe.network)
@@ -230,6 +233,14 @@ def ready(recipe: Recipe, prepared: Prepared, fabric: "Fabric") -> tuple[Run, Ob
         for part in (network.dsrm.encoder, network.dsrm.decoder):  # the rest has transforms, which do not compile
             part.forward = torch.compile(part.forward)
     return run, Objective(network, recipe, supervision, perceptual, teacher), notes
+
+
+def _grown(network: FDIKP, recipe: Recipe) -> FDIKP:
+    """The recipe's network, beginning where the given one ended."""
+    try:
+        return grow(network, recipe.network)
+    except ValueError as error:
+        raise TrainingError(f"--grow: {recipe.start} cannot become {recipe.config}: {error}") from None
 
 
 def _groups(network: FDIKP, supervision: BlurSupervision | None, recipe: Recipe) -> list[dict[str, Any]]:
