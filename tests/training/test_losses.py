@@ -7,7 +7,7 @@ import torch
 
 from fdikp.network import FDIKP, PRESETS
 from fdikp.training import frequency_loss, restoration_loss
-from fdikp.training.losses import BlurSupervision, guard_loss
+from fdikp.training.losses import BlurSupervision, guard_loss, shifted
 
 
 def by_hand(output: np.ndarray, target: np.ndarray, alpha: float, gamma: float) -> float:
@@ -130,3 +130,19 @@ class TestBlurSupervision:
         names = set(network.state_dict())
         BlurSupervision(network)
         assert set(network.state_dict()) == names
+
+
+def test_a_weave_that_hides_from_one_grid_is_seen_from_others():
+    """What LPIPS would be that looks at every fourth pixel: a weave between those pleases it at one place only."""
+
+    def every_fourth(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        return (x - y)[..., ::4, ::4].square().mean(dim=(1, 2, 3))
+
+    target = torch.rand(1, 3, 64, 64)
+    weave = torch.zeros(64, 64)
+    weave[2::4, 1::4] = 0.1
+    assert every_fourth(target + weave, target) == 0
+    seen = torch.cat([shifted(every_fourth, step)(target + weave, target) for step in range(200)])
+    assert 0.03 < (seen > 1e-4).float().mean() < 0.1  # a sixteenth
+    assert torch.equal(seen[7:8], shifted(every_fourth, 7)(target + weave, target))
+    assert every_fourth(target, target) == shifted(every_fourth, 3)(target, target) == 0

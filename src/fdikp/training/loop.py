@@ -133,6 +133,7 @@ def _fit(
             run.phase = now
             run.average.begin(recipe.phases[now].averaging)
         phase = recipe.phases[run.phase]
+        objective.step = run.step
         objective.hinting = recipe.hint > 0 and done < HINTED
         lr = learning_rate(recipe, run.step, done)
         share = phase.batch // fabric.world_size

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from fdikp.evaluation.lpips import LPIPS
 from fdikp.network import FDIKP
 from fdikp.training.data import Batch
-from fdikp.training.losses import BlurSupervision, restoration_loss
+from fdikp.training.losses import BlurSupervision, Perceptual, restoration_loss, shifted
 from fdikp.training.recipe import Recipe
 
 
@@ -48,6 +48,8 @@ class Objective(nn.Module):
         self.recipe = recipe
         self.hinting = recipe.hint > 0
         """Whether features are taught the blur radius; the loop ends that."""
+        self.step = 0
+        """Of the run; the loop counts it."""
         self.supervision = supervision
         self.perceptual = perceptual
         self.teacher = teacher.eval().requires_grad_(False) if teacher else None
@@ -66,7 +68,7 @@ class Objective(nn.Module):
         with torch.autocast(blurred.device.type, torch.bfloat16, enabled=r.precision == "bf16"):
             stages = self.network.stages(blurred)
         images = [stage.image for stage in stages]
-        loss = restoration_loss(images, target, r.scales, r.alpha, r.beta, r.gamma, self.perceptual, r.delta)
+        loss = restoration_loss(images, target, r.scales, r.alpha, r.beta, r.gamma, self._perceptual(), r.delta)
         parts = {}
         if self.supervision is not None and radius is not None:
             parts["blur"], parts["hint"] = self.supervision(radius, stages, r.scales, self.hinting)
@@ -83,7 +85,7 @@ class Objective(nn.Module):
         images = [image.detach() for image in judged.images]
 
         def only(alpha: float = 0.0, beta: float = 0.0, gamma: float = 0.0, delta: float = 0.0) -> Tensor:
-            return restoration_loss(images, batch.target, r.scales, alpha, beta, gamma, self.perceptual, delta)
+            return restoration_loss(images, batch.target, r.scales, alpha, beta, gamma, self._perceptual(), delta)
 
         terms = dict(judged.parts)
         if r.alpha:
@@ -95,6 +97,9 @@ class Objective(nn.Module):
         if r.delta:
             terms["guard"] = only(delta=1.0)
         return {name: float(term) for name, term in terms.items()}
+
+    def _perceptual(self) -> Perceptual | None:
+        return shifted(self.perceptual, self.step) if self.perceptual else None
 
     @torch.no_grad()
     def _taught(self, blurred: Tensor) -> list[Tensor]:
