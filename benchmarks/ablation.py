@@ -3,11 +3,13 @@
     python benchmarks/ablation.py renderer --sharp DIR/sharp --data lytro=DIR/lytro epfl48=DIR/epfl48 \\
         kodak-rendered=DIR/kodak24 --out DIR
     python benchmarks/ablation.py recipe ...
+    python benchmarks/ablation.py perceptual ...
     python benchmarks/ablation.py inference --data ...
 
-`renderer` and `recipe` train `fdikp-lite` on for a small budget, the same for each variant: from the weights that ship,
+All but the last train `fdikp-lite` on for a small budget, the same for each variant: from the weights that ship,
 with the same photographs, crops and random numbers, so that two runs of one seed differ by what was changed and by
-little else. Then the change of the mean PSNR on each set is told against the run of the same seed that changed nothing.
+little else. Then the change of the mean PSNR on each set is told against the run of the same seed that changed nothing,
+and that of the mean LPIPS, if the variable FDIKP_LPIPS names its weights. `perceptual` needs those to train.
 `inference` trains nothing: it takes the weights as they are, in other tiles, turned and mirrored, at other strengths.
 
 Runs that are finished are not made again. `OUT/PART.md` and `OUT/PART.csv` are written.
@@ -18,6 +20,7 @@ import csv
 import json
 import os
 import platform
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
@@ -30,6 +33,8 @@ import torch
 from fdikp import load_model, weights
 from fdikp.data import EvaluationSet, open_set
 from fdikp.evaluation.evaluate import Evaluator
+from fdikp.evaluation.lpips import LPIPS
+from fdikp.evaluation.lpips_weights import find_lpips
 from fdikp.evaluation.metrics import psnr
 from fdikp.evaluation.protocols import find_protocol
 from fdikp.evaluation.tables import grid
@@ -90,7 +95,14 @@ RECIPE = (
     Variant("dilation up to 3", dilation_range=3.0),
 )
 
-PARTS = {"renderer": RENDERER, "recipe": RECIPE}
+PERCEPTUAL = (
+    Variant(AS_IT_IS),
+    Variant("LPIPS 0.005", {"beta": 0.005}),
+    Variant("LPIPS 0.02", {"beta": 0.02}),
+    Variant("LPIPS 0.05", {"beta": 0.05}),
+)
+
+PARTS = {"renderer": RENDERER, "recipe": RECIPE, "perceptual": PERCEPTUAL}
 
 
 def main() -> None:
@@ -139,13 +151,14 @@ def trained(pool: ProcessPoolExecutor, options: argparse.Namespace) -> None:
     about = {
         "each run": f"{options.steps} steps of {basis.batch[0]} crops of {basis.crop[0]}×{basis.crop[0]} from the "
         f"{START} that ships, Adam {basis.lr:g}, cosine, average {basis.average:g}; {options.seeds} seeds",
-        "numbers": f"gain in PSNR over the input in dB of `{AS_IT_IS}`, below it what a change adds (each seed)",
+        "numbers": f"gain in PSNR over the input in dB, and change of LPIPS, of `{AS_IT_IS}`; below it what a change "
+        "adds (each seed)",
         **_machine(options),
     }
     _write(options, ("variant", *names), table, about)
     with (options.out / f"{options.part}.csv").open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(("variant", "seed", "data", "gain"))
+        writer.writerow(("variant", "seed", "measure", "gain"))
         writer.writerows(lines)
 
 
@@ -183,7 +196,7 @@ def _run(job: tuple[Variant, int], options: argparse.Namespace) -> dict[str, flo
     if variant.dilation_range is not None:
         recipe = replace(recipe, start=str(_of_range(variant.dilation_range, recipe.out.with_suffix(".start"))))
     model = load_model(train(recipe, printed=False).weights, "cpu")
-    gains = {data.name: fmean(_gains(model, data, options.limit)) for data in _sets(options)}
+    gains = {column: fmean(found) for column, found in _gains(model, options).items()}
     kept.write_text(json.dumps(gains))
     print(f"{variant.label}, seed {seed}: {gains}", flush=True)
     return gains
@@ -206,16 +219,26 @@ def _sets(options: argparse.Namespace) -> list[EvaluationSet]:
     return [open_set(name, Path(path)) for name, _, path in (text.partition("=") for text in options.data)]
 
 
-def _gains(model: Any, data: EvaluationSet, limit: int, strength: float = 1.0) -> list[float]:
-    """What each picture's PSNR gains over the input, dB."""
-    evaluator = Evaluator(find_protocol("defocus"))
-    gains = []
-    for sample in data.samples[:limit]:
-        source, target = evaluator.prepared(data, sample)
-        assert target is not None
-        output = model.predict(source[0], strength=strength)[None]
-        before, after = (float(psnr(image.clamp(0, 1), target)) for image in (source, output))
-        gains.append(after - before)
+PERCEIVED = ", LPIPS"
+"""Ends the names of columns that hold changes of LPIPS, less of which is better."""
+
+
+def _gains(model: Any, options: argparse.Namespace, strength: float = 1.0) -> dict[str, list[float]]:
+    """By set what each picture's PSNR gains over the input, dB, and how its LPIPS changes if that can be told."""
+    evaluator = Evaluator(find_protocol("defocus"), LPIPS() if find_lpips() else None)
+    gains: dict[str, list[float]] = {}
+    for data in _sets(options):
+        for sample in data.samples[: options.limit]:
+            source, target = evaluator.prepared(data, sample)
+            assert target is not None
+            output = model.predict(source[0], strength=strength)[None]
+            before, after = (image.clamp(0, 1) for image in (source, output))
+            gain = float(psnr(after, target)) - float(psnr(before, target))
+            gains.setdefault(data.name, []).append(gain)
+            if evaluator.lpips:
+                with torch.inference_mode():
+                    seen = float(evaluator.lpips(after, target)) - float(evaluator.lpips(before, target))
+                gains.setdefault(data.name + PERCEIVED, []).append(seen)
     return gains
 
 
@@ -233,18 +256,26 @@ def inference(pool: ProcessPoolExecutor, options: argparse.Namespace) -> None:
     found = list(pool.map(_used, ways.values(), [options] * len(ways)))
     names = list(found[0])
     table = [
-        (way, *(f"{fmean(gains[name]):+.3f} (worst {min(gains[name]):+.2f})" for name in names))
+        (way, *(f"{fmean(gains[name]):+.3f} (worst {_worst(name)(gains[name]):+.2f})" for name in names))
         for way, gains in zip(ways, found, strict=True)
     ]
-    about = {"weights": f"{START}, as they ship", "numbers": "gain in PSNR over the input, dB", **_machine(options)}
+    about = {
+        "weights": f"{START}, as they ship",
+        "numbers": "gain in PSNR over the input in dB, change of LPIPS",
+        **_machine(options),
+    }
     _write(options, ("used", *names), table, about)
+
+
+def _worst(column: str) -> Callable[[list[float]], float]:
+    return max if column.endswith(PERCEIVED) else min
 
 
 def _used(way: dict[str, Any], options: argparse.Namespace) -> dict[str, list[float]]:
     way = dict(way)
     strength = way.pop("strength", 1.0)
     model = load_model(START, "cpu", **way)
-    return {data.name: _gains(model, data, options.limit, strength) for data in _sets(options)}
+    return _gains(model, options, strength)
 
 
 def _machine(options: argparse.Namespace) -> dict[str, str]:
