@@ -21,7 +21,8 @@ DEFAULT = "fdikp-lite"
 """The model that is used when none is named."""
 
 SHIPPED: dict[str, str] = {
-    "fdikp-lite": "70cda4f7a9fa4f49ac376da9b631f804024a43e5307dcc8c519ecf3c27d26544",
+    "fdikp-lite": "cf2f1ae8bcac3b146bcf76077725ed1066db302fd74c967275be403cf0c1d99d",
+    "fdikp-base": "0f0eb218ebfc714039abd08bed1c2869a1bfb8a1425bc81dd428781fa7a53f17",
 }
 """The sha256 of each shipped model's file, `<name>.safetensors` in this folder. A model without trained weights is
 not offered."""
