@@ -97,9 +97,9 @@ RECIPE = (
 
 PERCEPTUAL = (
     Variant(AS_IT_IS),
-    Variant("LPIPS 0.005", {"beta": 0.005}),
-    Variant("LPIPS 0.02", {"beta": 0.02}),
-    Variant("LPIPS 0.05", {"beta": 0.05}),
+    Variant("no LPIPS", {"beta": 0.0}),
+    Variant("LPIPS 0.06", {"beta": 0.06}),
+    Variant("LPIPS 0.2, as in the paper", {"beta": 0.2}),
 )
 
 PARTS = {"renderer": RENDERER, "recipe": RECIPE, "perceptual": PERCEPTUAL}
