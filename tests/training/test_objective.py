@@ -54,3 +54,17 @@ def test_a_teacher_is_not_taught(tiny_config):
     judge(torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64), None).loss.backward()
     assert all(torch.equal(value, before[name]) for name, value in teacher.state_dict().items())
     assert not any(p.requires_grad for p in teacher.parameters())
+
+
+def test_lpips_sees_pictures_at_another_place_at_each_step(tiny_config):
+    sizes = []
+
+    class Seen(torch.nn.Module):
+        def forward(self, x, y):
+            sizes.append(tuple(x.shape[-2:]))
+            return (x - y).abs().mean(dim=(1, 2, 3))
+
+    judge = Objective(FDIKP(tiny_config), Recipe(precision="fp32", scales=(1.0, 0.0, 0.0)), perceptual=Seen())
+    for judge.step in range(4):
+        judge(torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64), None)
+    assert len(set(sizes)) > 4  # two scales are large enough for LPIPS, and each step pads them otherwise
