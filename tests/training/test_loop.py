@@ -309,3 +309,11 @@ def test_the_hint_ends_with_the_first_tenth(recipe, monkeypatch):
     monkeypatch.setattr(Objective, "forward", watched)
     train(replace(recipe, steps=12, hint=0.1))
     assert hinted == [True, True] + 10 * [False]
+
+
+def test_the_loop_tells_the_objective_its_step(recipe, monkeypatch):
+    told = []
+    forward = Objective.forward
+    monkeypatch.setattr(Objective, "forward", lambda self, *batch: told.append(self.step) or forward(self, *batch))
+    train(replace(recipe, steps=3))
+    assert told == [0, 1, 2]

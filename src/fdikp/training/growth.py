@@ -1,6 +1,6 @@
 """A wide network that begins where a trained narrow one ended, after Net2Net (Chen et al. 2016).
 
-`fdikp-base` trained from chance learns first what `fdikp-lite` knows already, at five times the price of a step. A
+`fdikp-base` trained from chance learns first what `fdikp-lite` knows already, at four times the price of a step. A
 grown network computes what the narrow one does. Its new channels hear the old ones and are not heard by them yet: they
 start at random, and their weights into old channels at zero, of which no gradient is.
 """
