@@ -10,7 +10,13 @@ from fdikp.synthesis.depth import draw_scene
 from fdikp.synthesis.draws import Draws
 
 CLEAN = RenderSettings(
-    share_noisy=0, share_sharpened=0, share_oversharpened=0, share_jpeg=0, share_lifted=0, rounded=False
+    share_toned=0,
+    share_noisy=0,
+    share_sharpened=0,
+    share_oversharpened=0,
+    share_jpeg=0,
+    share_lifted=0,
+    rounded=False,
 )
 
 

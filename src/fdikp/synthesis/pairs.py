@@ -26,6 +26,7 @@ KODAK_SETTINGS = RenderSettings(
     max_spot_lift=1.0,
     share_cats_eye=0.0,
     frame=1680,
+    share_toned=0.0,
     share_noisy=0.5,
     share_mosaic=0.0,
     share_sharpened=0.2,

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from fdikp.light import linear_to_srgb, srgb_to_linear
 from fdikp.synthesis.aperture import Aperture
 from fdikp.synthesis.compose import render_scene
 from fdikp.synthesis.depth import draw_scene
@@ -17,6 +16,7 @@ from fdikp.synthesis.highlights import lift_highlights
 from fdikp.synthesis.mosaic import through_mosaic
 from fdikp.synthesis.sensor import add_noise, round_to_8_bits, sharpen, through_jpeg
 from fdikp.synthesis.settings import RenderSettings
+from fdikp.synthesis.tone import PLAIN, ToneCurve, draw_tone
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,9 @@ def render_pair(
 def _render(
     picture: Tensor, draws: Draws, field: Field | None, settings: RenderSettings
 ) -> tuple[Tensor, Tensor, Tensor]:
-    light = srgb_to_linear(picture) if settings.linear else picture.clone()
+    toned = draws.fork("tone")
+    tone = draw_tone(toned) if toned.chance(settings.share_toned) else PLAIN
+    light = tone.decode(picture) if settings.linear else picture.clone()
     if draws.chance(settings.share_lifted):
         spots = draws.fork("spots").log_uniform(1.0, settings.max_spot_lift)
         light = lift_highlights(light, draws.log_uniform(1.0, settings.max_lift), spots)
@@ -71,9 +73,9 @@ def _render(
     field = field or draw_field(vignetting, picture.shape[-2], picture.shape[-1], settings.frame)
     blurred, sharp, radius = render_scene(light, scene, aperture, settings.max_radius, field, settings.layered)
     if not settings.linear:
-        blurred, sharp = (srgb_to_linear(codes.clamp(0.0, 1.0)) for codes in (blurred, sharp))
-    target = linear_to_srgb(sharp.clamp_max(1.0)) if any(s.foreign for s in scene.surfaces) else picture.clone()
-    return *_expose(blurred, target, draws, settings), radius
+        blurred, sharp = (tone.decode(codes.clamp(0.0, 1.0)) for codes in (blurred, sharp))
+    target = tone.encode(sharp) if any(s.foreign for s in scene.surfaces) else picture.clone()
+    return *_expose(blurred, target, tone, draws, settings), radius
 
 
 def draw_aperture(draws: Draws) -> Aperture:
@@ -89,15 +91,17 @@ def draw_aperture(draws: Draws) -> Aperture:
     )
 
 
-def _expose(light: Tensor, target: Tensor, draws: Draws, settings: RenderSettings) -> tuple[Tensor, Tensor]:
-    """The picture from the light that reached the sensor, and the target through the same tone curve."""
+def _expose(
+    light: Tensor, target: Tensor, tone: ToneCurve, draws: Draws, settings: RenderSettings
+) -> tuple[Tensor, Tensor]:
+    """The picture from the light that reached the sensor, and the target through the same steps."""
     if draws.chance(settings.share_noisy):
         sensor = draws.fork("mosaic")
         mosaic = sensor.integer(0, 3) if sensor.chance(settings.share_mosaic) else None
         light = add_noise(light, draws, mosaic)
         if mosaic is not None:  # what interpolation does to a picture is not ours to undo
-            target = linear_to_srgb(through_mosaic(srgb_to_linear(target), mosaic).clamp_max(1.0))
-    image = linear_to_srgb(light.clamp_max(1.0))  # the sensor's limit
+            target = tone.encode(through_mosaic(tone.decode(target), mosaic))
+    image = tone.encode(light)
     if draws.chance(settings.share_sharpened):
         amount = draws.uniform(0.2, 1.2)
         image, target = sharpen(image, amount), sharpen(target, amount)

@@ -67,6 +67,9 @@ class RenderSettings:
     """Long side, in pixels, of the photograph of which a rendered tile is a piece; 0 is the tile itself. It says how
     far a tile may lie from the centre, and how wide the angle of view of a pixel is."""
 
+    share_toned: float = 0.6
+    """Pairs seen through a camera's tone curve, which both pictures share; the others' is the sRGB curve alone."""
+
     share_noisy: float = 0.5
     """Pairs with sensor noise in the blurred picture."""
 

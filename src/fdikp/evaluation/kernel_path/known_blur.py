@@ -38,6 +38,7 @@ MIXED = RenderSettings(
     share_uniform=0.0,
     share_lifted=0.0,
     share_cats_eye=0.0,
+    share_toned=0.0,
     share_noisy=0.0,
     share_sharpened=0.0,
     share_oversharpened=0.0,
