@@ -16,6 +16,7 @@ CLEAN = RenderSettings(
     share_oversharpened=0,
     share_jpeg=0,
     share_lifted=0,
+    keep_grain=False,
     rounded=False,
 )
 
@@ -282,3 +283,23 @@ class TestChanged:
         with pytest.raises(ValueError) as error:
             RenderSettings().changed([change])
         assert said in str(error.value) and "\n" not in str(error.value)
+
+
+GRAINY = replace(
+    CLEAN, share_noisy=1, share_jpeg=1, share_mosaic=0.3, share_toned=0.5, share_sharpened=0.3, keep_grain=True
+)
+
+
+def test_what_is_in_focus_keeps_its_grain_so_that_nothing_is_to_be_changed(pictures):
+    pair = render_pair(pictures, range(6), replace(GRAINY, share_sharp=1.0))
+    assert torch.allclose(pair.blurred, pair.target, atol=2e-3)  # what clipping at 0 and 1 leaves
+    clean = render_pair(pictures, range(6), replace(GRAINY, share_sharp=1.0, keep_grain=False))
+    assert torch.equal(pair.blurred, clean.blurred)
+    assert (clean.target - clean.blurred).square().mean(dim=(1, 2, 3)).min() > 1e-6
+
+
+def test_what_is_out_of_focus_has_a_clean_target(pictures):
+    blurred = replace(GRAINY, share_sharp=0.0, share_uniform=1.0, min_radius=1.0)
+    kept, clean = (render_pair(pictures, range(6), replace(blurred, keep_grain=keep)) for keep in (True, False))
+    assert torch.equal(kept.blurred, clean.blurred)
+    assert torch.equal(kept.target, clean.target)

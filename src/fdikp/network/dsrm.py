@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fdikp.network import compiled, native
-from fdikp.network.blocks import SLOPE, ResBlock, activated, resblocks, wide
+from fdikp.network.blocks import SLOPE, ResBlock, activated, joined, resblocks, wide
 from fdikp.network.config import NetworkConfig
 from fdikp.network.dual_domain import dual_domain_module
 
@@ -48,10 +48,10 @@ class Decoder(nn.Module):
     def forward(self, full: Tensor, half: Tensor, quarter: Tensor) -> Tensor:
         """The encoder's features, the last of them enhanced, to [B, c, H, W]."""
         up = activated(self.to_half, quarter)
-        x = self.half_blocks(self.meet_half(torch.cat((up, half), dim=1)))
+        x = self.half_blocks(joined(self.meet_half, up, half))
         up = activated(self.to_full, x)
-        x = self.meet_full(torch.cat((up, full), dim=1))
-        return self.full_blocks(self.smooth(x).add_(x))
+        x = joined(self.meet_full, up, full)
+        return self.full_blocks(activated(self.smooth, x, slope=1.0, skip=x))
 
 
 class Memory(NamedTuple):

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fdikp.network.blocks import resblocks, wide
+from fdikp.network.blocks import activated, joined, resblocks, wide
 from fdikp.network.config import NetworkConfig
 from fdikp.network.strips import StripAttention
 
@@ -24,6 +24,11 @@ class FrequencyBlock(nn.Module):
         self.spectral = nn.Sequential(nn.Conv2d(2 * width, 2 * width, 1), nn.ReLU(), nn.Conv2d(2 * width, 2 * width, 1))
         self.fuse = nn.Conv2d(2 * width, width, 1)
 
+    def locally(self, x: Tensor) -> Tensor:
+        """The spatial branch: [B, width, H, W] to the same shape and type."""
+        first, _, second = self.local
+        return activated(second, activated(first, x, slope=0.0), slope=1.0)  # type: ignore[arg-type]
+
     def globally(self, x: Tensor) -> Tensor:
         """The frequency branch: [B, width, H, W] to the same shape and type."""
         size = x.shape[-2:]
@@ -36,7 +41,7 @@ class FrequencyBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, width, H, W] to the same shape."""
-        return x + self.fuse(torch.cat((self.local(x), self.globally(x)), dim=1))
+        return x + joined(self.fuse, self.locally(x), self.globally(x))
 
 
 class GatedFusion(nn.Module):

@@ -32,6 +32,8 @@ KODAK_SETTINGS = RenderSettings(
     share_sharpened=0.2,
     share_oversharpened=0.0,
     share_jpeg=0.15,
+    min_quality=70,
+    keep_grain=False,
     rounded=True,
 )
 """Settings of the benchmark, frozen: published figures rest on them. They are those of the first training, less the

@@ -15,8 +15,11 @@ from fdikp.synthesis.field import Field, draw_field
 from fdikp.synthesis.highlights import lift_highlights
 from fdikp.synthesis.mosaic import through_mosaic
 from fdikp.synthesis.sensor import add_noise, round_to_8_bits, sharpen, through_jpeg
-from fdikp.synthesis.settings import RenderSettings
+from fdikp.synthesis.settings import MAX_QUALITY, RenderSettings
 from fdikp.synthesis.tone import PLAIN, ToneCurve, draw_tone
+
+IN_FOCUS = 0.6
+"""Blur radius in pixels from which a surface is out of focus."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ def _render(
     if not settings.linear:
         blurred, sharp = (tone.decode(codes.clamp(0.0, 1.0)) for codes in (blurred, sharp))
     target = tone.encode(sharp) if any(s.foreign for s in scene.surfaces) else picture.clone()
-    return *_expose(blurred, target, tone, draws, settings), radius
+    return *_expose(blurred, target, radius, tone, draws, settings), radius
 
 
 def draw_aperture(draws: Draws) -> Aperture:
@@ -92,23 +95,29 @@ def draw_aperture(draws: Draws) -> Aperture:
 
 
 def _expose(
-    light: Tensor, target: Tensor, tone: ToneCurve, draws: Draws, settings: RenderSettings
+    light: Tensor, target: Tensor, radius: Tensor, tone: ToneCurve, draws: Draws, settings: RenderSettings
 ) -> tuple[Tensor, Tensor]:
     """The picture from the light that reached the sensor, and the target through the same steps."""
+    clean = light
     if draws.chance(settings.share_noisy):
         sensor = draws.fork("mosaic")
         mosaic = sensor.integer(0, 3) if sensor.chance(settings.share_mosaic) else None
         light = add_noise(light, draws, mosaic)
         if mosaic is not None:  # what interpolation does to a picture is not ours to undo
             target = tone.encode(through_mosaic(tone.decode(target), mosaic))
-    image = tone.encode(light)
+            clean = through_mosaic(clean, mosaic)
+    image, clean = tone.encode(light), tone.encode(clean)
     if draws.chance(settings.share_sharpened):
         amount = draws.uniform(0.2, 1.2)
-        image, target = sharpen(image, amount), sharpen(target, amount)
+        image, target, clean = (sharpen(x, amount) for x in (image, target, clean))
     elif draws.chance(settings.share_oversharpened):
-        image = sharpen(image, draws.uniform(0.2, 0.8))
+        amount = draws.uniform(0.2, 0.8)
+        image, clean = sharpen(image, amount), sharpen(clean, amount)
     if draws.chance(settings.share_jpeg):
-        image = through_jpeg(image, draws.integer(70, 98), draws.chance(0.5))
+        image = through_jpeg(image, draws.integer(settings.min_quality, MAX_QUALITY), draws.chance(0.5))
     elif settings.rounded:
         image = round_to_8_bits(image)
+    if settings.keep_grain:
+        in_focus = (1.0 - radius / IN_FOCUS).clamp_min(0.0)
+        target = (target + in_focus * (image - clean)).clamp(0.0, 1.0)
     return image, target

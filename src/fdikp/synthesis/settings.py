@@ -7,6 +7,8 @@ from typing import Any
 MAX_RADIUS = 100.0
 """Largest blur radius that may be asked for: beyond it, kernels take more memory than pictures."""
 
+MAX_QUALITY = 98
+"""Highest quality of JPEG that is drawn."""
 
 TRUTH = {"true": True, "false": False}
 
@@ -70,7 +72,7 @@ class RenderSettings:
     share_toned: float = 0.6
     """Pairs seen through a camera's tone curve, which both pictures share; the others' is the sRGB curve alone."""
 
-    share_noisy: float = 0.5
+    share_noisy: float = 0.8
     """Pairs with sensor noise in the blurred picture."""
 
     share_mosaic: float = 0.2
@@ -82,8 +84,15 @@ class RenderSettings:
     share_oversharpened: float = 0.02
     """Pairs of which only the input was sharpened: the network learns to undo halos rather than to add them."""
 
-    share_jpeg: float = 0.08
-    """Pairs whose blurred picture went through JPEG (quality 70 to 98)."""
+    share_jpeg: float = 0.8
+    """Pairs whose blurred picture went through JPEG, as nearly all photographs did."""
+
+    min_quality: int = 50
+    """Lowest quality of JPEG; the highest is 98."""
+
+    keep_grain: bool = True
+    """Whether the target keeps what noise and JPEG did to the blurred picture where that is in focus, so that the
+    network leaves it as it is there; else the target is clean everywhere."""
 
     rounded: bool = True
     """Whether the blurred picture is rounded to 8 bits."""
@@ -100,6 +109,8 @@ class RenderSettings:
             )
         if not 0.0 < self.small_radii < 100.0:
             raise ValueError(f"small_radii must be above 0 and below 100, not {self.small_radii:g}")
+        if not 1 <= self.min_quality <= MAX_QUALITY:
+            raise ValueError(f"min_quality must be from 1 to {MAX_QUALITY}, not {self.min_quality}")
         if self.levels < 2 or self.frame < 0 or min(self.max_lift, self.max_spot_lift) < 1.0:
             raise ValueError("levels must be at least 2, frame at least 0, max_lift and max_spot_lift at least 1")
 

@@ -43,6 +43,7 @@ MIXED = RenderSettings(
     share_sharpened=0.0,
     share_oversharpened=0.0,
     share_jpeg=0.0,
+    keep_grain=False,
 )
 """Scenes whose blur radius changes across the picture, up to 8 pixels, with one surface at least in focus (nearly
 always)."""

@@ -1,7 +1,8 @@
 """The compiled library: plain C, built at installation where there is a compiler, and called through ctypes.
 
 `pac.c`, `spectrum.c`, `recurrence.c` and `blend.c` are each one pass over memory where torch's own operations take
-many; `numbers.h` is what they share. Everything here has a slower path in torch, which is taken where the library is
+many; the two of `winograd.h` and `read.c` are convolutions with less to multiply, or to remember, than torch's;
+`numbers.h` is what they share. Everything here has a slower path in torch, which is taken where the library is
 not, and which the tests hold it against.
 """
 
@@ -49,6 +50,13 @@ def applies(*tensors: Tensor) -> bool:
         )
         and library() is not None
     )
+
+
+@cache
+def products() -> bool:
+    """Whether this processor multiplies bfloat16 (AVX-512 BF16), and the library was compiled for such."""
+    found = library()
+    return found is not None and bool(found.fdikp_products())
 
 
 def call(name: str, *arguments: Tensor | int | float | None, items: int, pixels: int) -> None:

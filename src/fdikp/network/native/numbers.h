@@ -18,6 +18,12 @@
 #endif
 #define INLINE static inline __attribute__((always_inline))
 
+/* Functions written for AVX-512 with its bfloat16 products, which a compiler must know and a processor have. */
+#if defined(__x86_64__) && (defined(__clang__) ? __clang_major__ >= 12 : defined(__GNUC__) && __GNUC__ >= 11)
+#define PRODUCTS __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16")))
+#include <immintrin.h>
+#endif
+
 typedef uint16_t bfloat16;
 
 INLINE float as_float(uint32_t bits)

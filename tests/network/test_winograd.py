@@ -1,0 +1,148 @@
+"""Winograd's convolution against torch's, over shapes that no network of ours has too."""
+
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from fdikp.network import native, winograd
+from fdikp.network.blocks import activated, joined
+
+pytestmark = pytest.mark.skipif(native.library() is None, reason="no C compiler was there at installation")
+
+TYPES = [
+    torch.float32,
+    pytest.param(
+        torch.bfloat16, marks=pytest.mark.skipif(not native.products(), reason="this processor has no AVX-512 BF16")
+    ),
+]
+
+
+def layer(channels: int, out: int, dtype: torch.dtype, seed: int = 0) -> nn.Conv2d:
+    torch.manual_seed(seed)
+    return nn.Conv2d(channels, out, 3, padding=1).to(dtype).requires_grad_(False)
+
+
+def expected(conv: nn.Conv2d, x: Tensor, slope: float, skip: Tensor | None) -> Tensor:
+    assert conv.bias is not None
+    y = F.conv2d(x.double(), conv.weight.double(), conv.bias.double(), padding=1)
+    return F.leaky_relu(y if skip is None else y + skip.double(), slope)
+
+
+def check(conv: nn.Conv2d, x: Tensor, slope: float = 1.0, skip: Tensor | None = None) -> None:
+    with torch.no_grad():
+        assert winograd.applies(conv, x)
+        found = winograd.convolved(conv, x, slope, skip)
+    wanted = expected(conv, x, slope, skip)
+    assert found.shape == wanted.shape
+    assert found.dtype == x.dtype
+    off = (found.double() - wanted).square().mean().sqrt() / wanted.square().mean().sqrt()
+    assert off < (2e-6 if x.dtype == torch.float32 else 1e-2)
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(0, 99),
+    st.integers(1, 3),
+    st.sampled_from([16, 32, 48, 64, 160]),
+    st.sampled_from([32, 64, 80, 96, 160]),
+    st.integers(1, 23),
+    st.integers(1, 23),
+    st.sampled_from([0.0, 0.2, 1.0]),
+    st.booleans(),
+)
+def test_any_size(
+    dtype: torch.dtype, seed: int, B: int, channels: int, out: int, H: int, W: int, slope: float, skips: bool
+) -> None:
+    conv = layer(channels, out, dtype, seed)
+    check(conv, torch.randn(B, channels, H, W).to(dtype), slope, torch.randn(B, out, H, W).to(dtype) if skips else None)
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("channels", [32, 256])
+def test_many_tiles_in_several_threads(dtype: torch.dtype, threads: int, channels: int) -> None:
+    """More than are worked on together, so that blocks, and threads, begin in the middle of rows and pictures."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        check(layer(channels, channels, dtype), torch.randn(2, channels, 71, 94).to(dtype), 0.2)
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_what_is_not_a_number_spreads_as_far_as_its_tile(dtype: torch.dtype) -> None:
+    x = torch.zeros(1, 32, 40, 40, dtype=dtype)
+    x[0, 3, 20, 20] = torch.nan
+    with torch.no_grad():
+        found = winograd.convolved(layer(32, 32, dtype), x)
+    spread = found.isnan().any(dim=1)[0]
+    assert spread[19:22, 19:22].all()
+    assert not spread[:18].any()
+    assert not spread[:, 23:].any()
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+def test_weights_that_change_are_packed_anew(dtype: torch.dtype) -> None:
+    conv, x = layer(32, 32, dtype), torch.randn(1, 32, 8, 8).to(dtype)
+    check(conv, x)
+    conv.weight.mul_(2)
+    check(conv, x)
+    other = copy.deepcopy(conv)
+    other.weight.neg_()
+    check(other, x)
+    check(conv, x)
+    conv.load_state_dict(layer(32, 32, dtype, seed=5).state_dict())
+    check(conv, x)
+    assert set(conv.state_dict()) == {"weight", "bias"}
+
+
+def test_layers_made_in_inference_mode() -> None:
+    with torch.inference_mode():
+        conv = nn.Conv2d(32, 32, 3, padding=1)
+        check(conv, torch.randn(1, 32, 5, 6))
+
+
+@pytest.mark.parametrize(
+    "conv",
+    [
+        nn.Conv2d(32, 32, 3),
+        nn.Conv2d(32, 32, 3, padding=1, stride=2),
+        nn.Conv2d(32, 32, 3, padding=2, dilation=2),
+        nn.Conv2d(32, 32, 3, padding=1, groups=2),
+        nn.Conv2d(32, 32, 3, padding=1, bias=False),
+        nn.Conv2d(32, 32, 3, padding=1, padding_mode="reflect"),
+        nn.Conv2d(32, 32, 5, padding=2),
+        nn.Conv2d(24, 32, 3, padding=1),
+        nn.Conv2d(32, 12, 3, padding=1),
+        nn.Conv2d(32, 512, 3, padding=1),
+    ],
+)
+def test_other_layers_are_left_to_torch(conv: nn.Conv2d) -> None:
+    with torch.no_grad():
+        x = torch.randn(1, conv.in_channels, 9, 9)
+        assert not winograd.applies(conv, x)
+        torch.testing.assert_close(activated(conv, x), F.leaky_relu(conv(x), 0.2))
+
+
+def test_where_there_is_a_gradient_it_is_left_to_torch() -> None:
+    conv, x = nn.Conv2d(32, 32, 3, padding=1), torch.randn(1, 32, 9, 9)
+    assert not winograd.applies(conv, x)
+    activated(conv, x, skip=x).sum().backward()
+    assert conv.weight.grad is not None
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_joined_is_the_convolution_of_both_side_by_side(dtype: torch.dtype) -> None:
+    conv = nn.Conv2d(40, 24, 1).to(dtype).requires_grad_(False)
+    x, y = torch.randn(2, 16, 7, 9).to(dtype), torch.randn(2, 24, 7, 9).to(dtype)
+    wanted = F.conv2d(torch.cat((x, y), dim=1).double(), conv.weight.double(), conv.bias.double())
+    with torch.no_grad():
+        found = joined(conv, x, y)
+    torch.testing.assert_close(found.double(), wanted, atol=0.02 if dtype == torch.bfloat16 else 1e-5, rtol=0.01)
