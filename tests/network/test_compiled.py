@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from fdikp.network import compiled, native, pac_cpu
 from fdikp.network.kernels import differences
 from fdikp.network.pac import sampled
+from fdikp.network.strips import attend_within_rows
 
 pytestmark = pytest.mark.skipif(native.library() is None, reason="no C compiler was there at installation")
 
@@ -43,7 +44,43 @@ def test_amplitude_and_phase(seed: int, B: int, H: int, W: int) -> None:
     assert bool((torch.minimum(turned, 2 * math.pi - turned)[loud] < 2e-6).all())
 
 
-@pytest.mark.skipif(not native.products(), reason="this processor has no AVX-512 BF16")
+needs_products = pytest.mark.skipif(not native.products(), reason="this processor has no AVX-512 BF16")
+
+
+@needs_products
+@few
+@given(
+    st.integers(0, 99),
+    st.integers(1, 2),
+    st.integers(1, 40),
+    st.integers(1, 40),
+    st.integers(1, 4),
+    st.sampled_from(compiled.FEATURES),
+    st.sampled_from([0.1, 1.0, 30.0]),
+)
+def test_attention_within_strips(seed: int, B: int, H: int, W: int, heads: int, features: int, size: float) -> None:
+    rows, columns = (size * draw(seed + n, B, H, W, 3 * heads * features, dtype=torch.bfloat16) for n in range(2))
+    across = attend_within_rows(rows.double(), heads)
+    down = attend_within_rows(columns.double().transpose(1, 2), heads).transpose(1, 2)
+    wanted = torch.cat((across, down), dim=-1)
+    with torch.no_grad():
+        assert compiled.attends(rows, heads)
+        found = compiled.attended(rows, columns, heads).double()
+    assert (found - wanted).norm() / wanted.norm() < 5e-3
+    assert (found - wanted).abs().max() < 0.03 * size
+
+
+@needs_products
+def test_attention_of_as_many_tokens_as_there_is_room_for() -> None:
+    qkv = draw(0, 1, 3, compiled.MOST_TOKENS, 24, dtype=torch.bfloat16)
+    with torch.no_grad():
+        assert compiled.attends(qkv, 1)
+        found = compiled.attended(qkv, qkv, 1)[..., :8]
+        assert not compiled.attends(draw(0, 1, 3, compiled.MOST_TOKENS + 1, 24, dtype=torch.bfloat16), 1)
+    torch.testing.assert_close(found.double(), attend_within_rows(qkv.double(), 1), atol=0.01, rtol=0.01)
+
+
+@needs_products
 @few
 @given(
     st.integers(0, 99),

@@ -16,6 +16,12 @@ MOST_MAPS = 64
 LANES = 16
 """Floats in a vector of winograd.c and read.c."""
 
+MOST_TOKENS = 1024
+"""Tokens of a strip for which there is room in attention.c."""
+
+FEATURES = (8, 20)
+"""Numbers of a head that attention.c has code for."""
+
 PIXELS = 12
 """Windows that read.c looks at together, at most."""
 
@@ -82,6 +88,40 @@ def pooled(x: Tensor, conv: nn.Conv2d, size: int) -> Tensor:
     ]  # [B, size, width] each
     counts = torch.tensor([last - first for first, last in bins])
     return (torch.stack(means, dim=1) / counts[:, None]).permute(0, 3, 1, 2).to(torch.bfloat16)
+
+
+def attends(qkv: Tensor, heads: int) -> bool:
+    """Whether `attended` can take these queries, keys and values, [B, H, W, 3C], along rows and along columns."""
+    return (
+        qkv.dtype == torch.bfloat16
+        and qkv.shape[-1] in (3 * heads * features for features in FEATURES)
+        and max(qkv.shape[1:3]) <= MOST_TOKENS
+        and qkv.is_contiguous()
+        and applies(qkv)
+        and products()
+    )
+
+
+def attended(rows: Tensor, columns: Tensor, heads: int) -> Tensor:
+    """Attention of some channels within rows, beside that of others within columns.
+
+    Args:
+        rows: [B, H, W, 3C], queries, keys and values of the first, which `attends` takes; columns: of the second.
+        heads: splits C.
+
+    Returns:
+        [B, H, W, 2C], bfloat16.
+    """
+    B, H, W, both = rows.shape
+    width = both // 3
+    out = rows.new_empty(B, H, W, 2 * width)
+    features = width // heads
+    for b in range(B):
+        across = (W, heads, features, 3 * width, W * 3 * width, 2 * width, W * 2 * width)
+        down = (H, heads, features, W * 3 * width, 3 * width, W * 2 * width, 2 * width)
+        call("fdikp_attend", rows[b], out[b], *across, items=H, pixels=W * W)
+        call("fdikp_attend", columns[b], out[b, ..., width:], *down, items=W, pixels=H * H)
+    return out
 
 
 def cell(gates: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:

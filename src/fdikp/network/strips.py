@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fdikp.network import compiled
+
 
 def attend_within_rows(qkv: Tensor, heads: int) -> Tensor:
     """Attention among the pixels of each row.
@@ -76,9 +78,13 @@ class StripAttention(nn.Module):
         """[B, width, H, W] to the same shape."""
         x = x.permute(0, 2, 3, 1)  # [B, H, W, width]
         horizontal, vertical = self.split(self.norm(x)).chunk(2, dim=-1)
-        across = self.attend(self.rows(horizontal), self.heads)
-        down = self.attend(self.columns(vertical).transpose(1, 2), self.heads).transpose(1, 2)
-        x = x + self.fuse(torch.cat((across, down), dim=-1))
+        rows, columns = self.rows(horizontal), self.columns(vertical)
+        if self.attend is attend_within_rows and compiled.attends(rows, self.heads):
+            both = compiled.attended(rows, columns, self.heads)
+        else:
+            down = self.attend(columns.transpose(1, 2), self.heads).transpose(1, 2)
+            both = torch.cat((self.attend(rows, self.heads), down), dim=-1)
+        x = x + self.fuse(both)
         x = x + self.mlp(x)
         x = x.permute(0, 3, 1, 2)
         return x + self.position(x)
