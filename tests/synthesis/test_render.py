@@ -1,3 +1,4 @@
+import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 
@@ -8,9 +9,11 @@ from fdikp.light import srgb_to_linear
 from fdikp.synthesis import Aperture, RenderSettings, aperture_kernels, render_pair
 from fdikp.synthesis.depth import draw_scene
 from fdikp.synthesis.draws import Draws
+from fdikp.synthesis.sensor import add_mottle
 
 CLEAN = RenderSettings(
     share_toned=0,
+    share_mottled=0,
     share_noisy=0,
     share_sharpened=0,
     share_oversharpened=0,
@@ -303,3 +306,17 @@ def test_what_is_out_of_focus_has_a_clean_target(pictures):
     kept, clean = (render_pair(pictures, range(6), replace(blurred, keep_grain=keep)) for keep in (True, False))
     assert torch.equal(kept.blurred, clean.blurred)
     assert torch.equal(kept.target, clean.target)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_mottle_is_soft_grain_in_the_brightness(seed):
+    grey = torch.full((3, 160, 160), 0.5)
+    drawn = Draws(seed)
+    width, size = drawn.log_uniform(0.5, 2.0), drawn.log_uniform(1e-3, 1.5e-2)
+    grain = add_mottle(grey, Draws(seed)) - grey
+    assert torch.equal(grain[0], grain[1])
+    assert float(grain.std()) == pytest.approx(size, rel=0.1)
+    assert abs(float(grain.mean())) < 0.1 * size
+    # White noise under a Gaussian of width σ is correlated over one pixel by exp(-1 / 4σ²)
+    neighbours = float((grain[..., 1:] * grain[..., :-1]).mean() / grain.square().mean())
+    assert neighbours == pytest.approx(math.exp(-1 / (4 * width**2)), abs=0.08)

@@ -29,6 +29,7 @@ KODAK_SETTINGS = RenderSettings(
     share_toned=0.0,
     share_noisy=0.5,
     share_mosaic=0.0,
+    share_mottled=0.0,
     share_sharpened=0.2,
     share_oversharpened=0.0,
     share_jpeg=0.15,

@@ -14,7 +14,7 @@ from fdikp.synthesis.draws import Draws
 from fdikp.synthesis.field import Field, draw_field
 from fdikp.synthesis.highlights import lift_highlights
 from fdikp.synthesis.mosaic import through_mosaic
-from fdikp.synthesis.sensor import add_noise, round_to_8_bits, sharpen, through_jpeg
+from fdikp.synthesis.sensor import add_mottle, add_noise, round_to_8_bits, sharpen, through_jpeg
 from fdikp.synthesis.settings import MAX_QUALITY, RenderSettings
 from fdikp.synthesis.tone import PLAIN, ToneCurve, draw_tone
 
@@ -107,6 +107,9 @@ def _expose(
             target = tone.encode(through_mosaic(tone.decode(target), mosaic))
             clean = through_mosaic(clean, mosaic)
     image, clean = tone.encode(light), tone.encode(clean)
+    mottle = draws.fork("mottle")
+    if mottle.chance(settings.share_mottled):
+        image = add_mottle(image, mottle)
     if draws.chance(settings.share_sharpened):
         amount = draws.uniform(0.2, 1.2)
         image, target, clean = (sharpen(x, amount) for x in (image, target, clean))

@@ -1,6 +1,7 @@
 """What the camera adds after the lens: noise, sharpening, 8 bits, JPEG."""
 
 import io
+import math
 
 import numpy as np
 import torch
@@ -26,6 +27,23 @@ def add_noise(light: Tensor, draws: Draws, mosaic: int | None = None) -> Tensor:
         noise = _binomial(noise) * 2.0  # a little less than what brings the variance back: cameras also denoise
     noisy = light + noise * (shot * light.clamp_min(0.0) + read * read).sqrt()
     return noisy if mosaic is None else through_mosaic(noisy, mosaic)
+
+
+def add_mottle(image: Tensor, draws: Draws) -> Tensor:
+    """Soft grain in the brightness of a picture [3, H, W], sRGB 0..1: what noise is after a camera's denoising.
+
+    Real pairs have it, whatever it stems from: what a disc leaves undescribed of their blur is as large, lies in the
+    same frequencies, and costs as much where it is laid upon a picture that it has nothing to do with
+    (`benchmarks/twins.py`).
+    """
+    width, size = draws.log_uniform(0.5, 2.0), draws.log_uniform(1e-3, 1.5e-2)
+    reach = math.ceil(3 * width)
+    taps = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / width) ** 2)
+    taps /= taps.square().sum().sqrt()  # keeps the variance
+    height, length = image.shape[-2:]
+    noise = draws.normal(1, 1, height + 2 * reach, length + 2 * reach)
+    soft = F.conv2d(F.conv2d(noise, taps[None, None, :, None]), taps[None, None, None, :])[0]
+    return (image + size * soft.to(image.device)).clamp(0.0, 1.0)
 
 
 def sharpen(image: Tensor, amount: float) -> Tensor:

@@ -78,6 +78,9 @@ class RenderSettings:
     share_mosaic: float = 0.2
     """Noisy pairs whose two pictures went through a Bayer mosaic and its interpolation."""
 
+    share_mottled: float = 0.6
+    """Pairs with soft grain in the blurred picture."""
+
     share_sharpened: float = 0.1
     """Pairs that the camera sharpened: both pictures alike, as in a real pair."""
 

@@ -40,6 +40,7 @@ MIXED = RenderSettings(
     share_cats_eye=0.0,
     share_toned=0.0,
     share_noisy=0.0,
+    share_mottled=0.0,
     share_sharpened=0.0,
     share_oversharpened=0.0,
     share_jpeg=0.0,
