@@ -70,6 +70,8 @@ RENDERER = (
     _rendered("discs only", "share_shaped=0", "share_cats_eye=0"),
     _rendered("no noise", "share_noisy=0"),
     _rendered("sRGB curve alone", "share_toned=0"),
+    _rendered("no mottle", "share_mottled=0"),
+    _rendered("target clean in focus too", "keep_grain=false"),
     _rendered("no JPEG", "share_jpeg=0"),
     _rendered("no sharpening", "share_sharpened=0", "share_oversharpened=0"),
     _rendered("radii up to 5", "max_radius=5"),

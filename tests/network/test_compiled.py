@@ -208,3 +208,21 @@ def test_where_a_gradient_is_wanted_they_are_not_taken() -> None:
         assert native.applies(x)
         assert not native.applies(x, x.double())
         assert not native.applies(x, x.half())
+
+
+@pytest.mark.parametrize("team", [True, False])
+@pytest.mark.parametrize(("items", "threads"), [(1, 4), (7, 2), (5, 8), (64, 3)])
+def test_work_is_shared_out_once_and_whole(
+    team: bool, items: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the threads that torch has, and by those that stand in for them in a child or with another OpenMP."""
+    if not team:
+        monkeypatch.setattr(native, "_team", lambda: None)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        done: list[tuple[int, int]] = []
+        native._shared(lambda first, last: done.append((first, last)), items, native.SMALL)
+    finally:
+        torch.set_num_threads(before)
+    assert sorted(i for first, last in done for i in range(first, last)) == list(range(items))

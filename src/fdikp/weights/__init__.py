@@ -21,7 +21,7 @@ DEFAULT = "fdikp-lite"
 """The model that is used when none is named."""
 
 SHIPPED: dict[str, str] = {
-    "fdikp-lite": "cf2f1ae8bcac3b146bcf76077725ed1066db302fd74c967275be403cf0c1d99d",
+    "fdikp-lite": "d92fb326774f17f91c76b3d10b6c0d70d8a261e8aee8a3437e3789bd71eaf4c8",
     "fdikp-base": "0f0eb218ebfc714039abd08bed1c2869a1bfb8a1425bc81dd428781fa7a53f17",
 }
 """The sha256 of each shipped model's file, `<name>.safetensors` in this folder. A model without trained weights is
