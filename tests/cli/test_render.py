@@ -14,7 +14,21 @@ import tifffile
 from PIL import Image
 
 COMMAND = [sys.executable, "-c", "import sys; from fdikp.cli import main; sys.exit(main())", "render"]
-CLEAN = ["--share-sharp", "1", "--share-noisy", "0", "--share-jpeg", "0", "--share-sharpened", "0"]
+CLEAN = [
+    "--share-sharp",
+    "1",
+    "--share-noisy",
+    "0",
+    "--share-jpeg",
+    "0",
+    "--share-sharpened",
+    "0",
+    "--share-toned",
+    "0",
+    "--share-mottled",
+    "0",
+    "--no-keep-grain",
+]
 CLEAN += ["--share-oversharpened", "0", "--share-lifted", "0"]
 
 
@@ -93,7 +107,21 @@ def test_16_bits_in_and_out(render, tmp_path):
     target = read_photo("out/train_c/target/000000.png").pixels
     assert np.array_equal(target, pixels)
     assert (
-        render("sharp", "more", "--size", "0", "--depth", "16", "--share-uniform", "1", "--share-sharp", "0").code == 0
+        render(
+            "sharp",
+            "more",
+            "--size",
+            "0",
+            "--depth",
+            "16",
+            "--share-uniform",
+            "1",
+            "--share-sharp",
+            "0",
+            "--share-jpeg",
+            "0",
+        ).code
+        == 0
     )
     source = read_photo("more/train_c/source/000000.png").pixels
     assert source.dtype == np.uint16
