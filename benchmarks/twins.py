@@ -28,8 +28,6 @@ from fdikp.synthesis import Aperture, aperture_kernels
 from fdikp.synthesis.sensor import round_to_8_bits, through_jpeg
 
 SQUARE, REACH, RADII = real_blur.SQUARE, real_blur.REACH, real_blur.RADII
-IN_FOCUS = 2e-4
-"""Mean squared difference of source and target below which a square is in focus."""
 NOISE_LEVELS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
 ASIDE = 40
 """Pixels by which what the twin leaves is moved."""
@@ -105,7 +103,7 @@ def _twin(source: Tensor, target: Tensor, kernels: Tensor) -> tuple[Tensor, Tens
     least, which = left.min(dim=0)
     differs = F.avg_pool2d((source - target).square().mean(dim=1), SQUARE)[0]
     used = (differs > real_blur.BLURRED) & (least < real_blur.DESCRIBED * differs)
-    place = which.float().masked_fill(~used & (differs < IN_FOCUS), 0.0)
+    place = which.float().masked_fill(~used & (differs < real_blur.BLURRED), 0.0)
     smooth = F.interpolate(place[None, None], source.shape[-2:], mode="bilinear")
     below = smooth.floor().long().clamp_max(len(RADII) - 1)
 

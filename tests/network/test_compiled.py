@@ -226,3 +226,20 @@ def test_work_is_shared_out_once_and_whole(
     finally:
         torch.set_num_threads(before)
     assert sorted(i for first, last in done for i in range(first, last)) == list(range(items))
+
+
+@pytest.mark.parametrize("team", [True, False])
+def test_an_interrupt_while_work_is_shared_is_not_lost(team: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not team:
+        monkeypatch.setattr(native, "_team", lambda: None)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+
+    def work(first: int, last: int) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            native._shared(work, 4, native.SMALL)
+    finally:
+        torch.set_num_threads(before)

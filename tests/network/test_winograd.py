@@ -103,10 +103,23 @@ def test_weights_that_change_are_packed_anew(dtype: torch.dtype) -> None:
     assert set(conv.state_dict()) == {"weight", "bias"}
 
 
+def test_weights_that_come_back_rounded_are_packed_anew() -> None:
+    """As those of a network that is made bfloat16 and float32 again, perhaps where they lay before."""
+    conv, x = layer(32, 32, torch.float32), torch.randn(1, 32, 8, 8)
+    for _ in range(4):
+        check(conv, x)
+        conv.weight.data = conv.weight.data.bfloat16()
+        conv.weight.data = conv.weight.data.float() * 2
+    check(conv, x)
+
+
 def test_layers_made_in_inference_mode() -> None:
     with torch.inference_mode():
         conv = nn.Conv2d(32, 32, 3, padding=1)
-        check(conv, torch.randn(1, 32, 5, 6))
+        x = torch.randn(1, 32, 5, 6)
+        check(conv, x)
+        conv.weight.mul_(2)
+        check(conv, x)
 
 
 @pytest.mark.parametrize(

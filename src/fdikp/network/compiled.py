@@ -83,9 +83,7 @@ def pooled(x: Tensor, conv: nn.Conv2d, size: int) -> Tensor:
     sums = x.new_zeros(B, rows, size, width, dtype=torch.float32)
     known = (seen, weights, conv.bias.float(), torch.tensor(bins, dtype=torch.int32), sums)  # type: ignore[union-attr]
     call("fdikp_read", *known, H, W, side, width, vectors, size, items=B * rows, pixels=columns * READ_COST)
-    means = [
-        sums[:, n * rows // size : -(-(n + 1) * rows // size)].mean(dim=1) for n in range(size)
-    ]  # [B, size, width] each
+    means = [sums[:, n * rows // size : -(-(n + 1) * rows // size)].mean(dim=1) for n in range(size)]
     counts = torch.tensor([last - first for first, last in bins])
     return (torch.stack(means, dim=1) / counts[:, None]).permute(0, 3, 1, 2).to(torch.bfloat16)
 

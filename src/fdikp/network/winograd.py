@@ -63,12 +63,15 @@ def _group(weight: Tensor) -> int:
 
 
 def _kept(conv: nn.Conv2d) -> Tensor:
-    """The layer's packed weights, kept with it until they change."""
+    """The layer's packed weights, kept with it until they change. Of tensors of inference mode nobody knows when."""
     weight = conv.weight
-    key = (weight.data_ptr(), 0 if weight.is_inference() else weight._version)
-    kept: tuple[tuple[int, int], Tensor] | None = conv.__dict__.get("_winograd")
+    if weight.is_inference():
+        return packed(weight)
+    key = (weight.data_ptr(), weight._version)
+    kept: tuple[tuple[int, int], Tensor, Tensor] | None = conv.__dict__.get("_winograd")
     if kept is None or kept[0] != key:
-        kept = (key, packed(weight))
+        # With the weights themselves, so that no others can come to lie where they did
+        kept = (key, packed(weight), weight.detach())
         conv.__dict__["_winograd"] = kept
     return kept[1]
 

@@ -88,12 +88,18 @@ def _shared(work: Callable[[int, int], None], items: int, pixels: int) -> None:
     if threads == 1:
         work(0, items)
     elif team := _team():
+        failed: list[BaseException] = []
 
         def take(_: None) -> None:
-            for stretch in stretches:  # however many threads there are in the end
-                work(*stretch)
+            try:
+                for stretch in stretches:  # however many threads there are in the end
+                    work(*stretch)
+            except BaseException as error:  # an interrupt too: C would drop it, and the result would have a hole
+                failed.append(error)
 
         team(_TAKE(take), None, threads, 0)
+        if failed:
+            raise failed[0]
     else:
         first, *rest = stretches
         others = [_helpers(threads - 1).submit(work, *stretch) for stretch in rest]
