@@ -28,6 +28,9 @@ def grow(small: FDIKP, config: NetworkConfig) -> FDIKP:
     All of it does so to rounding, but for the layer normalisations of the bottleneck, which take their statistics over
     old and new channels together: a few steps of training undo what that changes.
 
+    New channels are drawn from torch's global generator. Those of two seeds have nothing in common: runs whose weights
+    are to be averaged grow once and start from that.
+
     Args:
         small: a trained network with the frequency predictor and the sequential bottleneck.
         config: as wide and deep as `small` or more at every place, and alike in everything else.
