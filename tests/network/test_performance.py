@@ -44,7 +44,7 @@ def test_operations(preset: str, most: float) -> None:
 @pytest.mark.parametrize(
     ("preset", "dtype", "features", "bytes_a_pixel"),
     [
-        ("fdikp-base", torch.bfloat16, 17, 1120),
+        ("fdikp-base", torch.bfloat16, 17, 1125),
         ("fdikp-base", torch.float32, 17, 2180),
         ("fdikp-lite", torch.bfloat16, 11, 570),
         ("fdikp-lite", torch.float32, 11, 1070),

@@ -1,6 +1,7 @@
 """Winograd's convolution against torch's, over shapes that no network of ours has too."""
 
 import copy
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -20,6 +21,14 @@ TYPES = [
         torch.bfloat16, marks=pytest.mark.skipif(not native.products(), reason="this processor has no AVX-512 BF16")
     ),
 ]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_tiles() -> Iterator[None]:
+    """What is tested here is tested wherever it can run, though torch may be faster."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(native, "tiles", lambda: False)
+        yield
 
 
 def layer(channels: int, out: int, dtype: torch.dtype, seed: int = 0) -> nn.Conv2d:
@@ -149,6 +158,14 @@ def test_where_there_is_a_gradient_it_is_left_to_torch() -> None:
     assert not winograd.applies(conv, x)
     activated(conv, x, skip=x).sum().backward()
     assert conv.weight.grad is not None
+
+
+def test_where_torch_multiplies_in_tiles_bfloat16_is_left_to_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "tiles", lambda: True)
+    with torch.no_grad():
+        for dtype, ours in ((torch.float32, True), (torch.bfloat16, False)):
+            conv = layer(32, 32, dtype)
+            assert winograd.applies(conv, torch.randn(1, 32, 9, 9).to(dtype)) is ours
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

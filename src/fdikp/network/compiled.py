@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fdikp.network.native import applies, call, products
+from fdikp.network.native import applies, call, products, tiles
 
 MOST_MAPS = 64
 """Coefficient maps up to which there is room in recurrence.c and blend.c: N is at most 31 there."""
@@ -53,7 +53,7 @@ def polar(f: Tensor, rounding: float) -> tuple[Tensor, Tensor]:
 
 
 def reads(x: Tensor, conv: nn.Conv2d) -> bool:
-    """Whether `pooled` can take this image and layer."""
+    """Whether `pooled` can take this image and layer, and torch is not faster."""
     return (
         conv.weight.dtype == torch.bfloat16
         and conv.in_channels == 3
@@ -61,6 +61,7 @@ def reads(x: Tensor, conv: nn.Conv2d) -> bool:
         and conv.bias is not None
         and applies(x)
         and products()
+        and not tiles()
     )
 
 

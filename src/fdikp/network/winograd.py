@@ -19,7 +19,7 @@ _TRANSFORM = torch.tensor([[1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [
 
 
 def applies(conv: nn.Conv2d, x: Tensor) -> bool:
-    """Whether `convolved` can take this layer and its input."""
+    """Whether `convolved` can take this layer and its input, and torch is not faster."""
     return (
         x.dtype == conv.weight.dtype
         and (conv.kernel_size, conv.stride, conv.padding, conv.dilation) == ((3, 3), (1, 1), (1, 1), (1, 1))
@@ -30,7 +30,7 @@ def applies(conv: nn.Conv2d, x: Tensor) -> bool:
         and _group(conv.weight) > 0
         and max(conv.in_channels, conv.out_channels) <= MOST_CHANNELS
         and native.applies(x)
-        and (x.dtype == torch.float32 or native.products())
+        and (x.dtype == torch.float32 or (native.products() and not native.tiles()))
     )
 
 

@@ -59,6 +59,16 @@ def products() -> bool:
     return found is not None and bool(found.fdikp_products())
 
 
+@cache
+def tiles() -> bool:
+    """Whether this processor multiplies bfloat16 in tiles (AMX), which torch's convolutions do and the library's do not.
+
+    A tile's products are eight times a vector's: with them it no longer pays to have fewer.
+    """
+    supported = getattr(torch.cpu, "_is_amx_tile_supported", None)
+    return bool(supported and supported())
+
+
 def call(name: str, *arguments: Tensor | int | float | None, items: int, pixels: int) -> None:
     """Call a function of the library over `items`, in as many threads as torch has; an item has so many pixels.
 
