@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fdikp.network import native, winograd
+from fdikp.network import amx, native, winograd
 from fdikp.network.compiled import innermost
 
 SLOPE = 0.2
@@ -33,8 +33,10 @@ def activated(
     conv: nn.Conv2d | nn.ConvTranspose2d, x: Tensor, slope: float = SLOPE, skip: Tensor | None = None
 ) -> Tensor:
     """LeakyReLU(conv(x) + skip), the skip left out where it is None; a slope of 0 is ReLU, of 1 no activation."""
-    if isinstance(conv, nn.Conv2d) and winograd.applies(conv, x):
-        return winograd.convolved(conv, x, slope, skip)
+    if isinstance(conv, nn.Conv2d):
+        for ours in (amx, winograd):
+            if ours.applies(conv, x):
+                return ours.convolved(conv, x, slope, skip)
     # In the memory of the convolution's result. oneDNN's convolution that applies LeakyReLU itself was tried: it takes
     # 1 % less, and is no public operator of torch
     y = conv(x)
@@ -43,12 +45,13 @@ def activated(
 
 
 def joined(conv: nn.Conv2d, x: Tensor, y: Tensor) -> Tensor:
-    """A 1×1 convolution of x and y side by side, [B, C, H, W] and [B, C', H, W].
-
-    In 16 bits on CPUs of each apart, and added: that spares the map of both, and an eighth of the time.
-    """
-    if not (native.applies(x, y) and x.dtype == y.dtype == conv.weight.dtype == torch.bfloat16):
+    """A convolution of x [B, C, H, W] beside y [B, C', H, W], without the map of both where that can be."""
+    if amx.applies(conv, x, y):
+        return amx.convolved(conv, x, beside=y)
+    pointwise = conv.kernel_size == (1, 1)
+    if not (pointwise and native.applies(x, y) and x.dtype == y.dtype == conv.weight.dtype == torch.bfloat16):
         return conv(torch.cat((x, y), dim=1))
+    # Of each apart, and added: that takes an eighth less
     ours, theirs = conv.weight.flatten(1).split((x.shape[1], y.shape[1]), dim=1)
     out = F.linear(innermost(x), ours, conv.bias)
     out.flatten(0, -2).addmm_(innermost(y).flatten(0, -2), theirs.t())

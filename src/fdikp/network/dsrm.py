@@ -87,7 +87,7 @@ class APU(nn.Module):
             nothing = pooled.new_zeros(len(pooled), self.maps, *pooled.shape[-2:])
             memory = Memory(nothing, nothing)
         hidden, cell = (t.to(pooled.dtype) for t in memory)
-        gates, located = self.gates(torch.cat((pooled, hidden), dim=1)), self.locate(features)
+        gates, located = joined(self.gates, pooled, hidden), activated(self.locate, features, slope=1.0)
         if not self.norm.training and self.maps <= compiled.MOST_MAPS and native.applies(gates, cell, located):
             hidden, cell = compiled.cell(gates, cell)
             return compiled.coefficients(located, hidden, self.norm), Memory(hidden, cell)

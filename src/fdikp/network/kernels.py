@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from fdikp.light import linear_to_srgb, srgb_to_linear
 from fdikp.network import compiled, native, pac_cpu
-from fdikp.network.blocks import wide
+from fdikp.network.blocks import activated, wide
 from fdikp.network.blur import BlurMap, box
 from fdikp.network.config import NetworkConfig
 from fdikp.network.pac import plain_convolution, position_adaptive_convolution
@@ -255,7 +255,8 @@ class FIKP(nn.Module):
             changes = pac_cpu.changes(x, kernels, dilation, begin, dtype)
         else:
             changes = differences(self._deconvolve(x, kernels, dilation), x, begin).to(dtype)
-        return Deconvolved(self.refine(changes.flatten(1, 2)).unflatten(1, (-1, 3)), kernels, dilation)
+        refined = activated(self.refine, changes.flatten(1, 2), slope=1.0)
+        return Deconvolved(refined.unflatten(1, (-1, 3)), kernels, dilation)
 
     def _deconvolve(self, x: Tensor, kernels: Tensor, dilation: Tensor) -> Tensor:
         """What each kernel makes of its image, [B, N, 3, H, W]."""

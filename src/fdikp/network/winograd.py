@@ -2,7 +2,8 @@
 
 A convolution of stride 1 takes 16 products for each pair of channels and four pixels in place of 36 (F(2×2, 3×3), Lavin
 and Gray 2016). `native/winograd_float.c` does it, and `native/winograd.c` in bfloat16 on processors that multiply it,
-with what follows a convolution in this network: a skip and LeakyReLU.
+with what follows a convolution in this network: a skip and LeakyReLU. Where bfloat16 is multiplied in tiles (`amx`) it
+no longer pays to have less to multiply.
 """
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from fdikp.network import native
 from fdikp.network.compiled import LANES, innermost
+from fdikp.network.packed import kept
 
 MOST_CHANNELS = 256
 """Channels up to which there is room in winograd.h."""
@@ -50,7 +52,7 @@ def convolved(conv: nn.Conv2d, x: Tensor, slope: float = 1.0, skip: Tensor | Non
     seen = innermost(x)
     added = None if skip is None else innermost(skip.to(x.dtype))
     out = x.new_empty(B, H, W, conv.out_channels)
-    known = (seen, _kept(conv), conv.bias.float(), added, slope, out, H, W, conv.in_channels, conv.out_channels)
+    known = (seen, kept(conv, packed), conv.bias.float(), added, slope, out, H, W, conv.in_channels, conv.out_channels)
     name = "fdikp_winograd" if x.dtype == torch.bfloat16 else "fdikp_winograd_float"
     native.call(name, *known, items=B * -(-H // 2) * -(-W // 2), pixels=4 * conv.in_channels)
     return out.permute(0, 3, 1, 2)
@@ -60,20 +62,6 @@ def _group(weight: Tensor) -> int:
     """How many channels of results are worked on together; 0 where that cannot be."""
     vectors = (4, 5, 2) if weight.dtype == torch.bfloat16 else (1,)
     return next((n * LANES for n in vectors if weight.shape[0] % (n * LANES) == 0), 0)
-
-
-def _kept(conv: nn.Conv2d) -> Tensor:
-    """The layer's packed weights, kept with it until they change. Of tensors of inference mode nobody knows when."""
-    weight = conv.weight
-    if weight.is_inference():
-        return packed(weight)
-    key = (weight.data_ptr(), weight._version)
-    kept: tuple[tuple[int, int], Tensor, Tensor] | None = conv.__dict__.get("_winograd")
-    if kept is None or kept[0] != key:
-        # With the weights themselves, so that no others can come to lie where they did
-        kept = (key, packed(weight), weight.detach())
-        conv.__dict__["_winograd"] = kept
-    return kept[1]
 
 
 def packed(weight: Tensor) -> Tensor:

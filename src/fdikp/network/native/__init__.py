@@ -1,9 +1,9 @@
 """The compiled library: plain C, built at installation where there is a compiler, and called through ctypes.
 
 `pac.c`, `spectrum.c`, `recurrence.c` and `blend.c` are each one pass over memory where torch's own operations take
-many; the two of `winograd.h` and `read.c` are convolutions with less to multiply, or to remember, than torch's;
-`numbers.h` is what they share. Everything here has a slower path in torch, which is taken where the library is
-not, and which the tests hold it against.
+many; the two of `winograd.h`, `amx.c` and `read.c` are convolutions with less to multiply, or to remember, than
+torch's; `numbers.h` is what they share. Everything here has a slower path in torch, which is taken where the library
+is not, and which the tests hold it against.
 """
 
 import ctypes
@@ -61,12 +61,9 @@ def products() -> bool:
 
 @cache
 def tiles() -> bool:
-    """Whether this processor multiplies bfloat16 in tiles (AMX), which torch's convolutions do and the library's do not.
-
-    A tile's products are eight times a vector's: with them it no longer pays to have fewer.
-    """
-    supported = getattr(torch.cpu, "_is_amx_tile_supported", None)
-    return bool(supported and supported())
+    """Whether this processor multiplies bfloat16 in tiles (AMX), may do so, and the library was compiled for such."""
+    found = library()
+    return found is not None and bool(found.fdikp_tiles())
 
 
 def call(name: str, *arguments: Tensor | int | float | None, items: int, pixels: int) -> None:
