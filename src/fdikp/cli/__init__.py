@@ -24,6 +24,7 @@ VERBS = {
     "analyse": "show what the network saw and did in one photograph",
     "render": "make out-of-focus pictures of sharp ones, to train and measure with",
     "train": "train or fine-tune a network, on real pairs or on rendered defocus",
+    "average": "take the mean of trained weights",
     "data": "check a data set: names, pairs, sizes, damaged files",
     "evaluate": "measure models on data sets, under a named protocol",
     "compare": "score and rank folders of results, by any methods",
