@@ -15,9 +15,11 @@ from fdikp.network.blocks import activated, joined
 needs_tiles = pytest.mark.skipif(not native.tiles(), reason="this processor has no AMX, or its system does not let us")
 
 
-def layer(channels: int, out: int, side: int = 3, stride: int = 1, seed: int = 0) -> nn.Conv2d:
+def layer(
+    channels: int, out: int, side: int = 3, stride: int = 1, seed: int = 0, border: int | None = None
+) -> nn.Conv2d:
     torch.manual_seed(seed)
-    conv = nn.Conv2d(channels, out, side, stride, padding=side // 2)
+    conv = nn.Conv2d(channels, out, side, stride, padding=side // 2 if border is None else border)
     return conv.to(torch.bfloat16).requires_grad_(False)
 
 
@@ -46,38 +48,54 @@ def check(
 @given(
     st.integers(0, 99),
     st.integers(1, 3),
-    st.sampled_from([12, 16, 18, 32, 44, 64, 96, 160]),
-    st.sampled_from([0, 12, 32]),
+    st.sampled_from([1, 3, 12, 16, 18, 32, 44, 64, 96, 160]),
+    st.sampled_from([0, 1, 12, 32]),
     st.sampled_from([3, 12, 16, 32, 48, 64, 80, 160]),
-    st.sampled_from([1, 3, 5]),
+    st.sampled_from([(1, 0), (2, 0), (2, 1), (3, 1), (3, 0), (4, 3), (5, 2), (5, 4)]),
     st.integers(1, 2),
-    st.integers(1, 40),
-    st.integers(1, 70),
+    st.integers(7, 40),
+    st.integers(7, 70),
     st.sampled_from([0.0, 0.2, 1.0]),
     st.booleans(),
 )
 def test_any_size(
-    seed: int, B: int, own: int, more: int, out: int, side: int, stride: int, H: int, W: int, slope: float, skips: bool
+    seed: int,
+    B: int,
+    own: int,
+    more: int,
+    out: int,
+    window: tuple[int, int],
+    stride: int,
+    H: int,
+    W: int,
+    slope: float,
+    skips: bool,
 ) -> None:
-    conv = layer(own + more, out, side, stride, seed)
-    skip = picture(B, out, -(-H // stride), -(-W // stride)) if skips else None
+    side, border = window
+    conv = layer(own + more, out, side, stride, seed, border)
+    rows, width = ((size + 2 * border - side) // stride + 1 for size in (H, W))
+    skip = picture(B, out, rows, width) if skips else None
     check(conv, picture(B, own, H, W), slope, skip, picture(B, more, H, W) if more else None)
 
 
 @needs_tiles
 @pytest.mark.parametrize("threads", [1, 3])
-@pytest.mark.parametrize(("side", "stride"), [(3, 1), (3, 2), (5, 1)])
-def test_rows_too_long_for_the_workspace_in_several_threads(threads: int, side: int, stride: int) -> None:
+@pytest.mark.parametrize(("channels", "side"), [(512, 1), (512, 3), (400, 4), (256, 5), (52, 11)])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_rows_too_long_for_the_workspace_in_several_threads(
+    threads: int, channels: int, side: int, stride: int
+) -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        check(layer(512, 40, side, stride), picture(2, 512, 21, 700), 0.2)
+        check(layer(channels, 40, side, stride), picture(2, channels, 21, 700), 0.2)
     finally:
         torch.set_num_threads(before)
 
 
 @needs_tiles
 def test_what_is_not_a_number_spreads_no_farther_than_its_windows() -> None:
+    """Where runs are whole; else as far as they are rounded up."""
     x = torch.zeros(1, 32, 40, 40, dtype=torch.bfloat16)
     x[0, 3, 20, 20] = torch.nan
     with torch.no_grad():
@@ -117,7 +135,6 @@ def test_what_convolves_takes_it() -> None:
 @pytest.mark.parametrize(
     "conv",
     [
-        nn.Conv2d(32, 32, 3),
         nn.Conv2d(32, 32, 3, padding=1, stride=3),
         nn.Conv2d(32, 32, 3, padding=1, stride=(1, 2)),
         nn.Conv2d(32, 32, 3, padding=2, dilation=2),
@@ -125,10 +142,12 @@ def test_what_convolves_takes_it() -> None:
         nn.Conv2d(32, 32, 3, padding=1, bias=False),
         nn.Conv2d(32, 32, 3, padding=1, padding_mode="reflect"),
         nn.Conv2d(32, 32, (3, 5), padding=(1, 2)),
-        nn.Conv2d(32, 32, 4, padding=2),
-        nn.Conv2d(32, 32, 7, padding=3),
-        nn.Conv2d(3, 32, 3, padding=1),
-        nn.Conv2d(544, 32, 3, padding=1),
+        nn.Conv2d(32, 32, 3, padding=(0, 1)),
+        nn.Conv2d(32, 32, 3, padding="same"),
+        nn.Conv2d(3, 32, 12),
+        nn.Conv2d(3, 32, 13, padding=6),
+        nn.Conv2d(514, 32, 1),
+        nn.Conv2d(544, 32, 5, padding=2),
     ],
 )
 def test_other_layers_are_left_to_torch(conv: nn.Conv2d, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,20 +174,19 @@ def test_without_tiles_or_where_there_is_a_gradient_it_is_left_to_torch(monkeypa
         assert not amx.applies(conv, x)
 
 
-@pytest.mark.parametrize(("channels", "out", "side"), [(32, 32, 3), (44, 48, 5), (18, 12, 1), (70, 80, 3)])
+@pytest.mark.parametrize(("channels", "out", "side"), [(32, 32, 3), (44, 48, 5), (18, 12, 1), (70, 80, 3), (3, 16, 11)])
 def test_packed_weights_are_the_tiles_of_a_product(channels: int, out: int, side: int) -> None:
-    """One window, by what `amx.c` reads: pixels of 32 channels times tiles, group by group of 32 results."""
+    """One window, by what `amx.c` reads: runs of 32 numbers times tiles, group by group of 32 results."""
     weight = torch.randn(out, channels, side, side)
     window = torch.randn(channels, side, side)
-    depth = -(-channels // 32) * 32
-    pixels = torch.zeros(side, side, depth)
-    pixels[..., :channels] = window.permute(1, 2, 0)
+    seen = window.permute(1, 2, 0).flatten(1)  # a row of pixels as it lies in memory
+    runs = F.pad(seen, (0, -seen.shape[1] % 32)).view(side, -1, 16, 2)
     left, results = amx.packed(weight), []
     for first in range(0, out, 32):
         columns = 2 if out - first > 16 else 1
-        tiles = left[: side * side * depth * 16 * columns].view(side, side, depth // 32, columns, 16, 16, 2)
+        tiles = left[: runs.numel() * 16 * columns].view(side, -1, columns, 16, 16, 2)
         left = left[tiles.numel() :]
-        results.append(torch.einsum("ijkpe,ijkcpoe->co", pixels.view(side, side, -1, 16, 2), tiles).flatten())
+        results.append(torch.einsum("inpe,incpoe->co", runs, tiles).flatten())
     assert len(left) == 0
     found = torch.cat(results)
     torch.testing.assert_close(found[:out], torch.einsum("cij,ocij->o", window, weight), atol=1e-4, rtol=1e-4)

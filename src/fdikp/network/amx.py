@@ -8,15 +8,11 @@ from fdikp.network import native
 from fdikp.network.compiled import innermost
 from fdikp.network.packed import kept
 
-FEWEST_CHANNELS = 12
-"""Channels below which most of a tile would be zeros, and torch is faster."""
+MOST_SIDE, MOST_CHANNELS, MOST_NUMBERS = 11, 512, 256 * 5 * 5
+"""Side of a window, channels, and both channels and places of it, up to which there is room in amx.c."""
 
-MOST_CHANNELS = 512
-"""Channels up to which there is room in amx.c, for windows of up to `MOST_SIDE`."""
-
-MOST_SIDE = 5
 LANES, DEPTH = 16, 32
-"""A tile holds 16 pixels of 32 channels; one of weights 32 channels of 16."""
+"""A tile holds 32 numbers of what each of 16 windows sees; one of weights meets those with 16 channels of results."""
 
 COST = 4
 """How many pixels of a pass through memory a result is worth, when work is shared out."""
@@ -28,14 +24,17 @@ def applies(conv: nn.Conv2d, *maps: Tensor) -> bool:
     return (
         all(x.dtype == conv.weight.dtype == torch.bfloat16 for x in maps)
         and conv.kernel_size == (side, side)
-        and side in range(1, MOST_SIDE + 1, 2)
-        and conv.padding == (side // 2, side // 2)
+        and side <= MOST_SIDE
+        and conv.in_channels <= MOST_CHANNELS
+        and conv.in_channels * side * side <= MOST_NUMBERS
+        and isinstance(conv.padding, tuple)
+        and conv.padding[0] == conv.padding[1] < side
+        and min(maps[0].shape[-2:]) >= side
         and conv.stride in ((1, 1), (2, 2))
         and conv.dilation == (1, 1)
         and conv.groups == 1
         and conv.padding_mode == "zeros"
         and conv.bias is not None
-        and FEWEST_CHANNELS <= conv.in_channels <= MOST_CHANNELS
         and native.applies(*maps)
         and native.tiles()
     )
@@ -44,7 +43,7 @@ def applies(conv: nn.Conv2d, *maps: Tensor) -> bool:
 def convolved(
     conv: nn.Conv2d, x: Tensor, slope: float = 1.0, skip: Tensor | None = None, beside: Tensor | None = None
 ) -> Tensor:
-    """LeakyReLU(conv(x beside another) + skip), [B, C, ⌈H / stride⌉, ⌈W / stride⌉], channels innermost in memory.
+    """LeakyReLU(conv(x beside another) + skip), channels innermost in memory.
 
     Sums are float throughout and rounded once, at the end.
 
@@ -56,8 +55,8 @@ def convolved(
         beside: [B, C'', H, W], bfloat16, or None: channels of conv's input that come after those of x.
     """
     B, channels, H, W = x.shape
-    side, stride = conv.kernel_size[0], conv.stride[0]
-    rows, width = -(-H // stride), -(-W // stride)
+    side, border, stride = conv.kernel_size[0], int(conv.padding[0]), conv.stride[0]
+    rows, width = ((size + 2 * border - side) // stride + 1 for size in (H, W))
     assert conv.bias is not None
     seen = innermost(x)
     more = None if beside is None else innermost(beside)
@@ -65,7 +64,7 @@ def convolved(
     bias = F.pad(conv.bias.float(), (0, -conv.out_channels % LANES))
     out = x.new_empty(B, rows, width, conv.out_channels)
     maps = (seen, more, kept(conv, packed), bias, added, slope, out)
-    shape = (H, W, channels, conv.in_channels - channels, conv.out_channels, side, stride)
+    shape = (H, W, channels, conv.in_channels - channels, conv.out_channels, side, border, stride)
     native.call("fdikp_amx", *maps, *shape, items=B * rows, pixels=COST * width)
     return out.permute(0, 3, 1, 2)
 
@@ -73,12 +72,13 @@ def convolved(
 def packed(weight: Tensor) -> Tensor:
     """Weights [to, from, side, side] in the order that amx.c wants, with zeros where tiles are not full.
 
-    For each 32 channels of results, and what is left, [side, side, from / 32, 1 or 2, 16, 16, 2]: tiles of pairs of
-    channels, as many results, and the pair.
+    For each 32 channels of results, and what is left, [side, numbers of a window's row / 32, 1 or 2, 16, 16, 2]: tiles
+    of pairs of numbers, as many results, and the pair.
     """
-    weight = F.pad(weight.detach(), (0, 0, 0, 0, 0, -weight.shape[1] % DEPTH, 0, -weight.shape[0] % LANES))
+    rows = weight.detach().permute(0, 2, 3, 1).flatten(2)  # [to, side, side · from], as windows see pixels
+    rows = F.pad(rows, (0, -rows.shape[2] % DEPTH, 0, 0, 0, -rows.shape[0] % LANES))
     groups = []
-    for group in weight.split(2 * LANES):
-        tiles = group.permute(2, 3, 1, 0).unflatten(3, (-1, LANES)).unflatten(2, (-1, LANES, 2))
-        groups.append(tiles.permute(0, 1, 2, 5, 3, 6, 4).flatten())
+    for group in rows.split(2 * LANES):
+        tiles = group.unflatten(2, (-1, LANES, 2)).unflatten(0, (-1, LANES))  # [1 or 2, 16, side, n, 16 pairs, 2]
+        groups.append(tiles.permute(2, 3, 0, 4, 1, 5).flatten())
     return torch.cat(groups)

@@ -1,10 +1,10 @@
 /* Convolutions in bfloat16 on processors that multiply tiles, 16 by 32 numbers by 32 by 16 at once (AMX).
  *
- * A result is the sum over a window's places of a pixel's channels times a matrix of weights; for 16 pixels side by side
- * that is a product of tiles. The rows that windows of one row of results look into are copied to where they stay in the
- * cache, with zeros around the picture and channels in multiples of 32: tiles are then read from there as they lie, and
- * two maps whose channels are to lie side by side need not do so in memory. Sums are float and rounded once, after what
- * follows a convolution in this network. */
+ * What a window sees of one row of a picture is a run of side times channels numbers; a result is the sum over rows of
+ * such a run times a matrix of weights, and for 16 results side by side that is a product of tiles. The rows that a row of
+ * results looks into are copied to where they stay in the cache, with zeros around the picture: tiles are then read from
+ * there as they lie, and two maps whose channels are to lie side by side need not do so in memory. Sums are float and
+ * rounded once, after what follows a convolution in this network. */
 #include "numbers.h"
 
 #if defined(PRODUCTS) && defined(__linux__)
@@ -15,11 +15,11 @@
 
 #define TILES __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,amx-tile,amx-bf16")))
 #define LANES 16             /* rows of a tile, and floats in each */
-#define DEPTH 32             /* channels that tiles multiply at once */
+#define DEPTH 32             /* numbers of a run that tiles multiply at once */
 #define TILE (LANES * DEPTH) /* numbers of bfloat16 in a tile */
 #define WIDE (2 * LANES)     /* results side by side that are worked on together, in as many channels */
 #define MOST_SIDE 11
-#define ROOM (512 * 1024) /* bytes for rows of pixels: enough for 256 channels of a 11×11 window */
+#define ROOM (512 * 1024) /* bytes for rows of pixels: amx.py says for what that is enough */
 
 static _Thread_local _Alignas(64) bfloat16 workspace[ROOM / sizeof(bfloat16)];
 static _Thread_local _Alignas(64) float sums[WIDE][WIDE];
@@ -38,23 +38,18 @@ int fdikp_tiles(void)
     return syscall(SYS_arch_prctl, REQUEST, TILE_DATA) == 0;
 }
 
-/* How tiles are laid out: bytes in a row of each, and rows. */
-typedef struct {
-    uint8_t palette, start, reserved[14];
-    uint16_t bytes[16];
-    uint8_t rows[16];
-} Layout;
-
 typedef struct {
     int H, W;        /* of the pictures before */
     int rows, width; /* and after */
     int from, extra; /* channels of the first map, and of the second */
-    int depth;       /* of both, rounded up to DEPTH */
+    int depth, run;  /* channels of both, and numbers of a window in a row, rounded up to DEPTH */
     int to;          /* of the result */
-    int side, stride;
+    int side, border, stride;
+    int pitch, most; /* of the workspace: numbers from row to row, and results side by side that there is room for */
 } Shape;
 
-/* Columns left .. left + count - 1 of row y of both maps into `to`, [count, depth]; zeros beyond the picture. */
+/* Columns left .. left + count - 1 of row y of both maps into `to`, [count, depth]; zeros beyond the picture, and after
+ * the last column where a run is rounded up to. */
 static void fill(const bfloat16 *x, const bfloat16 *more, Shape s, int y, int left, int count, bfloat16 *to)
 {
     int begin = left < 0 ? -left : 0, end = s.W - left < count ? s.W - left : count;
@@ -65,21 +60,20 @@ static void fill(const bfloat16 *x, const bfloat16 *more, Shape s, int y, int le
     memset(to, 0, sizeof *to * begin * s.depth);
     size_t at = (size_t)y * s.W + left + begin;
     bfloat16 *into = to + (size_t)begin * s.depth;
-    if (s.from == s.depth)
+    if (!s.extra)
         memcpy(into, x + at * s.from, sizeof *to * (end - begin) * s.from);
     else
         for (int n = begin; n < end; n++, at++, into += s.depth) {
             memcpy(into, x + at * s.from, sizeof *to * s.from);
-            if (s.extra)
-                memcpy(into + s.from, more + at * s.extra, sizeof *to * s.extra);
-            memset(into + s.from + s.extra, 0, sizeof *to * (s.depth - s.from - s.extra));
+            memcpy(into + s.from, more + at * s.extra, sizeof *to * s.extra);
         }
-    memset(to + (size_t)end * s.depth, 0, sizeof *to * (count - end) * s.depth);
+    memset(to + (size_t)end * s.depth, 0, sizeof *to * ((count - end) * s.depth + DEPTH));
 }
 
 /* Into `sums` those of WIDE results side by side in one or two tiles of channels: a constant where this is called.
  *
- * rows: of pixels, from where the first window begins. weights: [side, side, depth / 32, columns, 16, 16, 2]. */
+ * rows: of pixels, from where the first window begins. weights: [side, run / 32, columns, 16, 16, 2]: what a run is
+ * rounded up by meets zeros. */
 TILES INLINE void product(const bfloat16 *const rows[MOST_SIDE], const bfloat16 *weights, Shape s, int columns)
 {
     size_t step = (size_t)s.stride * s.depth, bytes = step * sizeof(bfloat16);
@@ -88,7 +82,7 @@ TILES INLINE void product(const bfloat16 *const rows[MOST_SIDE], const bfloat16 
     _tile_zero(2);
     _tile_zero(3);
     for (int i = 0; i < s.side; i++)
-        for (int k = 0; k < s.side * s.depth; k += DEPTH, weights += columns * TILE) {
+        for (int k = 0; k < s.run; k += DEPTH, weights += columns * TILE) {
             const bfloat16 *pixels = rows[i] + k;
             _tile_loadd(4, pixels, bytes);
             _tile_loadd(5, pixels + LANES * step, bytes);
@@ -130,56 +124,87 @@ TILES INLINE void finish(const float *bias, const bfloat16 *skip, float slope, b
     }
 }
 
-/* Rows first .. last - 1 of results, counted through all pictures: LeakyReLU(conv(x beside more) + skip).
- *
- * x: [B, H, W, from]; more: [B, H, W, extra], or NULL and 0. The window has an odd side and a border of half of it;
- * stride: 1 or 2. weights: a group for each 32 channels of results and one for what is left, each as `product` wants it.
- * bias: rounded up likewise. skip: [B, rows, width, to], or NULL. */
-TILES void fdikp_amx(const bfloat16 *x, const bfloat16 *more, const bfloat16 *weights, const float *bias,
-                     const bfloat16 *skip, float slope, bfloat16 *out, int H, int W, int from, int extra, int to,
-                     int side, int stride, int first, int last)
+/* Lay out all tiles as 16 rows of 64 bytes. */
+TILES static void begin(void)
 {
-    Layout layout = {.palette = 1};
+    struct {
+        uint8_t palette, start, reserved[14];
+        uint16_t bytes[16];
+        uint8_t rows[16];
+    } layout = {.palette = 1};
     for (int n = 0; n < 8; n++)
         layout.bytes[n] = 64, layout.rows[n] = LANES;
     _tile_loadconfig(&layout);
+}
 
-    Shape s = {H, W, (H - 1) / stride + 1, (W - 1) / stride + 1, from, extra, 0, to, side, stride};
-    s.depth = (from + extra + DEPTH - 1) / DEPTH * DEPTH;
-    int most = (ROOM / (int)sizeof(bfloat16) / side / s.depth - side) / stride / WIDE * WIDE; /* results side by side */
-    size_t pitch = (size_t)(most * stride + side) * s.depth;
-    for (int left = 0; left < s.width; left += most) {
-        int held[MOST_SIDE]; /* which row of which picture lies in each row of the workspace */
-        for (int i = 0; i < side; i++)
-            held[i] = -1;
-        int count = s.width - left < most ? s.width - left : most;
+static Shape shape_of(int H, int W, int from, int extra, int to, int side, int border, int stride)
+{
+    Shape s = {H, W, .from = from, .extra = extra, .depth = from + extra, .to = to, .side = side, .border = border,
+               .stride = stride};
+    s.rows = (H + 2 * border - side) / stride + 1;
+    s.width = (W + 2 * border - side) / stride + 1;
+    s.run = (side * s.depth + DEPTH - 1) / DEPTH * DEPTH;
+    s.pitch = ROOM / (int)sizeof(bfloat16) / side / DEPTH * DEPTH;
+    s.most = ((s.pitch - DEPTH) / s.depth - side) / stride / WIDE * WIDE;
+    return s;
+}
+
+/* Bring the pixels to the workspace that `count` results from (row, left) on look into, but what is `held` there: which
+ * row of which picture, for each row of the workspace. seen: where each row of their windows then begins. */
+static void look(const bfloat16 *x, const bfloat16 *more, Shape s, int row, int left, int count, int held[MOST_SIDE],
+                 const bfloat16 *seen[MOST_SIDE])
+{
+    int picture = row / s.rows, top = row % s.rows * s.stride;
+    size_t before = (size_t)picture * s.H * s.W;
+    for (int i = 0; i < s.side; i++) {
+        int place = (top + i) % s.side, wanted = picture * (s.H + 2 * s.border) + top + i;
+        bfloat16 *pixels = workspace + (size_t)place * s.pitch;
+        if (held[place] != wanted)
+            fill(x + before * s.from, more + before * s.extra, s, top + i - s.border, left * s.stride - s.border,
+                 (count - 1) * s.stride + s.side, pixels);
+        held[place] = wanted;
+        seen[i] = pixels;
+    }
+}
+
+/* Into `sums` those of WIDE results from column n of what is `seen` on, in up to WIDE channels. */
+TILES INLINE void work_out(const bfloat16 *const seen[MOST_SIDE], const bfloat16 *weights, Shape s, int n, int channels)
+{
+    const bfloat16 *rows[MOST_SIDE];
+    for (int i = 0; i < s.side; i++)
+        rows[i] = seen[i] + (size_t)n * s.stride * s.depth;
+    if (channels > LANES)
+        product(rows, weights, s, 2);
+    else
+        product(rows, weights, s, 1);
+}
+
+/* Rows first .. last - 1 of results, counted through all pictures: LeakyReLU(conv(x beside more) + skip).
+ *
+ * x: [B, H, W, from]; more: [B, H, W, extra], or NULL and 0. border: of zeros on each side of the picture; stride: 1 or
+ * 2. weights: a group for each 32 channels of results and one for what is left, each as `product` wants it. bias: rounded
+ * up likewise. skip, out: [B, rows, width, to], the first perhaps NULL. */
+TILES void fdikp_amx(const bfloat16 *x, const bfloat16 *more, const bfloat16 *weights, const float *bias,
+                     const bfloat16 *skip, float slope, bfloat16 *out, int H, int W, int from, int extra, int to,
+                     int side, int border, int stride, int first, int last)
+{
+    Shape s = shape_of(H, W, from, extra, to, side, border, stride);
+    begin();
+    for (int left = 0; left < s.width; left += s.most) {
+        int held[MOST_SIDE], count = s.width - left < s.most ? s.width - left : s.most;
+        memset(held, -1, sizeof held);
         for (int row = first; row < last; row++) {
-            int picture = row / s.rows, top = row % s.rows * stride;
-            size_t before = (size_t)picture * H * W, after = ((size_t)row * s.width + left) * to;
-            const bfloat16 *rows[MOST_SIDE], *starts[MOST_SIDE];
-            for (int i = 0; i < side; i++) {
-                int place = (top + i) % side, wanted = picture * (H + side) + top + i;
-                rows[i] = workspace + place * pitch;
-                if (held[place] != wanted)
-                    fill(x + before * from, more + before * extra, s, top + i - side / 2, left * stride - side / 2,
-                         (count - 1) * stride + side, workspace + place * pitch);
-                held[place] = wanted;
-            }
-            const bfloat16 *group = weights;
+            const bfloat16 *seen[MOST_SIDE], *group = weights;
+            look(x, more, s, row, left, count, held, seen);
             for (int c = 0; c < to; c += WIDE) {
                 int channels = to - c < WIDE ? to - c : WIDE;
                 for (int n = 0; n < count; n += WIDE) {
-                    for (int i = 0; i < side; i++)
-                        starts[i] = rows[i] + (size_t)n * stride * s.depth;
-                    if (channels > LANES)
-                        product(starts, group, s, 2);
-                    else
-                        product(starts, group, s, 1);
-                    size_t at = after + (size_t)n * to + c;
+                    size_t at = ((size_t)row * s.width + left + n) * to + c;
+                    work_out(seen, group, s, n, channels);
                     finish(bias + c, skip ? skip + at : NULL, slope, out + at, to, count - n < WIDE ? count - n : WIDE,
                            channels);
                 }
-                group += (size_t)side * side * s.depth * (channels > LANES ? WIDE : LANES);
+                group += (size_t)side * s.run * (channels > LANES ? WIDE : LANES);
             }
         }
     }
