@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from fdikp.network import compiled, native, pac_cpu
+from fdikp.network import blur, compiled, native, pac_cpu
 from fdikp.network.kernels import differences
 from fdikp.network.pac import sampled
 from fdikp.network.strips import attend_within_rows
@@ -54,6 +54,35 @@ def test_amplitude_and_phase(seed: int, B: int, H: int, W: int) -> None:
 
 
 needs_products = pytest.mark.skipif(not native.products(), reason="this processor has no AVX-512 BF16")
+
+
+@few
+@given(st.integers(0, 99), st.integers(1, 3), st.integers(1, 60), st.integers(1, 60), st.integers(1, 3))
+def test_detail(seed: int, B: int, H: int, W: int, threads: int) -> None:
+    check_detail(draw(seed, B, 3, H, W).sigmoid(), threads)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_detail_of_rows_longer_than_are_worked_on_together(threads: int) -> None:
+    check_detail(draw(0, 2, 3, 41, 2100).sigmoid(), threads)
+
+
+def check_detail(x: Tensor, threads: int) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        torch.testing.assert_close(blur.detail(x).double(), blur.detail(x.double()), atol=1e-5, rtol=1e-5)
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(blur.detail(x.requires_grad_()), blur.detail(x.detach()))
+
+
+def test_detail_of_what_is_not_a_number() -> None:
+    x = torch.full((1, 3, 60, 60), 0.5)
+    x[0, 1, 30, 30] = torch.nan
+    found = blur.detail(x).isnan()[0]
+    assert torch.equal(found, blur.detail(x.double()).isnan()[0])
+    assert found[2, 20:41, 20:41].all()
 
 
 @needs_products

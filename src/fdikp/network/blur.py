@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fdikp.network import compiled, native
 from fdikp.network.blocks import convolve_pixels, wide
 from fdikp.network.config import NetworkConfig
 
@@ -58,7 +59,11 @@ def detail(x: Tensor) -> Tensor:
     The logarithm of the energy of the luminance in three bands, from 0 where there is none to about 1. An
     observation, like the spectrum: no gradient flows through it into the image.
     """
-    rest = wide(x.detach()).mean(dim=1, keepdim=True)
+    x = wide(x.detach())
+    with torch.no_grad():
+        if native.applies(x):
+            return compiled.detail(x, FLOOR)
+    rest = x.mean(dim=1, keepdim=True)
     bands = []
     for side in BOXES:
         smooth = box(rest, side)

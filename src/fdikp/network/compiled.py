@@ -52,6 +52,15 @@ def polar(f: Tensor, rounding: float) -> tuple[Tensor, Tensor]:
     return amplitude, phase
 
 
+def detail(x: Tensor, floor: float) -> Tensor:
+    """The logarithm of fine, medium and coarse detail's energy over `floor`, as `blur.detail`: [B, 3, H, W] float32."""
+    B, _, H, W = x.shape
+    seen = x.contiguous()
+    out = torch.empty_like(seen)
+    call("fdikp_detail", seen, out, 1 / floor, H, W, items=B * H, pixels=W)
+    return out
+
+
 def reads(x: Tensor, conv: nn.Conv2d) -> bool:
     """Whether `pooled` can take this image and layer, and torch is not faster."""
     return (

@@ -1,9 +1,9 @@
 """The compiled library: plain C, built at installation where there is a compiler, and called through ctypes.
 
-`pac.c`, `spectrum.c`, `recurrence.c` and `blend.c` are each one pass over memory where torch's own operations take
-many; the two of `winograd.h`, `amx.c` and `read.c` are convolutions with less to multiply, or to remember, than
-torch's; `numbers.h` is what they share. Everything here has a slower path in torch, which is taken where the library
-is not, and which the tests hold it against.
+`pac.c`, `spectrum.c`, `detail.c`, `recurrence.c` and `blend.c` are each one pass over memory where torch's own
+operations take many; the two of `winograd.h`, `amx.c` and `read.c` are convolutions with less to multiply, or to
+remember, than torch's; `numbers.h` is what they share. Everything here has a slower path in torch, which is taken
+where the library is not, and which the tests hold it against.
 """
 
 import ctypes

@@ -1,5 +1,5 @@
 /* Amplitude and phase of a half-plane spectrum, in one pass over it: logarithm and arg F, zero frequency in the middle
- * row. Called through ctypes by kernels_cpu.py. */
+ * row. Called through ctypes by compiled.py. */
 #include <math.h>
 
 #include "numbers.h"
