@@ -41,6 +41,24 @@ def test_results_and_gradients_are_those_of_the_slower_path(seed: int, B: int, N
 
 
 @needs_compiled
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(0, 99), st.integers(1, 7), st.sampled_from([3, 5, 7]), st.integers(1, 12), st.integers(4, 60),
+    st.floats(0, 3), st.sampled_from([0.0, 0.003, -0.02]), st.sampled_from([0.0, 0.01]),
+)  # fmt: skip
+def test_where_dilation_changes_slowly(
+    seed: int, N: int, K: int, H: int, W: int, least: float, across: float, down: float
+) -> None:
+    """Four pixels are worked on together there; with a random dilation hardly ever."""
+    x, kernels, _ = case(seed, 2, N, K, H, W)
+    dilation = least + across * torch.arange(W) + down * torch.arange(H)[:, None]
+    dilation = dilation.clamp_min(0).expand(2, 1, H, W).contiguous()
+    fast = position_adaptive_convolution(x, kernels, dilation)
+    slow = sampled(x.double(), kernels.double(), dilation.double())
+    torch.testing.assert_close(fast.double(), slow, atol=1e-5, rtol=1e-4)
+
+
+@needs_compiled
 def test_threads_share_a_large_picture_without_changing_it() -> None:
     inputs = case(0, 2, 5, 5, 200, 300)
     threads = torch.get_num_threads()
