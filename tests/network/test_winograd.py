@@ -31,6 +31,16 @@ def no_tiles() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True, scope="module", params=[True, False], ids=["wide", "narrow"])
+def vectors(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Code for AVX-512, where there is, and for others."""
+    if request.param and not native.wide():
+        pytest.skip("this processor has no AVX-512")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(native, "wide", lambda: request.param)
+        yield
+
+
 def layer(channels: int, out: int, dtype: torch.dtype, seed: int = 0) -> nn.Conv2d:
     torch.manual_seed(seed)
     return nn.Conv2d(channels, out, 3, padding=1).to(dtype).requires_grad_(False)

@@ -1,9 +1,9 @@
 """3×3 convolutions by Winograd's minimal filtering, for inference on CPUs.
 
 A convolution of stride 1 takes 16 products for each pair of channels and four pixels in place of 36 (F(2×2, 3×3), Lavin
-and Gray 2016). `native/winograd_float.c` does it, and `native/winograd.c` in bfloat16 on processors that multiply it,
-with what follows a convolution in this network: a skip and LeakyReLU. Where bfloat16 is multiplied in tiles (`amx`) it
-no longer pays to have less to multiply.
+and Gray 2016). `native/winograd_float.c` does it, `winograd_wide.c` with AVX-512, and `winograd.c` in bfloat16 on
+processors that multiply it, with what follows a convolution in this network: a skip and LeakyReLU. Where bfloat16 is
+multiplied in tiles (`amx`) it no longer pays to have less to multiply.
 """
 
 import torch
@@ -53,7 +53,8 @@ def convolved(conv: nn.Conv2d, x: Tensor, slope: float = 1.0, skip: Tensor | Non
     added = None if skip is None else innermost(skip.to(x.dtype))
     out = x.new_empty(B, H, W, conv.out_channels)
     known = (seen, kept(conv, packed), conv.bias.float(), added, slope, out, H, W, conv.in_channels, conv.out_channels)
-    name = "fdikp_winograd" if x.dtype == torch.bfloat16 else "fdikp_winograd_float"
+    of_floats = "fdikp_winograd_wide" if native.wide() else "fdikp_winograd_float"
+    name = "fdikp_winograd" if x.dtype == torch.bfloat16 else of_floats
     native.call(name, *known, items=B * -(-H // 2) * -(-W // 2), pixels=4 * conv.in_channels)
     return out.permute(0, 3, 1, 2)
 

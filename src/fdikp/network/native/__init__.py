@@ -60,6 +60,13 @@ def products() -> bool:
 
 
 @cache
+def wide() -> bool:
+    """Whether this processor has vectors of sixteen floats (AVX-512), and the library was compiled for such."""
+    found = library()
+    return found is not None and bool(found.fdikp_wide())
+
+
+@cache
 def tiles() -> bool:
     """Whether this processor multiplies bfloat16 in tiles (AMX), may do so, and the library was compiled for such."""
     found = library()

@@ -74,6 +74,7 @@ INLINE void single(Work w, int b, int y, int column, int N, int K, float *values
             values[n * CHANNELS + c] = total[n][c] - from[c];
 }
 
+#ifdef WIDE
 /* Four pixels side by side. Where the blur changes slowly, as it mostly does, their taps fall side by side too, between the
  * same rows and columns, and one vector holds what all four read there. */
 #define FOUR 4
@@ -82,15 +83,15 @@ typedef int32_t numbers __attribute__((vector_size(64)));
 typedef float pixel_anywhere __attribute__((vector_size(16), aligned(4), may_alias));
 typedef float pixels_anywhere __attribute__((vector_size(64), aligned(4), may_alias));
 
-INLINE pixels at_once(const pixel *from) { return *(const pixels_anywhere *)from; }
+WIDE INLINE pixels at_once(const pixel *from) { return *(const pixels_anywhere *)from; }
 
-INLINE pixels mixed(pixels a, pixels b, pixels share) { return a + share * (b - a); }
+WIDE INLINE pixels mixed(pixels a, pixels b, pixels share) { return a + share * (b - a); }
 
-INLINE pixels chosen(numbers mask, pixels a, pixels b) { return (pixels)((mask & (numbers)a) | (~mask & (numbers)b)); }
+WIDE INLINE pixels chosen(numbers mask, pixels a, pixels b) { return (pixels)((mask & (numbers)a) | (~mask & (numbers)b)); }
 
 /* As `place`, one tap of four pixels: the first one's low place, and all shares. `stray` gets a bit where another's place
  * is not `apart` of it. */
-INLINE int place_together(pixels at, float step, int side, pixels dilation, numbers apart, pixels *share, numbers *stray)
+WIDE INLINE int place_together(pixels at, float step, int side, pixels dilation, numbers apart, pixels *share, numbers *stray)
 {
     pixels position = at + step * dilation, last = (pixels){0} + (float)(side - 1);
     position = chosen(position > 0, position, (pixels){0});
@@ -101,7 +102,7 @@ INLINE int place_together(pixels at, float step, int side, pixels dilation, numb
     return low[0];
 }
 
-INLINE int any(numbers n)
+WIDE INLINE int any(numbers n)
 {
     int found = 0;
     for (int i = 0; i < 16; i++)
@@ -111,7 +112,7 @@ INLINE int any(numbers n)
 
 /* As `single`, for four pixels from `column` on: [4, N or N + 1, 3] and one number more. Returns 0, and does nothing,
  * where their taps do not fall side by side. */
-INLINE int together(Work w, int b, int y, int column, int N, int K, float *values)
+WIDE INLINE int together(Work w, int b, int y, int column, int N, int K, float *values)
 {
     const pixel *picture = w.x + (size_t)b * w.H * w.W;
     const float *k = w.kernels + (size_t)b * K * K * N;
@@ -155,8 +156,24 @@ INLINE int together(Work w, int b, int y, int column, int N, int K, float *value
     return 1;
 }
 
+#endif
+
 /* Rows first .. last - 1 of the batch, counted through all its pictures; `half` says that out is bfloat16. */
 INLINE void forward(Work w, int N, int K, void *out, int half, int first, int last)
+{
+    int width = (w.begin ? N + 1 : N) * CHANNELS;
+    float values[(MOST_KERNELS + 1) * CHANNELS];
+    for (int row = first; row < last; row++)
+        for (int column = 0; column < w.W; column++) {
+            single(w, row / w.H, row % w.H, column, N, K, values);
+            for (int i = 0; i < width; i++)
+                store(out, ((size_t)row * w.W + column) * width + i, values[i], half);
+        }
+}
+
+#ifdef WIDE
+/* As `forward`, four pixels at a time where that can be. */
+WIDE INLINE void forward_wide(Work w, int N, int K, void *out, int half, int first, int last)
 {
     int width = (w.begin ? N + 1 : N) * CHANNELS;
     float values[FOUR * (MOST_KERNELS + 1) * CHANNELS + 1];
@@ -173,6 +190,17 @@ INLINE void forward(Work w, int N, int K, void *out, int half, int first, int la
         }
     }
 }
+
+WIDE static void pac_wide(Work w, void *out, int half, int first, int last)
+{
+    if (w.N == 5 && w.K == 5 && half)
+        forward_wide(w, 5, 5, out, 1, first, last);
+    else if (w.N == 5 && w.K == 5)
+        forward_wide(w, 5, 5, out, 0, first, last);
+    else
+        forward_wide(w, w.N, w.K, out, half, first, last);
+}
+#endif
 
 /* Pictures first .. last - 1: what they add to the gradients of x (where it is wanted), kernels and dilation. */
 INLINE void backward(const pixel *x, const float *kernels, const float *dilation, const float *gradient, pixel *to_x,
@@ -228,11 +256,17 @@ INLINE void backward(const pixel *x, const float *kernels, const float *dilation
     }
 }
 
-/* The paper's shape is worth code of its own, in which loops over taps and kernels are unrolled. */
-CLONES void fdikp_pac_forward(const void *x, const float *kernels, const float *dilation, float *out, int N, int K,
-                              int H, int W, int first, int last)
+/* wide: whether the processor has AVX-512. The paper's shape is worth code of its own, in which loops over taps and kernels are unrolled. */
+CLONES void fdikp_pac_forward(const void *x, const float *kernels, const float *dilation, float *out, int wide, int N,
+                              int K, int H, int W, int first, int last)
 {
     Work work = {x, 0, kernels, dilation, N, K, H, W};
+#ifdef WIDE
+    if (wide) {
+        pac_wide(work, out, 0, first, last);
+        return;
+    }
+#endif
     if (N == 5 && K == 5)
         forward(work, 5, 5, out, 0, first, last);
     else
@@ -240,9 +274,15 @@ CLONES void fdikp_pac_forward(const void *x, const float *kernels, const float *
 }
 
 CLONES void fdikp_pac_changes(const void *x, const float *kernels, const float *dilation, const void *begin, void *out,
-                              int half, int N, int K, int H, int W, int first, int last)
+                              int half, int wide, int N, int K, int H, int W, int first, int last)
 {
     Work work = {x, begin, kernels, dilation, N, K, H, W};
+#ifdef WIDE
+    if (wide) {
+        pac_wide(work, out, half, first, last);
+        return;
+    }
+#endif
     if (N == 5 && K == 5 && half)
         forward(work, 5, 5, out, 1, first, last);
     else
