@@ -20,6 +20,7 @@ def test_a_sound_installation(run, shipped):
     lines = {line[6:25].strip(): line for line in done.out.splitlines()}
     assert all(line.startswith("ok ") for line in lines.values())
     assert "libvips" in lines["versions"] and "torch" in lines["versions"]
+    assert "instructions" in lines["device cpu"]
     assert "fft_error" in lines["device cpu"] and "bfloat16" in lines["device cpu"]
     assert "read yes, write yes" in lines["format jpeg"]
     assert "rawpy" in lines["format raw"]

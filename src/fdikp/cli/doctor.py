@@ -93,7 +93,7 @@ def _devices() -> Iterator[Finding]:
     import torch
 
     from fdikp.devices import FFT_TOLERANCE, fft_error, has_bfloat16
-    from fdikp.network.native import library
+    from fdikp.network import native
 
     devices = [torch.device("cpu")]
     devices += [torch.device("cuda", index) for index in range(torch.cuda.device_count())]
@@ -104,7 +104,8 @@ def _devices() -> Iterator[Finding]:
         try:
             if device.type == "cpu":
                 facts["threads"] = torch.get_num_threads()
-                facts["compiled_passes"] = library() is not None
+                facts["compiled_passes"] = native.library() is not None
+                facts["instructions"] = _instructions()
             if device.type == "cuda":
                 properties = torch.cuda.get_device_properties(device)
                 facts.update(name=properties.name, memory_gib=round(properties.total_memory / 2**30, 1))
@@ -114,6 +115,14 @@ def _devices() -> Iterator[Finding]:
         except RuntimeError as error:
             facts["error"] = str(error).partition("\n")[0]
         yield Finding(f"device {device}", facts, ok)
+
+
+def _instructions() -> str:
+    """What compiled passes use of this processor beyond what every one has."""
+    from fdikp.network import native
+
+    found = {"AVX-512": native.wide(), "bfloat16 products": native.products(), "AMX": native.tiles()}
+    return " + ".join(name for name, there in found.items() if there) or "plain"
 
 
 def _formats() -> Iterator[Finding]:
