@@ -1,0 +1,80 @@
+"""Weights ranked in minutes: gain, worst picture and LPIPS on the middle of each picture of a few sets.
+
+    fdikp average a.safetensors b.safetensors -o mean.safetensors
+    python benchmarks/crops.py fdikp-lite mean.safetensors --data lytro=DIR/lytro epfl48=DIR/epfl48
+
+Which mean of weights ships was chosen by this; what the card says was then measured with `fdikp evaluate`, on whole
+pictures. LPIPS needs weights (--lpips, or FDIKP_LPIPS in the environment) and is left out without.
+"""
+
+import argparse
+import os
+from pathlib import Path
+from statistics import fmean
+
+from torch import Tensor
+
+from fdikp import load_model
+from fdikp.allocator import keep_freed_memory
+from fdikp.data import open_set
+from fdikp.evaluation.evaluate import Evaluator
+from fdikp.evaluation.lpips import LPIPS
+from fdikp.evaluation.metrics import psnr
+from fdikp.evaluation.protocols import find_protocol
+from fdikp.evaluation.tables import grid
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", nargs="+", help="names of models that ship, or weights files")
+    parser.add_argument("--data", nargs="+", required=True, metavar="NAME=DIR", help="sets with targets")
+    parser.add_argument("--side", type=int, default=384, help="of the square in the middle, pixels")
+    parser.add_argument("--precision", default="auto")
+    parser.add_argument("--lpips", default=os.environ.get("FDIKP_LPIPS"), help="weights of LPIPS")
+    options = parser.parse_args()
+    keep_freed_memory()
+    lpips = LPIPS(options.lpips) if options.lpips else None
+    evaluator = Evaluator(find_protocol("defocus"))
+    sets = {}
+    for name, folder in (given.split("=", 1) for given in options.data):
+        data = open_set(name, Path(folder))
+        pairs = [(sample.name, *evaluator.prepared(data, sample)) for sample in data.samples]
+        sets[name] = [
+            (picture, middle(source, options.side), middle(target, options.side))
+            for picture, source, target in pairs
+            if target is not None
+        ]
+    rows = []
+    for name in options.models:
+        model = load_model(name, precision=options.precision)
+        for label, pairs in sets.items():
+            gains, distances = [], []
+            for picture, source, target in pairs:
+                output = model.predict(source[0]).clamp(0, 1)[None]
+                gains.append((float(psnr(output, target) - psnr(source, target)), picture))
+                if lpips:
+                    distances.append(float(lpips(output, target)))
+            worst = min(gains)
+            rows.append(
+                (
+                    name,
+                    label,
+                    f"{fmean(gain for gain, _ in gains):+.3f}",
+                    f"{worst[0]:+.2f} ({worst[1]})",
+                    f"{fmean(distances):.4f}" if distances else "",
+                )
+            )
+            print(*rows[-1], flush=True)
+    print()
+    print(grid(("weights", f"set, middle {options.side}²", "gain, dB", "worst", "LPIPS"), rows))
+
+
+def middle(picture: Tensor, side: int) -> Tensor:
+    """The square in the middle of [1, 3, H, W], or what there is of it."""
+    H, W = picture.shape[-2:]
+    top, left = max(0, (H - side) // 2), max(0, (W - side) // 2)
+    return picture[..., top : top + side, left : left + side].contiguous()
+
+
+if __name__ == "__main__":
+    main()
