@@ -1,6 +1,7 @@
 """Convolutions in tiles against torch's, over shapes that no network of ours has too."""
 
 import threading
+from typing import Any
 
 import pytest
 import torch
@@ -121,6 +122,50 @@ def test_beside_torchs_own_tiles_and_in_a_thread_of_its_own() -> None:
     thread.join()
     assert len(found) == 6
     assert all(torch.equal(y, found[0]) for y in found)
+
+
+@needs_tiles
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(0, 99),
+    st.integers(1, 3),
+    st.sampled_from([3, 16, 32, 160]),
+    st.sampled_from([3, 16, 32, 64, 80]),
+    st.integers(1, 20),
+    st.integers(1, 40),
+    st.sampled_from([0.2, 1.0]),
+)
+def test_transposed_convolution(seed: int, B: int, channels: int, out: int, H: int, W: int, slope: float) -> None:
+    torch.manual_seed(seed)
+    conv = nn.ConvTranspose2d(channels, out, 4, stride=2, padding=1).to(torch.bfloat16).requires_grad_(False)
+    x = picture(B, channels, H, W)
+    assert conv.bias is not None
+    with torch.no_grad():
+        y = F.conv_transpose2d(x.double(), conv.weight.double(), conv.bias.double(), stride=2, padding=1)
+        wanted = F.leaky_relu(y, slope)
+        assert amx.doubles(conv, x)
+        found = amx.doubled(conv, x, slope)
+        assert torch.equal(activated(conv, x, slope), found)
+    assert found.shape == wanted.shape
+    assert (found.double() - wanted).norm() <= 4e-3 * wanted.norm()
+    assert (found.double() - wanted).abs().max() <= 0.01 * wanted.abs().max()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"kernel_size": 2, "stride": 2},
+        {"kernel_size": 4, "stride": 2},
+        {"kernel_size": 4, "stride": 2, "padding": 1, "output_padding": 1},
+        {"kernel_size": 4, "stride": 2, "padding": 1, "groups": 2},
+        {"kernel_size": 4, "stride": 2, "padding": 1, "bias": False},
+    ],
+)
+def test_other_transposed_layers_are_left_to_torch(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "tiles", lambda: True)
+    conv = nn.ConvTranspose2d(32, 32, **options).to(torch.bfloat16)
+    with torch.no_grad():
+        assert not amx.doubles(conv, picture(1, 32, 9, 9))
 
 
 @needs_tiles

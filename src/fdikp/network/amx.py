@@ -14,6 +14,9 @@ MOST_SIDE, MOST_CHANNELS, MOST_NUMBERS = 11, 512, 256 * 5 * 5
 LANES, DEPTH = 16, 32
 """A tile holds 32 numbers of what each of 16 windows sees; one of weights meets those with 16 channels of results."""
 
+QUARTERS = ((0, 0), (0, 1), (1, 0), (1, 1))
+"""The rows and columns, of each two, that one of a transposed convolution's quarters makes."""
+
 COST = 4
 """How many pixels of a pass through memory a result is worth, when work is shared out."""
 
@@ -64,9 +67,45 @@ def convolved(
     bias = F.pad(conv.bias.float(), (0, -conv.out_channels % LANES))
     out = x.new_empty(B, rows, width, conv.out_channels)
     maps = (seen, more, kept(conv, packed), bias, added, slope, out)
-    shape = (H, W, channels, conv.in_channels - channels, conv.out_channels, side, border, stride)
-    native.call("fdikp_amx", *maps, *shape, items=B * rows, pixels=COST * width)
+    shape = (H, W, rows, width, channels, conv.in_channels - channels, conv.out_channels, side, stride, border, border)
+    native.call("fdikp_amx", *maps, *shape, 1, items=B * rows, pixels=COST * width)
     return out.permute(0, 3, 1, 2)
+
+
+def doubles(conv: nn.ConvTranspose2d, x: Tensor) -> bool:
+    """Whether `doubled` can take this layer and its input."""
+    return (
+        x.dtype == conv.weight.dtype == torch.bfloat16
+        and (conv.kernel_size, conv.stride, conv.padding) == ((4, 4), (2, 2), (1, 1))
+        and (conv.output_padding, conv.dilation, conv.groups) == ((0, 0), (1, 1), 1)
+        and conv.bias is not None
+        and conv.in_channels <= MOST_CHANNELS
+        and native.applies(x)
+        and native.tiles()
+    )
+
+
+def doubled(conv: nn.ConvTranspose2d, x: Tensor, slope: float = 1.0) -> Tensor:
+    """LeakyReLU(conv(x)) of a transposed convolution that `doubles`: [B, C', H, W] to [B, C, 2H, 2W].
+
+    Each second row and column of the result is a convolution of 2×2 pixels: four, which differ in where they begin.
+    """
+    B, channels, H, W = x.shape
+    assert conv.bias is not None
+    seen, bias = innermost(x), F.pad(conv.bias.float(), (0, -conv.out_channels % LANES))
+    out = x.new_empty(B, 2 * H, 2 * W, conv.out_channels)
+    for weights, (down, across) in zip(kept(conv, quartered), QUARTERS, strict=True):
+        maps = (seen, None, weights, bias, None, slope, out[0, down, across])
+        shape = (H, W, H, W, channels, 0, conv.out_channels, 2, 1, 1 - down, 1 - across)
+        native.call("fdikp_amx", *maps, *shape, 2, items=B * H, pixels=COST * W)
+    return out.permute(0, 3, 1, 2)
+
+
+def quartered(weight: Tensor) -> Tensor:
+    """A transposed convolution's weights [from, to, 4, 4] as those of four others, packed, in the order of `QUARTERS`."""
+    taps = ([3, 1], [2, 0])  # which weights meet the pixels before and after, in even and in odd rows and columns
+    quarters = [weight[:, :, taps[down]][..., taps[across]].transpose(0, 1) for down, across in QUARTERS]
+    return torch.stack([packed(quarter) for quarter in quarters])
 
 
 def packed(weight: Tensor) -> Tensor:

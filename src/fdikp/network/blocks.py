@@ -37,6 +37,8 @@ def activated(
         for ours in (amx, winograd):
             if ours.applies(conv, x):
                 return ours.convolved(conv, x, slope, skip)
+    elif skip is None and amx.doubles(conv, x):
+        return amx.doubled(conv, x, slope)
     # In the memory of the convolution's result. oneDNN's convolution that applies LeakyReLU itself was tried: it takes
     # 1 % less, and is no public operator of torch
     y = conv(x)

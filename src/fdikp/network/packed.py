@@ -5,7 +5,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 
 
-def kept(conv: nn.Conv2d, pack: Callable[[Tensor], Tensor]) -> Tensor:
+def kept(conv: nn.Conv2d | nn.ConvTranspose2d, pack: Callable[[Tensor], Tensor]) -> Tensor:
     """`pack` of the layer's weights, kept until they change. Of tensors of inference mode nobody knows when."""
     weight = conv.weight
     if weight.is_inference():

@@ -44,7 +44,8 @@ typedef struct {
     int from, extra; /* channels of the first map, and of the second */
     int depth, run;  /* channels of both, and numbers of a window in a row, rounded up to DEPTH */
     int to;          /* of the result */
-    int side, border, stride;
+    int side, stride;
+    int above, before; /* rows and columns of zeros that windows begin with, outside of the picture */
     int pitch, most; /* of the workspace: numbers from row to row, and results side by side that there is room for */
 } Shape;
 
@@ -103,8 +104,8 @@ TILES INLINE void product(const bfloat16 *const rows[MOST_SIDE], const bfloat16 
     }
 }
 
-/* From `sums` to `count` results in `channels` channels: bias, the skip (none where it is NULL), and LeakyReLU. */
-TILES INLINE void finish(const float *bias, const bfloat16 *skip, float slope, bfloat16 *out, int to, int count,
+/* From `sums` to `count` results in `channels` channels, `step` numbers apart: bias, the skip (none where it is NULL), and LeakyReLU. */
+TILES INLINE void finish(const float *bias, const bfloat16 *skip, float slope, bfloat16 *out, int step, int count,
                          int channels)
 {
     __m512 steep = _mm512_set1_ps(slope);
@@ -112,7 +113,7 @@ TILES INLINE void finish(const float *bias, const bfloat16 *skip, float slope, b
         __mmask16 kept = channels - c < LANES ? (1 << (channels - c)) - 1 : 0xFFFF;
         __m512 offset = _mm512_loadu_ps(bias + c);
         for (int n = 0; n < count; n++) {
-            size_t at = (size_t)n * to + c;
+            size_t at = (size_t)n * step + c;
             __m512 value = _mm512_add_ps(_mm512_load_ps(sums[n] + c), offset);
             if (skip) {
                 __m512i half = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(kept, skip + at));
@@ -137,12 +138,10 @@ TILES static void begin(void)
     _tile_loadconfig(&layout);
 }
 
-static Shape shape_of(int H, int W, int from, int extra, int to, int side, int border, int stride)
+static Shape shape_of(int H, int W, int rows, int width, int from, int extra, int to, int side, int stride, int above,
+                      int before)
 {
-    Shape s = {H, W, .from = from, .extra = extra, .depth = from + extra, .to = to, .side = side, .border = border,
-               .stride = stride};
-    s.rows = (H + 2 * border - side) / stride + 1;
-    s.width = (W + 2 * border - side) / stride + 1;
+    Shape s = {H, W, rows, width, from, extra, from + extra, 0, to, side, stride, above, before, 0, 0};
     s.run = (side * s.depth + DEPTH - 1) / DEPTH * DEPTH;
     s.pitch = ROOM / (int)sizeof(bfloat16) / side / DEPTH * DEPTH;
     s.most = ((s.pitch - DEPTH) / s.depth - side) / stride / WIDE * WIDE;
@@ -155,12 +154,12 @@ static void look(const bfloat16 *x, const bfloat16 *more, Shape s, int row, int 
                  const bfloat16 *seen[MOST_SIDE])
 {
     int picture = row / s.rows, top = row % s.rows * s.stride;
-    size_t before = (size_t)picture * s.H * s.W;
+    size_t at = (size_t)picture * s.H * s.W;
     for (int i = 0; i < s.side; i++) {
-        int place = (top + i) % s.side, wanted = picture * (s.H + 2 * s.border) + top + i;
+        int place = (top + i) % s.side, wanted = picture * (s.H + 2 * s.side) + top + i;
         bfloat16 *pixels = workspace + (size_t)place * s.pitch;
         if (held[place] != wanted)
-            fill(x + before * s.from, more + before * s.extra, s, top + i - s.border, left * s.stride - s.border,
+            fill(x + at * s.from, more + at * s.extra, s, top + i - s.above, left * s.stride - s.before,
                  (count - 1) * s.stride + s.side, pixels);
         held[place] = wanted;
         seen[i] = pixels;
@@ -181,14 +180,15 @@ TILES INLINE void work_out(const bfloat16 *const seen[MOST_SIDE], const bfloat16
 
 /* Rows first .. last - 1 of results, counted through all pictures: LeakyReLU(conv(x beside more) + skip).
  *
- * x: [B, H, W, from]; more: [B, H, W, extra], or NULL and 0. border: of zeros on each side of the picture; stride: 1 or
- * 2. weights: a group for each 32 channels of results and one for what is left, each as `product` wants it. bias: rounded
- * up likewise. skip, out: [B, rows, width, to], the first perhaps NULL. */
+ * x: [B, H, W, from]; more: [B, H, W, extra], or NULL and 0. Windows go beyond the picture by `above` rows and `before`
+ * columns at first, and after it as far as results want; stride: 1 or 2. weights: a group for each 32 channels of results
+ * and one for what is left, each as `product` wants it. bias: rounded up likewise. skip, out: [B, spread rows, spread
+ * width, to], of which a result is written, or a skip read, at each `spread` rows and columns; the first perhaps NULL. */
 TILES void fdikp_amx(const bfloat16 *x, const bfloat16 *more, const bfloat16 *weights, const float *bias,
-                     const bfloat16 *skip, float slope, bfloat16 *out, int H, int W, int from, int extra, int to,
-                     int side, int border, int stride, int first, int last)
+                     const bfloat16 *skip, float slope, bfloat16 *out, int H, int W, int rows, int width, int from,
+                     int extra, int to, int side, int stride, int above, int before, int spread, int first, int last)
 {
-    Shape s = shape_of(H, W, from, extra, to, side, border, stride);
+    Shape s = shape_of(H, W, rows, width, from, extra, to, side, stride, above, before);
     begin();
     for (int left = 0; left < s.width; left += s.most) {
         int held[MOST_SIDE], count = s.width - left < s.most ? s.width - left : s.most;
@@ -199,10 +199,10 @@ TILES void fdikp_amx(const bfloat16 *x, const bfloat16 *more, const bfloat16 *we
             for (int c = 0; c < to; c += WIDE) {
                 int channels = to - c < WIDE ? to - c : WIDE;
                 for (int n = 0; n < count; n += WIDE) {
-                    size_t at = ((size_t)row * s.width + left + n) * to + c;
+                    size_t at = ((size_t)row * spread * width + left + n) * spread * to + c;
                     work_out(seen, group, s, n, channels);
-                    finish(bias + c, skip ? skip + at : NULL, slope, out + at, to, count - n < WIDE ? count - n : WIDE,
-                           channels);
+                    finish(bias + c, skip ? skip + at : NULL, slope, out + at, spread * to,
+                           count - n < WIDE ? count - n : WIDE, channels);
                 }
                 group += (size_t)side * s.run * (channels > LANES ? WIDE : LANES);
             }
