@@ -102,7 +102,7 @@ def doubled(conv: nn.ConvTranspose2d, x: Tensor, slope: float = 1.0) -> Tensor:
 
 
 def quartered(weight: Tensor) -> Tensor:
-    """A transposed convolution's weights [from, to, 4, 4] as those of four others, packed, in the order of `QUARTERS`."""
+    """A transposed convolution's weights [from, to, 4, 4] as those of four others, packed, ordered as `QUARTERS`."""
     taps = ([3, 1], [2, 0])  # which weights meet the pixels before and after, in even and in odd rows and columns
     quarters = [weight[:, :, taps[down]][..., taps[across]].transpose(0, 1) for down, across in QUARTERS]
     return torch.stack([packed(quarter) for quarter in quarters])
