@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("--model", default="fdikp-lite")
     parser.add_argument("--sharp", type=Path, required=True, help="a folder of sharp photographs")
     parser.add_argument("--data", required=True, metavar="NAME=DIR", help="real pairs")
-    parser.add_argument("--out", type=Path, help="folder for robustness.md")
+    parser.add_argument("--out", type=Path, help="folder for MODEL.md")
     options = parser.parse_args()
     model = load_model(options.model)
     text = (
@@ -50,7 +50,7 @@ def main() -> None:
     print(text)
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
-        (options.out / "robustness.md").write_text(text)
+        (options.out / f"{model.name}.md").write_text(text)
 
 
 def sharp(model: Deblurrer, folder: Path) -> str:

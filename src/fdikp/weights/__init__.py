@@ -22,7 +22,7 @@ DEFAULT = "fdikp-lite"
 
 SHIPPED: dict[str, str] = {
     "fdikp-lite": "d92fb326774f17f91c76b3d10b6c0d70d8a261e8aee8a3437e3789bd71eaf4c8",
-    "fdikp-base": "169bf45316839c0170ed86dc9380a6037b3c74595fbadba3177f7436f6620f1a",
+    "fdikp-base": "d72cef37bf115c08a1258a812beb80fee1bc0d29cc131226c124564624754e12",
 }
 """The sha256 of each shipped model's file, `<name>.safetensors` in this folder. A model without trained weights is
 not offered."""
