@@ -104,7 +104,8 @@ TILES INLINE void product(const bfloat16 *const rows[MOST_SIDE], const bfloat16 
     }
 }
 
-/* From `sums` to `count` results in `channels` channels, `step` numbers apart: bias, the skip (none where it is NULL), and LeakyReLU. */
+/* From `sums` to `count` results in `channels` channels, `step` numbers apart: bias, the skip (none where it is NULL), and
+ * LeakyReLU. */
 TILES INLINE void finish(const float *bias, const bfloat16 *skip, float slope, bfloat16 *out, int step, int count,
                          int channels)
 {

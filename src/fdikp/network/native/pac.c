@@ -75,8 +75,8 @@ INLINE void single(Work w, int b, int y, int column, int N, int K, float *values
 }
 
 #ifdef WIDE
-/* Four pixels side by side. Where the blur changes slowly, as it mostly does, their taps fall side by side too, between the
- * same rows and columns, and one vector holds what all four read there. */
+/* Four pixels side by side. Where the blur changes slowly, as it mostly does, their taps fall side by side too, between
+ * the same rows and columns, and one vector holds what all four read there. */
 #define FOUR 4
 typedef float pixels __attribute__((vector_size(64)));
 typedef int32_t numbers __attribute__((vector_size(64)));
@@ -87,11 +87,15 @@ WIDE INLINE pixels at_once(const pixel *from) { return *(const pixels_anywhere *
 
 WIDE INLINE pixels mixed(pixels a, pixels b, pixels share) { return a + share * (b - a); }
 
-WIDE INLINE pixels chosen(numbers mask, pixels a, pixels b) { return (pixels)((mask & (numbers)a) | (~mask & (numbers)b)); }
+WIDE INLINE pixels chosen(numbers mask, pixels a, pixels b)
+{
+    return (pixels)((mask & (numbers)a) | (~mask & (numbers)b));
+}
 
 /* As `place`, one tap of four pixels: the first one's low place, and all shares. `stray` gets a bit where another's place
  * is not `apart` of it. */
-WIDE INLINE int place_together(pixels at, float step, int side, pixels dilation, numbers apart, pixels *share, numbers *stray)
+WIDE INLINE int place_together(pixels at, float step, int side, pixels dilation, numbers apart, pixels *share,
+                               numbers *stray)
 {
     pixels position = at + step * dilation, last = (pixels){0} + (float)(side - 1);
     position = chosen(position > 0, position, (pixels){0});
@@ -256,7 +260,8 @@ INLINE void backward(const pixel *x, const float *kernels, const float *dilation
     }
 }
 
-/* wide: whether the processor has AVX-512. The paper's shape is worth code of its own, in which loops over taps and kernels are unrolled. */
+/* wide: whether the processor has AVX-512. The paper's shape is worth code of its own, in which loops over taps and kernels
+ * are unrolled. */
 CLONES void fdikp_pac_forward(const void *x, const float *kernels, const float *dilation, float *out, int wide, int N,
                               int K, int H, int W, int first, int last)
 {
