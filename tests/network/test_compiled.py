@@ -1,7 +1,6 @@
 """The compiled passes against torch's own operations, over shapes that no network of ours has too."""
 
 import math
-from collections.abc import Iterator
 
 import pytest
 import torch
@@ -15,19 +14,14 @@ from fdikp.network.kernels import differences
 from fdikp.network.pac import sampled
 from fdikp.network.strips import attend_within_rows
 
-pytestmark = pytest.mark.skipif(native.library() is None, reason="no C compiler was there at installation")
+pytestmark = [
+    pytest.mark.skipif(native.library() is None, reason="no C compiler was there at installation"),
+    pytest.mark.usefixtures("no_tiles"),
+]
 
 TYPES = st.sampled_from([torch.float32, torch.bfloat16])
 SIDES = st.integers(1, 20)
 few = settings(max_examples=40, deadline=None)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def no_tiles() -> Iterator[None]:
-    """What is tested here is tested wherever it can run, though torch may be faster."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compiled, "tiles", lambda: False)
-        yield
 
 
 def draw(seed: int, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -145,7 +139,7 @@ def test_pooled_convolution(seed: int, B: int, width: int, window: tuple[int, in
 def test_the_reading_convolution_is_left_to_torch_where_that_multiplies_in_tiles(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(compiled, "tiles", lambda: True)
+    monkeypatch.setattr(native, "tiles", lambda: True)
     conv = nn.Conv2d(3, 32, 3).to(torch.bfloat16).requires_grad_(False)
     with torch.no_grad():
         assert not compiled.reads(draw(0, 1, 3, 9, 9, dtype=torch.bfloat16), conv)

@@ -1,7 +1,6 @@
 """The compiled path of position adaptive convolution against torch's own operations."""
 
 import logging
-from collections.abc import Iterator
 
 import pytest
 import torch
@@ -12,17 +11,8 @@ from torch import Tensor
 from fdikp.network import native, pac_cpu
 from fdikp.network.pac import position_adaptive_convolution, sampled
 
+pytestmark = pytest.mark.usefixtures("vectors")
 needs_compiled = pytest.mark.skipif(pac_cpu.library() is None, reason="no C compiler was there at installation")
-
-
-@pytest.fixture(autouse=True, scope="module", params=[True, False], ids=["wide", "narrow"])
-def vectors(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Code for AVX-512, where there is, and for others."""
-    if request.param and not native.wide():
-        pytest.skip("this processor has no AVX-512")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pac_cpu, "wide", lambda: request.param)
-        yield
 
 
 def case(seed: int, B: int, N: int, K: int, H: int, W: int) -> tuple[Tensor, Tensor, Tensor]:

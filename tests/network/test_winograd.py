@@ -1,7 +1,6 @@
 """Winograd's convolution against torch's, over shapes that no network of ours has too."""
 
 import copy
-from collections.abc import Iterator
 
 import pytest
 import torch
@@ -13,7 +12,10 @@ from torch import Tensor, nn
 from fdikp.network import native, winograd
 from fdikp.network.blocks import activated, joined
 
-pytestmark = pytest.mark.skipif(native.library() is None, reason="no C compiler was there at installation")
+pytestmark = [
+    pytest.mark.skipif(native.library() is None, reason="no C compiler was there at installation"),
+    pytest.mark.usefixtures("no_tiles", "vectors"),
+]
 
 TYPES = [
     torch.float32,
@@ -21,24 +23,6 @@ TYPES = [
         torch.bfloat16, marks=pytest.mark.skipif(not native.products(), reason="this processor has no AVX-512 BF16")
     ),
 ]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def no_tiles() -> Iterator[None]:
-    """What is tested here is tested wherever it can run, though torch may be faster."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(native, "tiles", lambda: False)
-        yield
-
-
-@pytest.fixture(autouse=True, scope="module", params=[True, False], ids=["wide", "narrow"])
-def vectors(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Code for AVX-512, where there is, and for others."""
-    if request.param and not native.wide():
-        pytest.skip("this processor has no AVX-512")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(native, "wide", lambda: request.param)
-        yield
 
 
 def layer(channels: int, out: int, dtype: torch.dtype, seed: int = 0) -> nn.Conv2d:

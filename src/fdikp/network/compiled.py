@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fdikp.network.native import applies, call, products, tiles
+from fdikp.network import native
+from fdikp.network.native import applies, call, products
 
 MOST_MAPS = 64
 """Coefficient maps up to which there is room in recurrence.c and blend.c: N is at most 31 there."""
@@ -70,7 +71,7 @@ def reads(x: Tensor, conv: nn.Conv2d) -> bool:
         and conv.bias is not None
         and applies(x)
         and products()
-        and not tiles()
+        and not native.tiles()
     )
 
 

@@ -5,7 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fdikp.network.native import call, library, wide
+from fdikp.network import native
+from fdikp.network.native import call, library
 
 CHANNELS = 3
 LARGEST_KERNEL = 15
@@ -34,7 +35,7 @@ def compiled(x: Tensor, kernels: Tensor, dilation: Tensor) -> Tensor:
     N, K = kernels.shape[1], kernels.shape[-1]
     picture, taps, dilation = _as_read(x, kernels, dilation)
     out = x.new_empty(B, H, W, N, CHANNELS)
-    call("fdikp_pac_forward", picture, taps, dilation, out, int(wide()), N, K, H, W, items=B * H, pixels=W)
+    call("fdikp_pac_forward", picture, taps, dilation, out, int(native.wide()), N, K, H, W, items=B * H, pixels=W)
     return out.permute(0, 3, 4, 1, 2)
 
 
@@ -62,7 +63,7 @@ def changes(x: Tensor, kernels: Tensor, dilation: Tensor, begin: Tensor, dtype: 
     picture, taps, dilation = _as_read(x, kernels, dilation)
     out = x.new_empty(B, H, W, N + 1, CHANNELS, dtype=dtype)
     known = (picture, taps, dilation, picture if begin is x else _as_pixels(begin), out, int(dtype == torch.bfloat16))
-    call("fdikp_pac_changes", *known, int(wide()), N, K, H, W, items=B * H, pixels=W)
+    call("fdikp_pac_changes", *known, int(native.wide()), N, K, H, W, items=B * H, pixels=W)
     return out.permute(0, 3, 4, 1, 2)
 
 

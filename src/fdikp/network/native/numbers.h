@@ -20,7 +20,7 @@
 
 /* Functions with vectors of 64 bytes in their source, which compilers make poor code of for processors without such. */
 #if defined(__x86_64__) && (defined(__clang__) ? __clang_major__ >= 12 : defined(__GNUC__) && __GNUC__ >= 11)
-#define WIDE __attribute__((target("arch=x86-64-v4")))
+#define AVX512 __attribute__((target("arch=x86-64-v4")))
 #endif
 
 /* Functions written for AVX-512 with its bfloat16 products, which a compiler must know and a processor have. */

@@ -74,7 +74,7 @@ INLINE void single(Work w, int b, int y, int column, int N, int K, float *values
             values[n * CHANNELS + c] = total[n][c] - from[c];
 }
 
-#ifdef WIDE
+#ifdef AVX512
 /* Four pixels side by side. Where the blur changes slowly, as it mostly does, their taps fall side by side too, between
  * the same rows and columns, and one vector holds what all four read there. */
 #define FOUR 4
@@ -83,18 +83,18 @@ typedef int32_t numbers __attribute__((vector_size(64)));
 typedef float pixel_anywhere __attribute__((vector_size(16), aligned(4), may_alias));
 typedef float pixels_anywhere __attribute__((vector_size(64), aligned(4), may_alias));
 
-WIDE INLINE pixels at_once(const pixel *from) { return *(const pixels_anywhere *)from; }
+AVX512 INLINE pixels at_once(const pixel *from) { return *(const pixels_anywhere *)from; }
 
-WIDE INLINE pixels mixed(pixels a, pixels b, pixels share) { return a + share * (b - a); }
+AVX512 INLINE pixels mixed(pixels a, pixels b, pixels share) { return a + share * (b - a); }
 
-WIDE INLINE pixels chosen(numbers mask, pixels a, pixels b)
+AVX512 INLINE pixels chosen(numbers mask, pixels a, pixels b)
 {
     return (pixels)((mask & (numbers)a) | (~mask & (numbers)b));
 }
 
 /* As `place`, one tap of four pixels: the first one's low place, and all shares. `stray` gets a bit where another's place
  * is not `apart` of it. */
-WIDE INLINE int place_together(pixels at, float step, int side, pixels dilation, numbers apart, pixels *share,
+AVX512 INLINE int place_together(pixels at, float step, int side, pixels dilation, numbers apart, pixels *share,
                                numbers *stray)
 {
     pixels position = at + step * dilation, last = (pixels){0} + (float)(side - 1);
@@ -106,7 +106,7 @@ WIDE INLINE int place_together(pixels at, float step, int side, pixels dilation,
     return low[0];
 }
 
-WIDE INLINE int any(numbers n)
+AVX512 INLINE int any(numbers n)
 {
     int found = 0;
     for (int i = 0; i < 16; i++)
@@ -116,7 +116,7 @@ WIDE INLINE int any(numbers n)
 
 /* As `single`, for four pixels from `column` on: [4, N or N + 1, 3] and one number more. Returns 0, and does nothing,
  * where their taps do not fall side by side. */
-WIDE INLINE int together(Work w, int b, int y, int column, int N, int K, float *values)
+AVX512 INLINE int together(Work w, int b, int y, int column, int N, int K, float *values)
 {
     const pixel *picture = w.x + (size_t)b * w.H * w.W;
     const float *k = w.kernels + (size_t)b * K * K * N;
@@ -175,9 +175,9 @@ INLINE void forward(Work w, int N, int K, void *out, int half, int first, int la
         }
 }
 
-#ifdef WIDE
+#ifdef AVX512
 /* As `forward`, four pixels at a time where that can be. */
-WIDE INLINE void forward_wide(Work w, int N, int K, void *out, int half, int first, int last)
+AVX512 INLINE void forward_wide(Work w, int N, int K, void *out, int half, int first, int last)
 {
     int width = (w.begin ? N + 1 : N) * CHANNELS;
     float values[FOUR * (MOST_KERNELS + 1) * CHANNELS + 1];
@@ -195,7 +195,7 @@ WIDE INLINE void forward_wide(Work w, int N, int K, void *out, int half, int fir
     }
 }
 
-WIDE static void pac_wide(Work w, void *out, int half, int first, int last)
+AVX512 static void pac_wide(Work w, void *out, int half, int first, int last)
 {
     if (w.N == 5 && w.K == 5 && half)
         forward_wide(w, 5, 5, out, 1, first, last);
@@ -266,7 +266,7 @@ CLONES void fdikp_pac_forward(const void *x, const float *kernels, const float *
                               int K, int H, int W, int first, int last)
 {
     Work work = {x, 0, kernels, dilation, N, K, H, W};
-#ifdef WIDE
+#ifdef AVX512
     if (wide) {
         pac_wide(work, out, 0, first, last);
         return;
@@ -282,7 +282,7 @@ CLONES void fdikp_pac_changes(const void *x, const float *kernels, const float *
                               int half, int wide, int N, int K, int H, int W, int first, int last)
 {
     Work work = {x, begin, kernels, dilation, N, K, H, W};
-#ifdef WIDE
+#ifdef AVX512
     if (wide) {
         pac_wide(work, out, half, first, last);
         return;

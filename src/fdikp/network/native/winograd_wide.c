@@ -1,7 +1,7 @@
 /* Winograd's convolution in float for processors with AVX-512, which have 32 registers of sixteen numbers. */
 #include "numbers.h"
 
-#ifdef WIDE
+#ifdef AVX512
 
 int fdikp_wide(void)
 {
@@ -12,11 +12,11 @@ int fdikp_wide(void)
 #define LANES 16
 #define TILES 12
 #define VECTORS 1
-#define WITH WIDE
+#define WITH AVX512
 #include "winograd_float.h"
 
 /* As fdikp_winograd_float, whose weights these are. */
-WIDE void fdikp_winograd_wide(const float *x, const float *weights, const float *bias, const float *skip, float slope,
+AVX512 void fdikp_winograd_wide(const float *x, const float *weights, const float *bias, const float *skip, float slope,
                               float *out, int H, int W, int from, int to, int first, int last)
 {
     convolve(x, weights, bias, skip, slope, out, (Shape){H, W, from, to}, first, last, TILES, VECTORS);
