@@ -47,6 +47,12 @@ def test_amplitude_and_phase(seed: int, B: int, H: int, W: int) -> None:
     assert bool((torch.minimum(turned, 2 * math.pi - turned)[loud] < 2e-6).all())
 
 
+def test_profiler_shows_passes_by_name() -> None:
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as seen:
+        compiled.detail(draw(0, 2, 3, 8, 8), 1e-3)
+    assert [event.count for event in seen.key_averages() if event.key == "fdikp_detail"] == [1]
+
+
 needs_products = pytest.mark.skipif(not native.products(), reason="this processor has no AVX-512 BF16")
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+from torch.profiler import record_function
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +79,7 @@ def call(name: str, *arguments: Tensor | int | float | None, items: int, pixels:
 
     Its last two arguments are the stretch of items that a call is for. Tensors are given as pointers, so they must be
     contiguous. The calls leave Python, so that threads run side by side; which does which stretch changes no result.
+    torch's profiler shows the call by its name.
     """
     found = library()
     assert found is not None
@@ -87,7 +89,8 @@ def call(name: str, *arguments: Tensor | int | float | None, items: int, pixels:
     def work(first: int, last: int) -> None:
         function(*given, first, last)
 
-    _shared(work, items, pixels)
+    with record_function(name):
+        _shared(work, items, pixels)
 
 
 def _argument(value: Tensor | int | float | None) -> ctypes.c_void_p | ctypes.c_float | int:
