@@ -21,7 +21,7 @@ DEFAULT = "fdikp-lite"
 """The model that is used when none is named."""
 
 SHIPPED: dict[str, str] = {
-    "fdikp-lite": "d92fb326774f17f91c76b3d10b6c0d70d8a261e8aee8a3437e3789bd71eaf4c8",
+    "fdikp-lite": "b2d6fccf0b9f01edc75b3c0e773049dc4b7d5c493044957f76acc80f7b1e8aa3",
     "fdikp-base": "d72cef37bf115c08a1258a812beb80fee1bc0d29cc131226c124564624754e12",
 }
 """The sha256 of each shipped model's file, `<name>.safetensors` in this folder. A model without trained weights is
