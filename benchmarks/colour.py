@@ -10,7 +10,6 @@ nothing at inference: rows of weights and biases become their luma and the given
 """
 
 import argparse
-
 from pathlib import Path
 
 import torch
