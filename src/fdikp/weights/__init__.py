@@ -22,7 +22,7 @@ DEFAULT = "fdikp-lite"
 
 SHIPPED: dict[str, str] = {
     "fdikp-lite": "b2d6fccf0b9f01edc75b3c0e773049dc4b7d5c493044957f76acc80f7b1e8aa3",
-    "fdikp-base": "d72cef37bf115c08a1258a812beb80fee1bc0d29cc131226c124564624754e12",
+    "fdikp-base": "5db4fa99b3bfb1969d31fe1407f9cfcddc6ee383b5898411067ef5c6761818a1",
 }
 """The sha256 of each shipped model's file, `<name>.safetensors` in this folder. A model without trained weights is
 not offered."""
