@@ -33,6 +33,8 @@ def main() -> None:
     parser.add_argument("-o", "--output", required=True, help="the file to write, .safetensors")
     parser.add_argument("--half", action="store_true", help="store 16 bit numbers, as weights that ship are")
     options = parser.parse_args()
+    if not 0 <= options.share <= 1:
+        parser.error(f"share {options.share:g}: must be between 0 and 1")
     network, about = weights.load(options.model)
     matrix, layer = calmed(options.share), network.output
     with torch.no_grad():

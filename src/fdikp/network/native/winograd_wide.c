@@ -17,7 +17,7 @@ int fdikp_wide(void)
 
 /* As fdikp_winograd_float, whose weights these are. */
 AVX512 void fdikp_winograd_wide(const float *x, const float *weights, const float *bias, const float *skip, float slope,
-                              float *out, int H, int W, int from, int to, int first, int last)
+                                float *out, int H, int W, int from, int to, int first, int last)
 {
     convolve(x, weights, bias, skip, slope, out, (Shape){H, W, from, to}, first, last, TILES, VECTORS);
 }
