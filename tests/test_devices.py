@@ -1,5 +1,9 @@
 """Choosing where and how to run."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -38,3 +42,31 @@ def test_a_device_with_a_wrong_transform_is_refused(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(torch, "zeros", lambda *a, **k: None)
     with pytest.raises(FdikpError, match=r"Fourier transform is off by 0\.7; update torch or use --device cpu"):
         devices.choose_device("mps")
+
+
+class TestInstructions:
+    """FDIKP_ISA; the caches behind it are those of a process, so each case has a process of its own."""
+
+    @staticmethod
+    def ask(**environment: str) -> "subprocess.CompletedProcess[str]":
+        code = (
+            "import torch; from fdikp import devices; from fdikp.network import native;"
+            "print(native.wide(), native.products(), native.tiles(), devices.has_bfloat16(torch.device('cpu')))"
+        )
+        kept = {name: value for name, value in os.environ.items() if name not in ("FDIKP_ISA", "ONEDNN_MAX_CPU_ISA")}
+        return subprocess.run(
+            [sys.executable, "-c", code], env=kept | environment, capture_output=True, text=True, check=False
+        )
+
+    def test_avx2_keeps_every_processor_to_what_most_have(self) -> None:
+        assert self.ask(FDIKP_ISA="avx2").stdout.split() == ["False"] * 4
+
+    def test_auto_is_the_processor_itself(self) -> None:
+        assert self.ask(FDIKP_ISA="auto").stdout == self.ask().stdout != ""
+
+    def test_another_value_is_refused_in_one_line(self) -> None:
+        told = self.ask(FDIKP_ISA="sse9").stderr.splitlines()[-1]
+        assert told.endswith("FdikpError: FDIKP_ISA=sse9: not known; set it to avx2 or auto, or unset it")
+
+    def test_bfloat16_that_onednn_may_not_multiply_is_not_taken(self) -> None:
+        assert self.ask(ONEDNN_MAX_CPU_ISA="AVX2").stdout.split()[-1] == "False"

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from fdikp.errors import FdikpError
+from fdikp.network import native
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -47,12 +48,20 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Whether the device has bfloat16 arithmetic of its own; elsewhere it is emulated, and slower than float32."""
+    """Whether the device multiplies bfloat16; elsewhere it is emulated, which is several times slower than float32.
+
+    On a CPU, oneDNN has to be allowed to do so too (ONEDNN_MAX_CPU_ISA), and FDIKP_ISA must not be `avx2`.
+    """
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type == "cpu":
         supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-        return bool(supported and supported())
+        return bool(
+            supported
+            and supported()
+            and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+            and not native.limited_to_avx2()
+        )
     return False
 
 

@@ -20,7 +20,12 @@ import torch
 from torch import Tensor
 from torch.profiler import record_function
 
+from fdikp.errors import FdikpError
+
 log = logging.getLogger(__name__)
+
+ISA_VARIABLE = "FDIKP_ISA"
+"""Environment variable that limits the instructions of kernels; see `limited_to_avx2`."""
 
 SMALL = 2**14
 """Pixels below which a thread of its own costs more than it saves."""
@@ -54,24 +59,43 @@ def applies(*tensors: Tensor) -> bool:
 
 
 @cache
+def limited_to_avx2() -> bool:
+    """Whether the environment variable FDIKP_ISA is `avx2`: then every processor is used like one with AVX2 alone.
+
+    Kernels written for AVX-512 and AMX are not used, and `--precision auto` is float32. What the compiler made of
+    kernels for any processor still follows the processor.
+
+    Raises:
+        FdikpError: FDIKP_ISA has another value than `avx2`, `auto` or none.
+    """
+    value = os.environ.get(ISA_VARIABLE, "")
+    if value not in ("", "auto", "avx2"):
+        raise FdikpError(f"{ISA_VARIABLE}={value}: not known; set it to avx2 or auto, or unset it")
+    return value == "avx2"
+
+
+def _has(instructions: str) -> bool:
+    """Whether the library has kernels for these instructions, this processor has them, and they may be used."""
+    found = library()
+    return found is not None and not limited_to_avx2() and bool(found[f"fdikp_{instructions}"]())
+
+
+@cache
 def products() -> bool:
     """Whether this processor multiplies bfloat16 (AVX-512 BF16), and the library was compiled for such."""
-    found = library()
-    return found is not None and bool(found.fdikp_products())
+    return _has("products")
 
 
 @cache
 def wide() -> bool:
     """Whether this processor has vectors of sixteen floats (AVX-512), and the library was compiled for such."""
-    found = library()
-    return found is not None and bool(found.fdikp_wide())
+    return _has("wide")
 
 
 @cache
 def tiles() -> bool:
     """Whether this processor multiplies bfloat16 in tiles (AMX), may do so, and the library was compiled for such."""
-    found = library()
-    return found is not None and bool(found.fdikp_tiles())
+    return _has("tiles")
 
 
 def call(name: str, *arguments: Tensor | int | float | None, items: int, pixels: int) -> None:
