@@ -95,6 +95,16 @@ def test_the_error_where_it_was_in_focus_is_of_those_pixels(tiny_weights: Path) 
     assert after["focus"] == pytest.approx(0.05**2, rel=1e-3)
 
 
+def test_overshoot_is_scored_where_targets_are_aligned_to_the_pixel() -> None:
+    target = torch.zeros(1, 3, 64, 64)
+    target[..., 32:] = 0.5
+    output = target * 1.2
+    evaluator = Evaluator(PROTOCOLS["defocus"])
+    before, after = evaluator._scores(target, output, target, "pairs")
+    assert (before["overshoot"], after["overshoot"]) == (0, pytest.approx(12.25, rel=1e-3))
+    assert "overshoot" not in evaluator._scores(target, output, target, "dpdd")[1]
+
+
 def test_a_picture_too_small_to_be_scored_is_named(tmp_path: Path, tiny_weights: Path) -> None:
     for kind in ("source", "target"):
         (tmp_path / kind).mkdir()

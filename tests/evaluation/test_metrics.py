@@ -4,7 +4,7 @@ import torch
 from skimage import data
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from fdikp.evaluation.metrics import luma, mae, psnr, rounded, ssim
+from fdikp.evaluation.metrics import edge_pixels, luma, mae, overshoot, psnr, rounded, ssim
 
 
 @pytest.fixture(scope="module", params=[0.003, 0.05, 0.4])
@@ -116,3 +116,62 @@ def test_ssim_of_a_picture_smaller_than_its_window():
         ssim(torch.rand(1, 3, 6, 20), torch.rand(1, 3, 6, 20))
     with pytest.raises(ValueError, match="11x11"):
         ssim(torch.rand(1, 3, 20, 10), torch.rand(1, 3, 20, 10), "gaussian")
+
+
+def slow_overshoot(output: np.ndarray, target: np.ndarray) -> float:
+    """The definition pixel by pixel, on [H, W, 3]."""
+    H, W, _ = target.shape
+    luma = target.astype(float) @ np.array([0.299, 0.587, 0.114])
+    at = lambda y, x: luma[min(max(y, 0), H - 1), min(max(x, 0), W - 1)]  # noqa: E731
+    gradient = np.array(
+        [[np.hypot(at(y, x + 1) - at(y, x - 1), at(y + 1, x) - at(y - 1, x)) for x in range(W)] for y in range(H)]
+    )
+    edges = gradient > np.sort(gradient, axis=None)[H * W * 80 // 100 - 1]
+    excess = []
+    for y in range(H):
+        for x in range(W):
+            window = (slice(max(0, y - 2), y + 3), slice(max(0, x - 2), x + 3))
+            if edges[window].any():
+                low, high = target[window].min(axis=(0, 1)), target[window].max(axis=(0, 1))
+                beyond = np.maximum(output[y, x] - high, low - output[y, x]) - 1 / 255
+                excess += list(np.maximum(beyond, 0))
+    return 255 * float(np.mean(excess)) if excess else 0.0
+
+
+def test_overshoot_is_its_definition_pixel_by_pixel(pair):
+    output, target = (image[20:61, 40:93] for image in pair)
+    expected = slow_overshoot(output, target)
+    assert float(overshoot(tensor(output), tensor(target))) == pytest.approx(expected, rel=1e-4, abs=1e-6)
+
+
+class TestOvershoot:
+    @pytest.fixture
+    def photo(self) -> torch.Tensor:
+        return tensor((data.astronaut()[40:168, 150:278] / 255).astype(np.float32)) * 0.8 + 0.1
+
+    def test_blur_has_none_and_sharpening_beyond_the_target_has_more_the_stronger_it_is(self, photo):
+        blurred = torch.nn.functional.avg_pool2d(photo, 3, 1, 1, count_include_pad=False)
+        assert float(overshoot(blurred, photo)) == 0
+        scores = [float(overshoot(photo + gain * (photo - blurred), photo)) for gain in (0.5, 1.0, 2.0)]
+        assert 0 < scores[0] < scores[1] < scores[2]
+
+    def test_rounding_to_8_bits_is_free(self, photo):
+        assert float(overshoot((photo * 255).round() / 255, photo)) == 0
+
+    def test_what_lies_far_from_edges_does_not_count(self):
+        target = torch.zeros(1, 3, 40, 40)
+        target[..., :20] = 0.5
+        output = target.clone()
+        output[..., 30:] = 0.3
+        assert float(overshoot(output, target)) == 0
+
+    def test_a_flat_target_has_no_edges(self):
+        flat = torch.full((1, 3, 16, 16), 0.5)
+        assert not edge_pixels(flat).any()
+        assert float(overshoot(flat + 0.3, flat)) == 0
+
+    def test_each_picture_has_its_own_edges(self, photo):
+        other = photo.flip(-1) * 0.5
+        output = torch.cat((photo + 0.1, other + 0.1))
+        both = overshoot(output, torch.cat((photo, other)))
+        assert both.tolist() == [float(overshoot(photo + 0.1, photo)), float(overshoot(other + 0.1, other))]

@@ -53,3 +53,13 @@ def test_a_set_is_the_mean_of_its_pictures_and_names_the_worst():
     assert summary.gain == pytest.approx(0, abs=1e-3)
     assert (summary.worst_name, round(summary.worst_gain)) == ("worse", -20)
     assert summary.psnr_before == pytest.approx(30, abs=1e-2)
+
+
+def test_halos_count_as_overshoot():
+    target = torch.full((3, 24, 24), 0.2)
+    target[:, :, 12:] = 0.6
+    halo = target.clone()
+    halo[:, :, 12:14] = 0.8
+    summary = summarise([score("one", target, halo, target), score("two", target, target, target)])
+    assert summary.overshoot_before == 0
+    assert summary.overshoot_after == pytest.approx((0.2 * 255 - 1) * 2 / 6 / 2, rel=1e-3)

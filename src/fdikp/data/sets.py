@@ -67,6 +67,9 @@ class Kind:
     """What its folder looks like."""
     counts: Mapping[str, int] = field(default_factory=dict)
     """Pictures of each published split. A set with `test` alone is not divided."""
+    aligned: bool = False
+    """Whether source and target are aligned to the pixel, which metrics such as overshoot need. Of own pairs that is
+    assumed; the two exposures of a published real pair differ by a pixel or so."""
 
 
 SETS: dict[str, Kind] = {
@@ -84,8 +87,10 @@ SETS: dict[str, Kind] = {
         {"train": 11261, "test": 725},
     ),
     "rtf": Kind("RTF", layouts.rtf, "image/0/image_NN.png and GT/sharp_NN.png", {"test": 22}),
-    "kodak-rendered": Kind("Kodak, rendered", layouts.kodak, "kodim01.png, kodim02.png ...", {"test": 24}),
-    "pairs": Kind("own pairs", layouts.own_pairs, "source/ and target/, or is a CSV file"),
+    "kodak-rendered": Kind(
+        "Kodak, rendered", layouts.kodak, "kodim01.png, kodim02.png ...", {"test": 24}, aligned=True
+    ),
+    "pairs": Kind("own pairs", layouts.own_pairs, "source/ and target/, or is a CSV file", aligned=True),
     "realdof": Kind("RealDOF", layouts.realdof, "source/NN.png and target/NN.png", {"test": 50}),
     "cuhk": Kind("CUHK", layouts.cuhk, "photographs in one folder", {"test": 704}),
 }

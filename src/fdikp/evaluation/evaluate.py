@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 import fdikp
-from fdikp.data import EvaluationSet, Sample, open_set
+from fdikp.data import SETS, EvaluationSet, Sample, open_set
 from fdikp.deblur import Deblurrer, load_model
 from fdikp.errors import DataError
 from fdikp.evaluation.cost import PeakMemory, gflop
 from fdikp.evaluation.lpips import LPIPS
+from fdikp.evaluation.metrics import overshoot
 from fdikp.evaluation.no_reference import no_reference
 from fdikp.evaluation.protocols import DEFAULT, Protocol, find_protocol
 from fdikp.evaluation.quality import sharp_pixels
@@ -118,6 +119,10 @@ class Evaluator:
             before, after = no_reference(source[0]), no_reference(output[0].clamp(0, 1))
         else:
             before, after = (self.protocol.score(image, target, self.lpips, kind) for image in (source, output))
+            if SETS[kind].aligned:
+                for scores, image in ((before, source), (after, output)):
+                    whole = (self.protocol.scored(picture.clamp(0, 1), kind) for picture in (image, target))
+                    scores["overshoot"] = float(overshoot(*whole))
             if source.shape == target.shape and (sharp := sharp_pixels(source[0], target[0])).any():
                 for scores, image in ((before, source), (after, output)):
                     error = (image.clamp(0, 1) - target).square().mean(dim=1)[0].double()

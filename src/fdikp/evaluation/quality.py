@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from fdikp.evaluation.lpips import LPIPS
-from fdikp.evaluation.metrics import psnr, ssim
+from fdikp.evaluation.metrics import overshoot, psnr, ssim
 from fdikp.network import NetworkConfig
 from fdikp.network.blur import BlurMap
 
@@ -35,6 +35,8 @@ class Scores:
     ssim_after: float
     lpips_before: float | None
     lpips_after: float | None
+    overshoot_before: float
+    overshoot_after: float
     focus_pixels: int
     """Pixels in focus already."""
     focus_before: float
@@ -68,6 +70,8 @@ class Summary:
     ssim_after: float
     lpips_before: float | None
     lpips_after: float | None
+    overshoot_before: float
+    overshoot_after: float
     focus_ratio: float | None
     """Squared error after over before on all pixels of the set that are in focus; None where there are none."""
     focus_error: float | None
@@ -92,6 +96,8 @@ def score(name: str, blurred: Tensor, output: Tensor, target: Tensor, lpips: LPI
         ssim_after=_number(ssim(after, truth)),
         lpips_before=_number(lpips(before, truth)) if lpips else None,
         lpips_after=_number(lpips(after, truth)) if lpips else None,
+        overshoot_before=_number(overshoot(before, truth)),
+        overshoot_after=_number(overshoot(after, truth)),
         focus_pixels=int(in_focus.sum()),
         focus_before=_number(errors[0][in_focus].sum()),
         focus_after=_number(errors[1][in_focus].sum()),
@@ -129,6 +135,8 @@ def summarise(scores: Sequence[Scores]) -> Summary:
         ssim_after=fmean(s.ssim_after for s in scores),
         lpips_before=_mean([s.lpips_before for s in scores]),
         lpips_after=_mean([s.lpips_after for s in scores]),
+        overshoot_before=fmean(s.overshoot_before for s in scores),
+        overshoot_after=fmean(s.overshoot_after for s in scores),
         focus_ratio=focus_ratio,
         focus_error=focus_error,
         sharp_ratio=sharp_ratio,

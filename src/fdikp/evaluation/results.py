@@ -35,11 +35,13 @@ METRICS: dict[str, Metric] = {
     "lpips-vgg": Metric("LPIPS (VGG)", "lower", 4),
     "blur": Metric("blur effect", "lower", 4),
     "focus": Metric("error in focus", "lower", 6, everywhere=False),
+    "overshoot": Metric("overshoot", "lower", 3, everywhere=False),
     "shift": Metric("colour shift", "lower", 5),
 }
 """Every number that an evaluation may hold for a picture, in the order of tables. `lpips` is that of the protocol's
 own backbone, `blur` that of `no_reference`, which needs no target. `focus` is the mean squared error on pixels that
-show detail in focus already, where a picture has such; `shift` the change of the picture's mean."""
+show detail in focus already, where a picture has such; `overshoot` that of `metrics`, of sets whose targets are aligned
+to the pixel; `shift` the change of the picture's mean."""
 
 MOST_PSNR = 100.0
 """Equal pictures count as this many dB in means and in JSON, which knows no infinity."""
