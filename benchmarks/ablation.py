@@ -178,7 +178,7 @@ def _recipe(variant: Variant, seed: int, options: argparse.Namespace) -> Recipe:
         lr=3e-4,
         warmup=options.steps // 8,
         hint=0.0,
-        average=0.97,
+        ema_decay=(0.97,),
         threads=1,
         seed=seed,
         resume=True,

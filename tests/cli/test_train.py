@@ -71,8 +71,9 @@ def test_the_examples_of_the_help_can_be_meant():
     from fdikp.cli.train import EXAMPLES, parse
 
     lines = [line.split("    ")[0].split() for line in EXAMPLES.splitlines()[1:]]
-    assert len(lines) == 5
-    assert all(parse(line[2:], "fdikp train").data for line in lines)
+    assert len(lines) == 8
+    assert all(parse(line[2:], "fdikp train").data for line in lines[:6])
+    assert [line[2] for line in lines[6:]] == ["status", "cooldown"]
 
 
 @pytest.mark.parametrize(
@@ -156,9 +157,9 @@ def test_without_fabric_one_line_says_so(pairs, tmp_path):
     assert "pip install 'fdikp[train]'" in err
 
 
-def test_lpips_that_counts_for_nothing_or_is_not_there_is_said(train, pairs, weights_file):
+def test_lpips_weights_that_are_not_there_are_said(train, pairs, weights_file):
     command = ["--from", weights_file, "--data", pairs, "--steps", 1, "--crop", 64, "--batch", 1, "--out"]
     done = train(*command, "a", "--beta", 0.2)
     assert done.code == 0 and "the LPIPS term is off: no weights" in done.err
     done = train(*command, "b", "--lpips", "anything")
-    assert done.code == 0 and "--beta" in done.err
+    assert done.code == 1 and "anything: no such file of LPIPS weights" in done.err

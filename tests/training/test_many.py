@@ -15,8 +15,11 @@ from fdikp.synthesis import RenderSettings
 from fdikp.training.checkpoint import load_checkpoint
 from fdikp.training.data import RenderedStream
 from fdikp.training.losses import BlurSupervision
+from fdikp.training.numerics import Numerics
 from fdikp.training.objective import Objective
 from fdikp.training.recipes import RECIPES
+
+NUMERICS = Numerics(torch.device("cpu"), False, torch.contiguous_format)
 
 
 def test_the_gradient_is_the_mean_of_the_shares(photographs, tiny_weights, tmp_path):
@@ -39,11 +42,11 @@ def test_the_gradient_is_the_mean_of_the_shares(photographs, tiny_weights, tmp_p
     stream = RenderedStream(load_pictures(recipe.data), recipe.margin, recipe.seed, RenderSettings())
     torch.manual_seed(recipe.seed)
     network = weights.load(tiny_weights)[0].requires_grad_(True).train()
-    judge = Objective(network, replace(recipe, beta=0.0), BlurSupervision(network))
+    judge = Objective(network, replace(recipe, beta=0.0), NUMERICS, BlurSupervision(network))
     for rank in range(2):
         batch = stream.batch(2 * rank, 2, 64, torch.device("cpu"))
         (judge(batch.blurred, batch.target, batch.radius).loss / 2).backward()
-    moments = load_checkpoint(tmp_path / "run")["optimizer"]["state"]
+    moments = load_checkpoint(tmp_path / "run")["optimizer"]["Adam"]["state"]
     names = [name for name, _ in network.named_parameters() if not name.startswith(("output.", "fikp.refine."))]
     parameters = dict(network.named_parameters())
     got = torch.cat([moments[n]["exp_avg"].flatten() / 0.1 for n in range(len(names))])

@@ -5,9 +5,12 @@ import torch
 
 from fdikp.network import FDIKP, PRESETS, NetworkConfig
 from fdikp.training.losses import restoration_loss
+from fdikp.training.numerics import Numerics
 from fdikp.training.objective import Objective, imitation_loss
 from fdikp.training.recipe import Recipe
 from fdikp.training.recipes import RECIPES
+
+NUMERICS = Numerics(torch.device("cpu"), False, torch.contiguous_format)
 
 
 def narrow(config: NetworkConfig) -> NetworkConfig:
@@ -18,7 +21,7 @@ def narrow(config: NetworkConfig) -> NetworkConfig:
 
 def test_the_objective_is_the_paper_s_where_nothing_else_is_asked_for(tiny_config):
     torch.manual_seed(0)
-    judge = Objective(FDIKP(tiny_config), Recipe(precision="fp32"))
+    judge = Objective(FDIKP(tiny_config), Recipe(), NUMERICS)
     blurred, target = torch.rand(2, 3, 64, 64), torch.rand(2, 3, 64, 64)
     judged = judge(blurred, target, None)
     assert judged.parts == {}
@@ -32,7 +35,7 @@ def test_every_network_of_a_recipe_trains_whole(name):
     network = FDIKP(narrow(PRESETS[name]))
     with torch.no_grad():
         network.dsrm.apu.gates.weight.normal_(std=0.1)  # untrained, what is blended has no weight
-    judge = Objective(network, Recipe(precision="fp32"))
+    judge = Objective(network, Recipe(), NUMERICS)
     judge(torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64), None).loss.backward()
     without = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.isfinite().all()]
     assert not without
@@ -48,7 +51,7 @@ def test_imitation_written_out():
 
 def test_a_teacher_is_not_taught(tiny_config):
     teacher = FDIKP(tiny_config)
-    judge = Objective(FDIKP(tiny_config), Recipe(precision="fp32"), teacher=teacher)
+    judge = Objective(FDIKP(tiny_config), Recipe(), NUMERICS, teacher=teacher)
     judge.train()
     before = {name: value.clone() for name, value in teacher.state_dict().items()}
     judge(torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64), None).loss.backward()
@@ -64,7 +67,7 @@ def test_lpips_sees_pictures_at_another_place_at_each_step(tiny_config):
             sizes.append(tuple(x.shape[-2:]))
             return (x - y).abs().mean(dim=(1, 2, 3))
 
-    judge = Objective(FDIKP(tiny_config), Recipe(precision="fp32", scales=(1.0, 0.0, 0.0)), perceptual=Seen())
+    judge = Objective(FDIKP(tiny_config), Recipe(scales=(1.0, 0.0, 0.0)), NUMERICS, perceptual=Seen())
     for judge.step in range(4):
         judge(torch.rand(1, 3, 64, 64), torch.rand(1, 3, 64, 64), None)
     assert len(set(sizes)) > 4  # two scales are large enough for LPIPS, and each step pads them otherwise

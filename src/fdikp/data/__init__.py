@@ -4,7 +4,7 @@ on, checked as a whole; `headers` and `pictures` read files; `groups` and `manif
 
 from fdikp.data.headers import check_pictures, picture_size
 from fdikp.data.pairs import LAYOUTS, PairFiles, PairSet, find_pairs
-from fdikp.data.pictures import find_pictures, load_pictures, read_picture
+from fdikp.data.pictures import find_pictures, load_pictures, read_picture, read_pictures
 from fdikp.data.sets import SETS, EvaluationSet, Sample, open_set
 
 __all__ = [
@@ -21,4 +21,5 @@ __all__ = [
     "open_set",
     "picture_size",
     "read_picture",
+    "read_pictures",
 ]

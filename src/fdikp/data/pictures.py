@@ -48,7 +48,15 @@ def load_pictures(folders: Sequence[Path]) -> list[np.ndarray]:
     Raises:
         DataError: a folder is missing or empty, or pictures cannot be read; all that cannot are named.
     """
-    files = [file for folder in folders for file in find_pictures(folder)]
+    return read_pictures([file for folder in folders for file in find_pictures(folder)])
+
+
+def read_pictures(files: Sequence[Path]) -> list[np.ndarray]:
+    """Pictures as uint8 [H, W, 3], in their order.
+
+    Raises:
+        DataError: some cannot be read; all that cannot are named.
+    """
     return each(_read_8_bits, files)
 
 

@@ -111,7 +111,7 @@ def proxy_run(variant: Variant, sharp: Sequence[Path], out: Path, seed: int, bud
         crop=(budget.crop,),
         batch=(budget.batch,),
         averaging=("ema",),
-        average=0.99,
+        ema_decay=(0.99,),
         lr=budget.lr,
         pixel_rate=0.05,
         warmup=min(100, budget.steps // 6),

@@ -1,6 +1,6 @@
-"""The weights that are validated and shipped: an average of those that the optimiser went through."""
+"""The weights that are validated and shipped: averages of those that the optimiser went through."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -40,6 +40,63 @@ class Average(AveragedModel):
         self.kind = kind
         if kind == "swa":
             self.n_averaged.zero_()
+
+
+class Averages:
+    """Averages of one network's weights that differ in their decay. The first is the one that is shipped.
+
+    Args:
+        network: whose weights are averaged.
+        decays: of each, all different.
+    """
+
+    def __init__(self, network: FDIKP, decays: Sequence[float]) -> None:
+        self.by_decay = {decay_name(decay): Average(network, decay) for decay in decays}
+
+    @property
+    def first(self) -> Average:
+        """The one that is shipped."""
+        return next(iter(self.by_decay.values()))
+
+    @property
+    def kind(self) -> Averaging:
+        """Of this phase."""
+        return self.first.kind
+
+    def begin(self, kind: Averaging) -> None:
+        """A phase begins."""
+        for average in self.by_decay.values():
+            average.begin(kind)
+
+    def update(self, network: FDIKP) -> None:
+        """Take in the weights after a step."""
+        for average in self.by_decay.values():
+            average.update_parameters(network)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that `load_state_dict` needs, by decay."""
+        return {name: average.state_dict() for name, average in self.by_decay.items()}
+
+    def load_state_dict(self, state: dict[str, Any], kind: Averaging) -> None:
+        """Take over what `state_dict` returned, in a phase of this kind.
+
+        Raises:
+            KeyError: it is of other decays.
+        """
+        if list(state) != list(self.by_decay):
+            raise KeyError(" ".join(state))
+        for name, average in self.by_decay.items():
+            average.kind = kind
+            average.load_state_dict(state[name])
+
+
+def decay_name(decay: float) -> str:
+    """A decay as logs, checkpoints and file names have it.
+
+    >>> decay_name(0.9995)
+    '0.9995'
+    """
+    return f"{decay:.10g}"
 
 
 @contextmanager

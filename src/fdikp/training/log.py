@@ -3,7 +3,8 @@
 import contextlib
 import json
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -27,9 +28,10 @@ class Log:
         step: where the run goes on; what an interrupted run logged beyond it is taken back.
         shown: False for processes that only help another: they tell nothing.
         printed: False to write files only, where a run is a part of something that has its own progress to tell.
+        ends: False for a run without a budget, whose bar shows no end.
     """
 
-    def __init__(self, folder: Path, step: int, shown: bool = True, printed: bool = True) -> None:
+    def __init__(self, folder: Path, step: int, shown: bool = True, printed: bool = True, ends: bool = True) -> None:
         self.shown, self.printed = shown, printed
         self._full = False
         self._bar: _Bar | None = None
@@ -40,7 +42,7 @@ class Log:
         kept = [line for line in read_log(self._path) if line.get("step", 0) <= step] if step else []
         with replacing(self._path) as file:
             file.writelines(json.dumps(line).encode() + b"\n" for line in kept)
-        self._bar = _Bar() if printed and sys.stderr.isatty() else None
+        self._bar = _Bar(ends) if printed and sys.stderr.isatty() else None
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
@@ -67,10 +69,12 @@ class Log:
             print(f"fdikp: {message}", file=sys.stderr, flush=True)
 
     def write(self, step: int, **facts: Any) -> None:
-        """An event: numbers, or groups of numbers by name."""
+        """An event: numbers, or groups of numbers by name, and groups of these. The time is added, in Unix seconds."""
         if not self.shown:
             return
-        line = json.dumps({"step": step} | {name: _short(value) for name, value in facts.items()})
+        line = json.dumps(
+            {"step": step} | {name: _short(value) for name, value in facts.items()} | {"time": round(time.time(), 1)}
+        )
         if self.printed and not self._bar:
             print(line, flush=True)
 
@@ -79,11 +83,9 @@ class Log:
                 file.write(line + "\n")
 
         def chart() -> None:
-            for name, value in facts.items():
-                group = {f"{name}/{part}": v for part, v in value.items()} if isinstance(value, dict) else {name: value}
-                for tag, number in group.items():
-                    if isinstance(number, int | float):
-                        self._board.add_scalar(tag, number, step)
+            for tag, number in _flat(facts):
+                if isinstance(number, int | float):
+                    self._board.add_scalar(tag, number, step)
 
         self._guarded(append)
         if self._board:
@@ -111,7 +113,7 @@ class Log:
 class _Bar:
     """A bar with the time left, on stderr."""
 
-    def __init__(self) -> None:
+    def __init__(self, ends: bool) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -124,7 +126,7 @@ class _Bar:
             redirect_stdout=False,
             redirect_stderr=False,
         )
-        self._task = self._progress.add_task("training", total=1.0)
+        self._task = self._progress.add_task("training", total=1.0 if ends else None)
         self._progress.start()
         self.stop = self._progress.stop
 
@@ -133,6 +135,15 @@ class _Bar:
 
     def print(self, line: str) -> None:
         self._progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _flat(facts: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value of nested groups, with the names that lead to it."""
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}/")
+        else:
+            yield f"{prefix}{name}", value
 
 
 def read_log(file: Path) -> list[dict[str, Any]]:

@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -16,14 +16,16 @@ from fdikp.files import cannot_be_written, replacing
 from fdikp.training.average import measured_statistics
 from fdikp.training.checkpoint import save_checkpoint
 from fdikp.training.data import Batch, Stream
+from fdikp.training.lock import RunLock
 from fdikp.training.log import Log
-from fdikp.training.objective import Judged, Objective, layout
+from fdikp.training.numerics import Numerics
+from fdikp.training.objective import Judged
 from fdikp.training.recipe import HINTED, Recipe
 from fdikp.training.schedule import learning_rate, progress
-from fdikp.training.setup import FAR, Run, ahead, fabric_of, prepare, ready
+from fdikp.training.setup import FAR, Ready, Run, ahead, fabric_of, prepare, ready
 from fdikp.training.stop import Stop
 from fdikp.training.summary import write_summary
-from fdikp.training.validate import Watched, validate
+from fdikp.training.validate import ValidationSet, validate
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -40,7 +42,7 @@ class Outcome:
     """The averaged weights."""
     step: int
     done: float
-    """The share of the budget that is used: 1, or less if it was stopped."""
+    """The share of the budget that is used: 1, or less if it was stopped; 0 for a run without a budget."""
     signal: int | None
     """The signal that stopped it."""
     summary: str
@@ -50,8 +52,9 @@ class Outcome:
 def train(recipe: Recipe, *, printed: bool = True) -> Outcome:
     """Train to the end of the budget, or until SIGINT or SIGTERM.
 
-    `recipe.out` receives checkpoints (to go on from with `resume`), weights.safetensors (the average), recipe.json,
-    log.jsonl, TensorBoard's log, and at the end summary.json, summary.md and curve.png. Unless `printed` is False,
+    `recipe.out` receives checkpoints (to go on from with `resume`), weights.safetensors (the first average; others are
+    weights-ema-DECAY.safetensors), recipe.json, log.jsonl, TensorBoard's log, and at the end summary.json, summary.md
+    and curve.png. Unless `printed` is False,
     what goes on is printed too.
 
     Raises:
@@ -81,44 +84,54 @@ def _train(recipe: Recipe, printed: bool) -> Outcome:
     prepared = prepare(recipe)  # before other processes are started: what is wrong is then said once
     fabric.launch()
     torch.manual_seed(recipe.seed)
-    run, objective, notes = ready(recipe, prepared, fabric)
+    made = ready(recipe, prepared, fabric)
+    run, objective = made.run, made.objective
     module = fabric.setup_module(objective)
-    watched = prepared.watched_on(fabric.device)
-    with Log(recipe.out, run.step, fabric.is_global_zero, printed) as log, Stop() as stop:
-        for note in notes:
+    sets = prepared.validation_on(fabric.device)
+    with (
+        RunLock(recipe.out) if fabric.is_global_zero else nullcontext(),
+        Log(recipe.out, run.step, fabric.is_global_zero, printed, recipe.has_budget) as log,
+        Stop() as stop,
+    ):
+        for note in [*made.notes, made.numerics.describe()]:
             log.say(note)
         if fabric.is_global_zero:
             with replacing(recipe.out / "recipe.json") as written:
                 written.write(json.dumps(recipe.to_dict(), indent=2).encode() + b"\n")
         try:
-            done = _fit(
-                run, recipe, fabric, module, objective, ahead(prepared.stream, recipe, fabric), watched, log, stop
-            )
+            done = _fit(made, recipe, fabric, module, ahead(prepared.stream, recipe, fabric), sets, log, stop)
         except torch.OutOfMemoryError:
             raise TrainingError("not enough memory on the device; give a smaller --batch or --crop") from None
         if not fabric.is_global_zero:
             return Outcome(recipe.out / "weights.safetensors", run.step, done, stop.signal, "")
-        if run.average.kind == "swa" and done >= 1.0:
-            _settle(run, recipe, prepared.stream, fabric.device)
-        _validate(run, recipe, watched, fabric.device, log)
+        if run.averages.kind == "swa" and done >= 1.0:
+            _settle(run, recipe, made.numerics, prepared.stream)
+        _validate(made, sets, log)
         file = _save(run, recipe)
-        where = {"device": str(fabric.device), "processes": fabric.world_size, "validated_on": prepared.validated_on}
+        where = {
+            "device": str(fabric.device),
+            "numerics": made.numerics.describe(),
+            "processes": fabric.world_size,
+            "validated_on": ", ".join(data.about for data in sets),
+        }
         line = write_summary(recipe, run, done, where, log.say)
     return Outcome(file, run.step, done, stop.signal, line)
 
 
 def _fit(
-    run: Run,
+    made: Ready,
     recipe: Recipe,
     fabric: "Fabric",
     module: nn.Module,
-    objective: Objective,
     stream: Stream,
-    watched: list[Watched],
+    sets: list[ValidationSet],
     log: Log,
     stop: Stop,
 ) -> float:
     """Steps until the budget is used or a stop is asked for; returns the share of the budget that is used."""
+    run, objective = made.run, made.objective
+    if recipe.start and recipe.validate and run.step == 0 and fabric.is_global_zero:
+        _validate(made, sets, log)  # the weights it starts from
     saved = validated = run.clock.seconds
     logged = (run.seen, run.clock.seconds)
     told = ""
@@ -131,14 +144,15 @@ def _fit(
             return done
         if run.phase != (now := recipe.phase(done)):
             run.phase = now
-            run.average.begin(recipe.phases[now].averaging)
+            run.averages.begin(recipe.phases[now].averaging)
         phase = recipe.phases[run.phase]
         objective.step = run.step
-        objective.hinting = recipe.hint > 0 and done < HINTED
+        objective.hinting = recipe.hint > 0 and recipe.has_budget and done < HINTED
         lr = learning_rate(recipe, run.step, done)
         share = phase.batch // fabric.world_size
         batch = stream.batch(run.seen + fabric.global_rank * share, share, phase.crop, fabric.device)
         run.seen += phase.batch
+        run.pixels += phase.batch * phase.crop**2
         judged, norm = _step(run, recipe, fabric, module, batch, lr)
         counted = run.clock.step()
         if run.bad >= recipe.patience:
@@ -153,6 +167,8 @@ def _fit(
                 run.step,
                 seconds=run.clock.seconds,
                 per_step=counted,
+                crops=run.seen,
+                crops_128=run.pixels / 128**2,
                 images_per_second=(run.seen - logged[0]) / since if since else 0.0,
                 epoch=run.seen / len(stream),
                 lr=lr,
@@ -165,7 +181,7 @@ def _fit(
             )
             logged = (run.seen, run.clock.seconds)
         if run.clock.seconds - validated >= 60.0 * recipe.validate_every and not last:
-            _validate(run, recipe, watched, fabric.device, log)
+            _validate(made, sets, log)
             run.clock.side_work()
             validated = run.clock.seconds
         if run.clock.seconds - saved >= 60.0 * recipe.save_every and not last:
@@ -180,11 +196,11 @@ def _fit(
 def _step(
     run: Run, recipe: Recipe, fabric: "Fabric", module: nn.Module, batch: Batch, lr: float
 ) -> tuple[Judged, Tensor]:
-    """One step of Adam; returns the pass it was made from and the gradient's norm before clipping."""
+    """One step of the optimiser; returns the pass it was made from and the gradient's norm before clipping."""
     statistics = [buffer.clone() for buffer in run.network.buffers()]
     judged: Judged = module(batch.blurred, batch.target, batch.radius)
     run.step += 1
-    run.optimizer.zero_grad(set_to_none=True)
+    run.optimizer.zero_grad()
     norm = torch.tensor(float("nan"))
     (broken,) = _largest(fabric, float(not judged.loss.isfinite()))
     if not broken:  # where coordinates are not finite, the gradient of sampling reads outside of its memory
@@ -199,10 +215,8 @@ def _step(
             buffer.copy_(before)
         return judged, norm
     run.bad = 0
-    for group in run.optimizer.param_groups:
-        group["lr"] = lr * group["share"]
-    run.optimizer.step()
-    run.average.update_parameters(run.network)
+    run.optimizer.step(lr)
+    run.averages.update(run.network)
     return judged, norm
 
 
@@ -230,18 +244,19 @@ def _give_up(run: Run, recipe: Recipe, fabric: "Fabric") -> None:
     )
 
 
-def _settle(run: Run, recipe: Recipe, stream: Stream, device: torch.device) -> None:
+def _settle(run: Run, recipe: Recipe, numerics: Numerics, stream: Stream) -> None:
     """Measure the BatchNorm statistics that belong to a plain mean of weights."""
     phase = recipe.phases[-1]
-    with torch.no_grad(), measured_statistics(run.average.network):
-        for n in range(SETTLING):
-            batch = stream.batch(FAR + n * phase.batch, phase.batch, phase.crop, device)
-            with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
-                run.average.network.stages(batch.blurred.contiguous(memory_format=layout(recipe)))
+    for average in run.averages.by_decay.values():
+        with torch.no_grad(), measured_statistics(average.network):
+            for n in range(SETTLING):
+                batch = stream.batch(FAR + n * phase.batch, phase.batch, phase.crop, numerics.device)
+                with numerics.autocast():
+                    average.network.stages(batch.blurred.contiguous(memory_format=numerics.memory_format))
 
 
 def _save(run: Run, recipe: Recipe) -> Path:
-    """Write the checkpoint and the averaged weights; returns the file of the latter.
+    """Write the checkpoint and the averaged weights; returns the file of the first average.
 
     Raises:
         TrainingError: they cannot be written.
@@ -249,14 +264,30 @@ def _save(run: Run, recipe: Recipe) -> Path:
     file = recipe.out / "weights.safetensors"
     try:
         save_checkpoint(recipe.out, run.state())
-        weights.save(run.average.network, file, name=run.name, half=recipe.half, step=run.step, recipe=recipe.to_dict())
+        for n, (decay, average) in enumerate(run.averages.by_decay.items()):
+            weights.save(
+                average.network,
+                recipe.out / f"weights-ema-{decay}.safetensors" if n else file,
+                name=run.name,
+                half=recipe.half,
+                step=run.step,
+                recipe=recipe.to_dict(),
+            )
     except OSError as error:
         raise TrainingError(cannot_be_written(recipe.out, error)) from error
     return file
 
 
-def _validate(run: Run, recipe: Recipe, pairs: list[Watched], device: torch.device, log: Log) -> None:
-    summary, strip = validate(run.average.network, pairs, device, recipe.precision == "bf16")
-    facts = {name: value for name, value in asdict(summary).items() if value is not None}
-    log.write(run.step, seconds=run.clock.seconds, validation=facts)
-    log.picture(run.step, "blurred, restored, target", strip)
+def _validate(made: Ready, sets: list[ValidationSet], log: Log) -> None:
+    """Each average on each set: `validations` has all, `validation` the first average on the first set."""
+    run = made.run
+    found: dict[str, dict[str, Any]] = {data.name: {} for data in sets}
+    strips = []
+    for data in sets:
+        for decay, average in run.averages.by_decay.items():
+            facts, strip = validate(average.network, data, made.numerics, made.lpips, made.objective.validation_loss)
+            found[data.name][decay] = facts
+            strips.append(strip)
+    first = next(iter(found[sets[0].name].values()))
+    log.write(run.step, seconds=run.clock.seconds, validation=first, validations=found)
+    log.picture(run.step, "blurred, restored, target", strips[0])

@@ -10,6 +10,7 @@ from fdikp.evaluation.lpips import LPIPS
 from fdikp.network import FDIKP
 from fdikp.training.data import Batch
 from fdikp.training.losses import BlurSupervision, Perceptual, restoration_loss, shifted
+from fdikp.training.numerics import Numerics
 from fdikp.training.recipe import Recipe
 
 
@@ -29,7 +30,8 @@ class Objective(nn.Module):
 
     Args:
         network: what is trained.
-        recipe: weights of the terms, precision, memory layout.
+        recipe: weights of the terms.
+        numerics: precision and memory layout.
         supervision: learns the blur radius from rendered pairs; None to leave that out.
         perceptual: LPIPS, or None to leave it out.
         teacher: a trained network whose results are to be imitated, or None.
@@ -39,6 +41,7 @@ class Objective(nn.Module):
         self,
         network: FDIKP,
         recipe: Recipe,
+        numerics: Numerics,
         supervision: BlurSupervision | None = None,
         perceptual: LPIPS | None = None,
         teacher: FDIKP | None = None,
@@ -46,6 +49,7 @@ class Objective(nn.Module):
         super().__init__()
         self.network = network
         self.recipe = recipe
+        self.numerics = numerics
         self.hinting = recipe.hint > 0
         """Whether features are taught the blur radius; the loop ends that."""
         self.step = 0
@@ -64,8 +68,8 @@ class Objective(nn.Module):
     def forward(self, blurred: Tensor, target: Tensor, radius: Tensor | None) -> Judged:
         """A pass and its loss. blurred, target: [B, 3, H, W] in 0..1; radius: [B, 1, H, W] pixels, or None."""
         r = self.recipe
-        blurred = blurred.contiguous(memory_format=layout(r))
-        with torch.autocast(blurred.device.type, torch.bfloat16, enabled=r.precision == "bf16"):
+        blurred = blurred.contiguous(memory_format=self.numerics.memory_format)
+        with self.numerics.autocast():
             stages = self.network.stages(blurred)
         images = [stage.image for stage in stages]
         loss = restoration_loss(images, target, r.scales, r.alpha, r.beta, r.gamma, self._perceptual(), r.delta)
@@ -77,6 +81,13 @@ class Objective(nn.Module):
             parts["distil"] = imitation_loss(images, self._taught(blurred), r.scales)
             loss = loss + r.distil * parts["distil"]
         return Judged(loss, images, {name: part.detach() for name, part in parts.items()})
+
+    @torch.no_grad()
+    def validation_loss(self, images: list[Tensor], target: Tensor) -> Tensor:
+        """The loss of eqs. 4 and 5, with the guard, of the three stages' images; LPIPS on the same grid each time."""
+        r = self.recipe
+        perceptual = shifted(self.perceptual, 0) if self.perceptual else None
+        return restoration_loss(images, target, r.scales, r.alpha, r.beta, r.gamma, perceptual, r.delta)
 
     @torch.no_grad()
     def terms(self, judged: Judged, batch: Batch) -> dict[str, float]:
@@ -104,7 +115,7 @@ class Objective(nn.Module):
     @torch.no_grad()
     def _taught(self, blurred: Tensor) -> list[Tensor]:
         assert self.teacher is not None
-        with torch.autocast(blurred.device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16"):
+        with self.numerics.autocast():
             return [stage.image for stage in self.teacher.stages(blurred)]
 
 
@@ -114,8 +125,3 @@ def imitation_loss(images: Sequence[Tensor], taught: Sequence[Tensor], scales: S
     for weight, image, wanted in zip(scales, reversed(images), reversed(taught), strict=True):
         total = total + weight * (image.float() - wanted.float()).abs().mean()
     return total
-
-
-def layout(recipe: Recipe) -> torch.memory_format:
-    """How tensors lie in memory."""
-    return torch.channels_last if recipe.channels_last else torch.contiguous_format

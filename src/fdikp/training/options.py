@@ -8,7 +8,6 @@ import typing
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from fdikp.errors import TrainingError
 from fdikp.training.recipe import Recipe
 from fdikp.training.recipes import RECIPES, named
 
@@ -44,37 +43,28 @@ def _as_start(argument: str) -> str:
     return f"--start{equals}{value}" if flag == "--from" else argument
 
 
-def parse_recipe(arguments: Sequence[str]) -> Recipe:
-    """A recipe from arguments, with argparse: bare machines have no more.
+def parse_fields(recipe: Recipe, arguments: Sequence[str], prog: str, description: str) -> Recipe:
+    """A recipe with the fields that the arguments change, by argparse: machines with little installed have no more.
 
-    >>> parse_recipe(["--steps", "10", "--data", "d", "--scales", "1", "0", "0", "--no-channels-last"]).scales
+    >>> line = ["--steps", "10", "--data", "d", "--scales", "1", "0", "0", "--no-half"]
+    >>> parse_fields(Recipe(), line, "fdikp train", "").scales
     (1.0, 0.0, 0.0)
 
     Raises:
         SystemExit: help was asked for, or an argument is wrong; both are said.
     """
     parser = argparse.ArgumentParser(
-        prog="python -m fdikp.training",
-        usage="%(prog)s [RECIPE] [options]",
-        description=ABOUT,
-        formatter_class=_Help,
-        allow_abbrev=False,
+        prog=prog, usage="%(prog)s [options]", description=description, formatter_class=_Help, allow_abbrev=False
     )
-    try:
-        recipe, rest = split(arguments)
-        hints = typing.get_type_hints(Recipe)
-        for field in dataclasses.fields(Recipe):
-            flag = "--" + field.name.replace("_", "-")
-            default = getattr(recipe, field.name)
-            help = field.metadata["help"].replace("%", "%%")
-            parser.add_argument(flag, default=default, help=help, **_parser_options(hints[field.name]))
-        given: dict[str, Any] = vars(parser.parse_args(rest))
-        values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
-        parsed = Recipe(**values)
-        parsed.check()
-    except TrainingError as error:
-        parser.error(str(error))
-    return parsed
+    hints = typing.get_type_hints(Recipe)
+    for field in dataclasses.fields(Recipe):
+        flag = "--" + field.name.replace("_", "-")
+        default = getattr(recipe, field.name)
+        help = field.metadata["help"].replace("%", "%%")
+        parser.add_argument(flag, default=default, help=help, **_parser_options(hints[field.name]))
+    given: dict[str, Any] = vars(parser.parse_args(arguments))
+    values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in given.items()}
+    return Recipe(**values)
 
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):

@@ -11,6 +11,9 @@ from fdikp.network.config import PRESETS, NetworkConfig
 from fdikp.synthesis.settings import RenderSettings
 
 Averaging = Literal["ema", "swa", "none"]
+Schedule = Literal["cosine", "steps", "linear", "constant"]
+Precision = Literal["auto", "bf16", "fp32"]
+MemoryFormat = Literal["auto", "channels-last", "contiguous"]
 
 
 def _option(default: Any, text: str) -> Any:
@@ -43,7 +46,7 @@ class Recipe:
     narrow: int = _option(1, "divide the network's channels by this, for comparisons that must be quick")
     data: tuple[Path, ...] = _option((), "a data set of real pairs, or folders of sharp photographs, searched deeply")
     pairs: Literal["auto", "real", "rendered"] = _option("auto", "what the data are; auto knows them by their layout")
-    out: Path = _option(Path("runs/run"), "folder for checkpoints, weights, log and summary")  # noqa: RUF009
+    out: Path = _option(Path("runs/run"), "folder for checkpoints, weights, log and summary")
     resume: bool = _option(False, "go on from the checkpoint in `out`, if there is one")
     start: str | None = _option(None, "weights to start from, a shipped model or a file (also --from)")
 
@@ -67,17 +70,31 @@ class Recipe:
     )
     margin: int = _option(16, "pixels rendered around each and cut off, so that blur comes in from outside")
 
-    lr: float = _option(8e-4, "peak learning rate of Adam")
+    optimizer: Literal["adam", "muon", "soap"] = _option(
+        "adam",
+        "muon and soap train the weights of convolutions and linear layers as matrices, and the rest with Adam",
+    )
+    lr: float = _option(8e-4, "peak learning rate")
+    adam_lr_scale: float = _option(0.5, "muon, soap: learning rate of Adam's part, as a fraction of --lr")
     pixel_rate: float = _option(
         0.05, "share of the rate for layers that work on pixels; below 1 their biases stay at zero"
     )
     warmup: int = _option(100, "steps of linear warm-up")
-    schedule: Literal["cosine", "steps"] = _option("cosine", "how the rate falls after the warm-up")
+    schedule: Schedule = _option(
+        "cosine",
+        "how the rate falls after the warm-up: along a cosine, in steps, linearly to zero, or not at all; "
+        "constant needs no budget",
+    )
+    decay_start: int = _option(0, "linear: the step at which the rate begins to fall")
     floor: float = _option(0.01, "cosine: the rate at the end, as a share of the peak")
     milestones: tuple[float, ...] = _option((), "steps: shares of the budget after which the rate falls by `decay`")
     decay: float = _option(0.5, "steps: factor on the rate at each milestone")
     clip: float = _option(1.0, "largest gradient norm")
-    average: float = _option(0.999, "decay of the running average of the weights")
+    ema_decay: tuple[float, ...] = _option(
+        (0.999,),
+        "decays of running averages of the weights; the first makes weights.safetensors, another D "
+        "weights-ema-D.safetensors",
+    )
     freeze_norm: bool = _option(
         False, "keep the statistics of the batch normalisation that the weights came with, which --from gives"
     )
@@ -105,8 +122,12 @@ class Recipe:
     device: str = _option("auto", "cuda, cpu, or auto")
     devices: int = _option(1, "devices to train on, each taking its share of every batch")
     nodes: int = _option(1, "machines with so many devices each, started alike")
-    precision: Literal["bf16", "fp32"] = _option("bf16", "precision of the network's convolutions")
-    channels_last: bool = _option(True, "memory layout")
+    precision: Precision = _option(
+        "auto", "of the network's convolutions: bf16, fp32, or auto: bf16 where the device multiplies it, else fp32"
+    )
+    memory_format: MemoryFormat = _option(
+        "auto", "of feature maps; auto is contiguous for fp32 on CPUs and channels-last otherwise, which is faster"
+    )
     compile: bool = _option(False, "compile encoder and decoder; takes minutes at the start, and a C++ compiler")
     workers: int = _option(
         -1,
@@ -115,12 +136,24 @@ class Recipe:
     threads: int = _option(0, "CPU threads (0: torch's choice)")
     memory: float = _option(4.0, "GiB of decoded pictures of pairs to keep in memory, in each process")
 
-    validate: Path | None = _option(None, "real pairs to validate on, as source/ and target/ or a data set")  # noqa: RUF009
+    held_out: Path | None = _option(
+        None, "file of photographs to set aside, one name a line (default: fdikp's own list)"
+    )
+    validate: tuple[str, ...] = _option(
+        (),
+        "sets to validate on, each NAME=PATH or PATH: pairs, a data set, or the Kodak photographs, which are rendered; "
+        "or `held-out`: pairs rendered from the photographs that are set aside",
+    )
     validate_every: float = _option(10.0, "minutes of work between validations")
     validate_crop: int = _option(256, "side of the centre crop that is validated")
     save_every: float = _option(3.0, "minutes of work between checkpoints")
     log_every: int = _option(20, "steps between lines of the log")
     half: bool = _option(False, "store weights.safetensors in 16 bit")
+
+    @property
+    def has_budget(self) -> bool:
+        """Whether the run ends by itself."""
+        return max(self.steps, self.minutes, self.epochs) > 0
 
     @property
     def rendering(self) -> RenderSettings:
@@ -166,11 +199,31 @@ class Recipe:
         """
         lengths = {len(getattr(self, name)) for name in PER_PHASE}
         processes = self.devices * self.nodes
-        positive = ("lr", "clip", "patience", "devices", "nodes", "log_every", "validate_crop")
+        positive = ("lr", "adam_lr_scale", "clip", "patience", "devices", "nodes", "log_every", "validate_crop")
         problems = [
             (
-                max(self.steps, self.minutes, self.epochs) <= 0,
-                "a run needs an end: give --steps, --minutes or --epochs",
+                not self.has_budget and self.schedule != "constant",
+                "a run needs an end: give --steps, --minutes or --epochs, or --schedule constant",
+            ),
+            (
+                not self.has_budget and len(self.phases if lengths else ()) > 1,
+                f"{_flags(PER_PHASE)}: phases are parts of a budget; give --steps, --minutes or --epochs",
+            ),
+            (
+                self.decay_start < 0 or (self.decay_start > 0 and (self.schedule != "linear" or self.steps <= 0)),
+                f"--decay-start {self.decay_start}: is a step of --schedule linear with a budget in --steps",
+            ),
+            (
+                0 < self.steps <= self.decay_start,
+                f"--decay-start {self.decay_start}: must be below --steps {self.steps}",
+            ),
+            (
+                not self.ema_decay or not all(0.0 <= decay < 1.0 for decay in self.ema_decay),
+                f"--ema-decay {_listed(self.ema_decay)}: must be at least 0 and below 1",
+            ),
+            (
+                len(set(self.ema_decay)) < len(self.ema_decay),
+                f"--ema-decay {_listed(self.ema_decay)}: has a value twice",
             ),
             (not self.data, "nothing to train on: give --data"),
             (self.config not in PRESETS, f"--config {self.config}: no such network; there are {', '.join(PRESETS)}"),
@@ -223,6 +276,21 @@ class Recipe:
             return str(value) if isinstance(value, Path) else value
 
         return {field.name: plain(getattr(self, field.name)) for field in dataclasses.fields(self)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Recipe":
+        """The recipe that `to_dict` made these values of.
+
+        Raises:
+            ValueError: there are other fields than a recipe has; it was written by another version.
+        """
+        fields = {field.name for field in dataclasses.fields(cls)}
+        if set(values) != fields:
+            raise ValueError(", ".join(sorted(set(values) ^ fields)))
+        given: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in values.items()}
+        given["data"] = tuple(map(Path, given["data"]))
+        given |= {name: Path(given[name]) for name in ("out", "held_out") if given[name] is not None}
+        return cls(**given)
 
 
 def _flags(names: Iterable[str]) -> str:

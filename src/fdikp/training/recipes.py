@@ -26,7 +26,7 @@ FINE_TUNE = replace(
     batch=(4,),
     lr=1e-4,
     warmup=50,
-    average=0.99,
+    ema_decay=(0.99,),
 )
 """From trained weights to pictures of one's own: a slow rate, so that what was learned stays. Without LPIPS: in
 few steps it costs PSNR and hardly lowers itself."""

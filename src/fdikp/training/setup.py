@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from fdikp import weights
-from fdikp.data import PairSet, find_pairs, load_pictures
+from fdikp.data import PairSet, find_pairs, find_pictures, read_pictures
 from fdikp.data.pictures import is_deep, reads_16_bits
 from fdikp.devices import choose_device
 from fdikp.errors import DataError, TrainingError
@@ -20,15 +20,18 @@ from fdikp.evaluation.lpips import LPIPS
 from fdikp.evaluation.lpips_weights import VARIABLE, find_lpips
 from fdikp.network import FDIKP
 from fdikp.training.ahead import Ahead
-from fdikp.training.average import Average
+from fdikp.training.average import Averages
 from fdikp.training.checkpoint import has_checkpoint, load_checkpoint
 from fdikp.training.data import PairedStream, RenderedStream, Stream
 from fdikp.training.growth import grow
+from fdikp.training.held_out import held_out_names, held_out_pairs, set_aside
 from fdikp.training.losses import BlurSupervision
-from fdikp.training.objective import Objective, layout
+from fdikp.training.numerics import Numerics
+from fdikp.training.objective import Objective
+from fdikp.training.optimizers import Optimizers, build_optimizer
 from fdikp.training.recipe import Recipe
 from fdikp.training.schedule import WorkClock
-from fdikp.training.validate import WATCHED, Watched, load_watched, validation_pairs, watched_batch
+from fdikp.training.validate import HELD_OUT, WATCHED, ValidationSet, crops_of, load_pairs, load_set, parse_set
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -36,8 +39,12 @@ if TYPE_CHECKING:
 FAR = 2**40
 """Numbers of pairs from here on are never trained on: they are watched and measured."""
 
-ROOM = 48
-"""Bytes of disk for each parameter: three checkpoints of weights, their average and Adam's two moments."""
+CHECKPOINTS = 3
+"""Checkpoints in a folder while a new one is written."""
+
+
+COUNTERS = ("step", "seen", "phase", "skipped", "bad", "pixels")
+"""Fields of a run that a checkpoint holds as they are."""
 
 
 @dataclass
@@ -48,8 +55,8 @@ class Run:
     """The model's."""
     network: FDIKP
     supervision: BlurSupervision | None
-    average: Average
-    optimizer: torch.optim.Adam
+    averages: Averages
+    optimizer: Optimizers
     clock: WorkClock
     step: int = 0
     seen: int = 0
@@ -60,6 +67,8 @@ class Run:
     """Steps whose loss or gradient was not finite; they changed nothing."""
     bad: int = 0
     """How many of those came last, in a row."""
+    pixels: int = 0
+    """Pixels of the pairs trained on."""
 
     def state(self) -> dict[str, Any]:
         """Everything that `restore` needs to go on exactly; the data stream needs only what was seen."""
@@ -67,30 +76,41 @@ class Run:
             "config": self.network.config.to_dict(),
             "network": self.network.state_dict(),
             "supervision": self.supervision.state_dict() if self.supervision else {},
-            "average": self.average.state_dict(),
-            "averaging": self.average.kind,
+            "averages": self.averages.state_dict(),
+            "averaging": self.averages.kind,
             "optimizer": self.optimizer.state_dict(),
             "seconds": self.clock.seconds,
             "recent": list(self.clock.recent),
-            **{name: getattr(self, name) for name in ("step", "seen", "phase", "skipped", "bad")},
+            **{name: getattr(self, name) for name in COUNTERS},
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take over what `state` returned.
 
         Raises:
-            TrainingError: it is of another network, or of a run with other terms.
+            TrainingError: it is of another network, or of a run with other terms, optimisers or averages.
         """
         if self.network.config.to_dict() != state["config"] or bool(self.supervision) != bool(state["supervision"]):
             raise TrainingError("the checkpoint is of another network or loss; give the options it was begun with")
+        if set(COUNTERS) - set(state) or "averages" not in state:
+            raise TrainingError("the checkpoint is of another version of fdikp; start again with another --out")
         self.network.load_state_dict(state["network"])
         if self.supervision:
             self.supervision.load_state_dict(state["supervision"])
-        self.average.load_state_dict(state["average"])
-        self.average.kind = state["averaging"]
-        self.optimizer.load_state_dict(state["optimizer"])
+        try:
+            self.averages.load_state_dict(state["averages"], state["averaging"])
+        except KeyError as decays:
+            raise TrainingError(
+                f"the checkpoint has averages of other decays; give --ema-decay {decays.args[0]}"
+            ) from None
+        try:
+            self.optimizer.load_state_dict(state["optimizer"])
+        except KeyError as parts:
+            raise TrainingError(
+                f"the checkpoint is of another optimizer ({parts.args[0]}); give the --optimizer it was begun with"
+            ) from None
         self.clock = WorkClock(state["seconds"], deque(state["recent"]))
-        for name in ("step", "seen", "phase", "skipped", "bad"):
+        for name in COUNTERS:
             setattr(self, name, state[name])
 
 
@@ -99,18 +119,19 @@ class Prepared:
     """What every process of a run reads from disk."""
 
     stream: Stream
-    watched: list[Watched]
-    """Pairs to validate on; none: crops of the stream are watched."""
-    validated_on: str
-    """What these are."""
+    validation: list[ValidationSet]
+    """Sets to validate on; none: crops of the stream are watched."""
     crop: int
     lpips: Path | None
     notes: list[str]
     """What the user should know."""
 
-    def watched_on(self, device: torch.device) -> list[Watched]:
-        """The pairs to validate on."""
-        return self.watched or watched_batch(self.stream.batch(FAR, WATCHED, self.crop, device))
+    def validation_on(self, device: torch.device) -> list[ValidationSet]:
+        """The sets to validate on."""
+        if self.validation:
+            return self.validation
+        crops = crops_of([self.stream.batch(FAR, WATCHED, self.crop, device)])
+        return [ValidationSet("training", crops, f"{WATCHED} crops of the training data")]
 
 
 def prepare(recipe: Recipe) -> Prepared:
@@ -122,26 +143,51 @@ def prepare(recipe: Recipe) -> Prepared:
     if has_checkpoint(recipe.out) and not recipe.resume:
         raise TrainingError(f"{recipe.out}: has a run in it: go on with --resume, or give another --out")
     notes = []
-    lpips = find_lpips(recipe.lpips) if recipe.beta else None
+    lpips = find_lpips(recipe.lpips)
     if recipe.beta and lpips is None:
         notes.append(f"the LPIPS term is off: no weights; give --lpips FILE, --lpips download, or set {VARIABLE}")
-    if recipe.lpips and not recipe.beta:
-        notes.append("--lpips counts for nothing: the recipe's weight of it is 0; give --beta 0.2")
+    if recipe.hint and not recipe.has_budget:
+        notes.append("--hint counts for nothing: it is for the first tenth of a budget, and there is none")
     pairs = _real_pairs(recipe)
+    held: list[Path] = []
     if pairs is None:
-        stream: Stream = RenderedStream(load_pictures(recipe.data), recipe.margin, recipe.seed, recipe.rendering)
+        files = [file for folder in recipe.data for file in find_pictures(folder)]
+        files, held = set_aside(files, held_out_names(recipe.held_out))
+        stream: Stream = RenderedStream(read_pictures(files), recipe.margin, recipe.seed, recipe.rendering)
+        if held:
+            notes.append(f"{len(held)} of {len(files) + len(held)} photographs are held out and not trained on")
     else:
         stream = PairedStream(pairs, recipe.seed, max(recipe.crop), recipe.memory)
         if not reads_16_bits() and any(is_deep(pair.source) for pair in pairs.pairs):
             notes.append("16-bit pictures are read as 8 bit: pyvips is not installed")
-    validation = validation_pairs(recipe.validate) if recipe.validate else pairs and find_pairs(recipe.data[0], "val")
-    watched, validated_on = [], f"{WATCHED} crops of the training data"
-    if validation:
-        watched = load_watched(validation, recipe.validate_crop)
-        validated_on = f"{len(watched)} pairs of {recipe.validate or recipe.data[0]}"
-    else:
-        notes.append(f"no pairs to validate on (--validate): {validated_on} are watched")
-    return Prepared(stream, watched, validated_on, recipe.crop[0], lpips, notes)
+    validation = _validation_sets(recipe, pairs, held)
+    if not validation:
+        notes.append(f"no pairs to validate on (--validate): {WATCHED} crops of the training data are watched")
+    return Prepared(stream, validation, recipe.crop[0], lpips, notes)
+
+
+def _validation_sets(recipe: Recipe, pairs: PairSet | None, held: list[Path]) -> list[ValidationSet]:
+    """The sets of --validate; without that, the split `val` of real pairs, if there is one."""
+    named = [parse_set(text) for text in recipe.validate]
+    if len({name for name, _ in named}) < len(named):
+        raise DataError(f"--validate {' '.join(recipe.validate)}: two sets have one name; give NAME=PATH")
+    sets = []
+    for name, path in named:
+        if path != HELD_OUT:
+            sets.append(load_set(name, Path(path), recipe.validate_crop))
+            continue
+        if pairs is not None:
+            raise DataError(f"--validate {HELD_OUT}: is rendered from photographs, but --data has real pairs")
+        if not held:
+            raise DataError(
+                f"--validate {HELD_OUT}: --data has no photograph of the held-out list; name some with --held-out FILE"
+            )
+        crops = crops_of(held_out_pairs(read_pictures(sorted(held, key=lambda file: file.name))))
+        about = f"{len(crops)} pairs of {len(held)} photographs that are held out"
+        sets.append(ValidationSet(name, crops, about, has_loss=True))
+    if not named and pairs is not None and (found := find_pairs(recipe.data[0], "val")):
+        sets.append(load_pairs("val", found, recipe.validate_crop, str(recipe.data[0])))
+    return sets
 
 
 def _real_pairs(recipe: Recipe) -> PairSet | None:
@@ -195,8 +241,21 @@ def ahead(stream: Stream, recipe: Recipe, fabric: "Fabric") -> Stream:
     return Ahead(stream, workers, fabric.world_size)
 
 
-def ready(recipe: Recipe, prepared: Prepared, fabric: "Fabric") -> tuple[Run, Objective, list[str]]:
-    """The run, where it begins or goes on, what it minimises, and what the user should know.
+@dataclass(frozen=True)
+class Ready:
+    """A run that can take its first step."""
+
+    run: Run
+    objective: Objective
+    numerics: Numerics
+    lpips: LPIPS | None
+    """To validate with; it is the objective's own where that has one."""
+    notes: list[str]
+    """What the user should know."""
+
+
+def ready(recipe: Recipe, prepared: Prepared, fabric: "Fabric") -> Ready:
+    """The run, where it begins or goes on, and what it minimises.
 
     Raises:
         FdikpError: weights or checkpoints cannot be used, or the disk has no room for the run.
@@ -213,18 +272,19 @@ def ready(recipe: Recipe, prepared: Prepared, fabric: "Fabric") -> tuple[Run, Ob
     network = network.requires_grad_(True).train()
     if recipe.freeze_norm:
         network.dsrm.apu.norm.eval()
-    network = network.to(device=fabric.device, memory_format=layout(recipe))  # type: ignore[call-overload]
-    average = Average(network, recipe.average)
+    numerics = Numerics.of(recipe, fabric.device)
+    network = network.to(device=fabric.device, memory_format=numerics.memory_format)  # type: ignore[call-overload]
+    averages = Averages(network, recipe.ema_decay)
     if fabric.world_size > 1 and fabric.device.type == "cuda":
         network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # on CPU the first process' statistics hold
     rendered = isinstance(prepared.stream, RenderedStream)
     # After the average, which would copy its hook
     supervision = BlurSupervision(network).to(fabric.device) if rendered and (recipe.blur or recipe.hint) else None
-    perceptual = LPIPS(prepared.lpips) if prepared.lpips else None
+    lpips = LPIPS(prepared.lpips).to(fabric.device) if prepared.lpips else None
     teacher = weights.load(recipe.teacher)[0] if recipe.teacher else None
-    optimizer = torch.optim.Adam(_groups(network, supervision, recipe), lr=recipe.lr, betas=(0.9, 0.999))
-    run = Run(name, network, supervision, average, optimizer, WorkClock())
-    _make_room(recipe.out, sum(p.numel() for p in network.parameters()))
+    optimizer = build_optimizer(network, supervision, recipe)
+    run = Run(name, network, supervision, averages, optimizer, WorkClock())
+    _make_room(recipe, sum(p.numel() for p in network.parameters()))
     state = load_checkpoint(recipe.out, notes.append) if recipe.resume else None
     if state is not None:
         run.restore(state)
@@ -232,7 +292,8 @@ def ready(recipe: Recipe, prepared: Prepared, fabric: "Fabric") -> tuple[Run, Ob
     if recipe.compile:
         for part in (network.dsrm.encoder, network.dsrm.decoder):  # the rest has transforms, which do not compile
             part.forward = torch.compile(part.forward)
-    return run, Objective(network, recipe, supervision, perceptual, teacher), notes
+    objective = Objective(network, recipe, numerics, supervision, lpips if recipe.beta else None, teacher)
+    return Ready(run, objective, numerics, lpips, notes)
 
 
 def _grown(network: FDIKP, recipe: Recipe) -> FDIKP:
@@ -243,23 +304,9 @@ def _grown(network: FDIKP, recipe: Recipe) -> FDIKP:
         raise TrainingError(f"--grow: {recipe.start} cannot become {recipe.config}: {error}") from None
 
 
-def _groups(network: FDIKP, supervision: BlurSupervision | None, recipe: Recipe) -> list[dict[str, Any]]:
-    """Parameters by the share of the learning rate that is theirs.
-
-    Layers that work on pixels start where they are nearly right, and Adam moves every number by the rate itself: what
-    is nothing to a feature is a visible shift to a picture. Their biases, which could do nothing else, stay at zero.
-    A recipe with one rate for all, such as the paper's, trains them too.
-    """
-    layers = ("output.", "fikp.refine.") if recipe.pixel_rate < 1 else ()
-    pixels = [p for name, p in network.named_parameters() if name.startswith(layers) and name.endswith("weight")]
-    others = [p for name, p in network.named_parameters() if not name.startswith(layers)]
-    others += supervision.parameters() if supervision else []
-    groups = [{"params": others, "share": 1.0}, {"params": pixels, "share": recipe.pixel_rate}]
-    return [group for group in groups if group["params"]]
-
-
-def _make_room(folder: Path, parameters: int) -> None:
+def _make_room(recipe: Recipe, parameters: int) -> None:
     """Make the folder, clear what a killed run left half written, and refuse a disk that the run would fill."""
+    folder = recipe.out
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for unfinished in folder.glob(".fdikp-*.part"):
@@ -267,7 +314,9 @@ def _make_room(folder: Path, parameters: int) -> None:
         free = shutil.disk_usage(folder).free
     except OSError as error:
         raise TrainingError(f"{folder}: cannot be used: {error.strerror or error}; give another --out") from error
-    need = ROOM * parameters + 2**24
+    # Weights, their averages, and what optimisers keep of each: two moments, SOAP bases and covariances beside them
+    kept = 1 + len(recipe.ema_decay) + (8 if recipe.optimizer == "soap" else 2)
+    need = CHECKPOINTS * 4 * kept * parameters + 2**24
     if free < need:
         raise TrainingError(
             f"{folder}: the disk has {free >> 20} MiB free, a run needs {(need >> 20) + 1}; "

@@ -1,30 +1,83 @@
-"""How the network does on fixed pairs while it trains: cheap, and the same crops each time."""
+"""How averages do on fixed sets while a run goes on: cheap, and the same crops each time."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import fmean
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from fdikp.data import PairSet, find_pairs, read_picture
-from fdikp.data.pictures import as_unit, each
+from fdikp.data import PairSet, find_pairs, layouts, read_picture
+from fdikp.data.pictures import as_unit, each, refuse
 from fdikp.errors import DataError
-from fdikp.evaluation.quality import Summary, score, summarise
-from fdikp.network import GRID
+from fdikp.evaluation.lpips import LPIPS
+from fdikp.evaluation.quality import score, summarise
+from fdikp.network import FDIKP, GRID
 from fdikp.training.data import Batch
+from fdikp.training.numerics import Numerics
 
 WATCHED = 4
-"""Crops of the training data that are watched where there are no pairs to validate on, and pairs of the strip."""
+"""Crops of the training data that are validated on where there is no set, and rows of the strip."""
+
+HELD_OUT = "held-out"
+"""Names the pairs rendered from photographs that are set aside, in place of a path."""
+
+Loss = Callable[[list[Tensor], Tensor], Tensor]
+"""The three stages' images, coarse to fine, and the target, to a scalar."""
 
 
 @dataclass(frozen=True)
-class Watched:
-    """Centre crops of a pair, each [3, H, W] in 0..1; sides are multiples of the network's grid."""
+class ValidationCrop:
+    """A pair, or the centre of one, each [3, H, W] in 0..1; sides are multiples of the network's grid."""
 
     name: str
     source: Tensor
     target: Tensor
+
+
+@dataclass(frozen=True)
+class ValidationSet:
+    """Crops whose means are reported together."""
+
+    name: str
+    crops: list[ValidationCrop]
+    about: str
+    """What they are, for notes and summaries."""
+    has_loss: bool = False
+    """Whether the recipe's loss is reported too."""
+
+
+def parse_set(text: str) -> tuple[str, str]:
+    """Name and path of a set, given as NAME=PATH or PATH.
+
+    >>> parse_set("lytro=data/eval/lytro"), parse_set("data/kodak24/"), parse_set("held-out")
+    (('lytro', 'data/eval/lytro'), ('kodak24', 'data/kodak24/'), ('held-out', 'held-out'))
+    """
+    name, equals, path = text.partition("=")
+    if equals and name and "/" not in name:
+        return name, path
+    return Path(text).resolve().name if text != HELD_OUT else text, text
+
+
+def load_set(name: str, folder: Path, crop: int) -> ValidationSet:
+    """Centre crops, of at most crop x crop pixels, of the pairs in a folder; the Kodak photographs are rendered.
+
+    Of a set that is divided, its split `val`, else `test`.
+
+    Raises:
+        DataError: there are no pairs, they cannot be read, do not match or are smaller than the network's grid.
+    """
+    listing = layouts.kodak(folder, None) if folder.is_dir() else None
+    if listing is not None:
+        refuse(listing.faults)
+        from fdikp.synthesis.pairs import kodak_pair
+
+        rendered = [kodak_pair(entry.source) for entry in listing.entries]
+        crops = [ValidationCrop(p.name, _centre(p.blurred, crop), _centre(p.target, crop)) for p in rendered]
+        return ValidationSet(name, crops, f"{len(crops)} Kodak photographs, rendered")
+    return load_pairs(name, validation_pairs(folder), crop, str(folder))
 
 
 def validation_pairs(folder: Path) -> PairSet:
@@ -39,8 +92,8 @@ def validation_pairs(folder: Path) -> PairSet:
     return found
 
 
-def load_watched(pairs: PairSet, crop: int) -> list[Watched]:
-    """Centre crops of at most crop x crop pixels.
+def load_pairs(name: str, pairs: PairSet, crop: int, where: str) -> ValidationSet:
+    """Centre crops of pairs.
 
     Raises:
         DataError: pictures cannot be read, do not match, or are smaller than the network's grid.
@@ -48,40 +101,60 @@ def load_watched(pairs: PairSet, crop: int) -> list[Watched]:
     pairs.check(smallest=GRID)
 
     def crop_of(file: Path) -> Tensor:
-        image = read_picture(file)
-        height, width = (min(crop, side) // GRID * GRID for side in image.shape[:2])
-        top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
-        piece = as_unit(image[top : top + height, left : left + width])
-        return torch.from_numpy(piece).permute(2, 0, 1).contiguous()
+        return _centre(torch.from_numpy(as_unit(read_picture(file))).permute(2, 0, 1), crop)
 
     sources = each(crop_of, [pair.source for pair in pairs.pairs])
     targets = each(crop_of, [pair.target for pair in pairs.pairs])
-    return [Watched(p.name, s, t) for p, s, t in zip(pairs.pairs, sources, targets, strict=True)]
+    crops = [ValidationCrop(p.name, s, t) for p, s, t in zip(pairs.pairs, sources, targets, strict=True)]
+    return ValidationSet(name, crops, f"{len(crops)} pairs of {where}")
 
 
-def watched_batch(batch: Batch) -> list[Watched]:
-    """Each pair of a batch."""
-    pairs = zip(batch.blurred.cpu(), batch.target.cpu(), strict=True)
-    return [Watched(f"crop {n}", source, target) for n, (source, target) in enumerate(pairs, 1)]
+def crops_of(batches: Sequence[Batch]) -> list[ValidationCrop]:
+    """Each pair of some batches."""
+    pairs = [pair for batch in batches for pair in zip(batch.blurred.cpu(), batch.target.cpu(), strict=True)]
+    return [ValidationCrop(f"crop {n}", source, target) for n, (source, target) in enumerate(pairs, 1)]
+
+
+def _centre(image: Tensor, side: int) -> Tensor:
+    """The middle of [3, H, W], at most side x side, its sides multiples of the network's grid."""
+    height, width = (min(side, length) // GRID * GRID for length in image.shape[-2:])
+    top, left = (image.shape[-2] - height) // 2, (image.shape[-1] - width) // 2
+    return image[:, top : top + height, left : left + width].contiguous()
 
 
 @torch.inference_mode()
-def validate(network: nn.Module, pairs: Sequence[Watched], device: torch.device, bf16: bool) -> tuple[Summary, Tensor]:
-    """Run the network on each crop, in evaluation mode, and compare; returns also the picture strip.
+def validate(
+    network: FDIKP, data: ValidationSet, numerics: Numerics, lpips: LPIPS | None = None, loss: Loss | None = None
+) -> tuple[dict[str, Any], Tensor]:
+    """Run the network on each crop, in evaluation mode, and compare.
 
-    The strip is [3, rows, columns] in 0..1: a row for each of the first pairs, from left to right what the network
-    saw, what it made of that, and what it should have been.
+    Args:
+        network: on the device of `numerics`.
+        data: the crops.
+        numerics: how the network computes.
+        lpips: on the same device; None to leave it out.
+        loss: of the recipe; reported where the set asks for it.
+
+    Returns:
+        Means by name (those of `quality.Summary` that are known, and `loss`), and the strip [3, rows, columns] in 0..1:
+        a row for each of the first crops, from left to right source, result and target.
     """
     training = network.training
     network.eval()
-    scores, rows = [], []
-    for n, pair in enumerate(pairs):
-        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            output = network(pair.source[None].to(device))[0].float().cpu()
-        scores.append(score(pair.name, pair.source, output, pair.target))
+    scores, losses, rows = [], [], []
+    for n, pair in enumerate(data.crops):
+        source, target = pair.source.to(numerics.device), pair.target.to(numerics.device)
+        with numerics.autocast():
+            stages = network.padded_stages(source[None])
+        images = [stage.image.float() for stage in stages]
+        output = images[-1][0, :, : source.shape[1], : source.shape[2]]
+        scores.append(score(pair.name, source, output, target, lpips))
+        if loss and data.has_loss:
+            losses.append(float(loss(images, target[None])))
         if n < WATCHED:
-            rows.append(torch.cat((pair.source, output.clamp(0.0, 1.0), pair.target), dim=2))
+            rows.append(torch.cat((pair.source, output.clamp(0.0, 1.0).cpu(), pair.target), dim=2))
     network.train(training)
     width = max(row.shape[2] for row in rows)
     rows = [nn.functional.pad(row, (0, width - row.shape[2])) for row in rows]
-    return summarise(scores), torch.cat(rows, dim=1)
+    facts = {name: value for name, value in asdict(summarise(scores)).items() if value is not None}
+    return facts | ({"loss": fmean(losses)} if losses else {}), torch.cat(rows, dim=1)
