@@ -119,7 +119,9 @@ def main() -> None:
     if options.output:
         rows.sort(key=lambda row: (row["from"], row["step"], row["seed"]))
         options.output.parent.mkdir(parents=True, exist_ok=True)
-        options.output.with_suffix(".md").write_text(grid(list(rows[0]), [map(str, row.values()) for row in rows]) + "\n")
+        options.output.with_suffix(".md").write_text(
+            grid(list(rows[0]), [map(str, row.values()) for row in rows]) + "\n"
+        )
         with options.output.with_suffix(".csv").open("w", newline="") as file:
             writer = csv.DictWriter(file, rows[0])
             writer.writeheader()

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from fdikp.errors import TrainingError
+from fdikp.evaluation.metrics import psnr
 from fdikp.synthesis import RenderSettings
 from fdikp.training.data import Batch, RenderedStream
 
@@ -21,6 +22,12 @@ SEED = 2025
 MARGIN = 16
 AT_ONCE = 16
 """Pairs rendered together; the result does not depend on it."""
+
+MOST_PSNR = 45.0
+"""Pairs with more dB between source and target are left out: they show no blur, and would rule the mean."""
+
+TRIES = 8
+"""How many times `PAIRS` are rendered at most to find enough."""
 
 SETTINGS = RenderSettings(
     max_radius=9.5,
@@ -50,8 +57,7 @@ SETTINGS = RenderSettings(
     keep_grain=True,
     rounded=True,
 )
-"""Frozen, so that figures of different runs and versions are comparable. Without pairs in focus everywhere: their PSNR
-has no bound, and would rule the mean."""
+"""Frozen, so that figures of different runs and versions are comparable. Without pairs in focus everywhere."""
 
 
 def held_out_names(file: Path | None = None) -> frozenset[str]:
@@ -84,10 +90,21 @@ def set_aside(files: Sequence[Path], names: Collection[str]) -> tuple[list[Path]
     return rest, held
 
 
-def held_out_pairs(photographs: Sequence[np.ndarray]) -> list[Batch]:
-    """The fixed pairs, in batches: `PAIRS` of `SIDE` x `SIDE` pixels, a function of the photographs and their order.
+def held_out_pairs(photographs: Sequence[np.ndarray]) -> Batch:
+    """The fixed pairs: `PAIRS` of `SIDE` x `SIDE` pixels, a function of the photographs and their order.
 
     photographs: uint8 [H, W, 3], at least one.
+
+    Raises:
+        TrainingError: nearly every rendered pair is in focus already; the photographs are flat.
     """
     stream = RenderedStream(photographs, MARGIN, SEED, SETTINGS)
-    return [stream.batch(first, AT_ONCE, SIDE, torch.device("cpu")) for first in range(0, PAIRS, AT_ONCE)]
+    sources, targets = [], []
+    for first in range(0, TRIES * PAIRS, AT_ONCE):
+        batch = stream.batch(first, AT_ONCE, SIDE, torch.device("cpu"))
+        blurred = psnr(batch.blurred, batch.target) <= MOST_PSNR
+        sources += list(batch.blurred[blurred])
+        targets += list(batch.target[blurred])
+        if len(sources) >= PAIRS:
+            return Batch(torch.stack(sources[:PAIRS]), torch.stack(targets[:PAIRS]), None)
+    raise TrainingError("--held-out: the photographs on the list are too flat to show blur; give others")

@@ -130,7 +130,7 @@ class Prepared:
         """The sets to validate on."""
         if self.validation:
             return self.validation
-        crops = crops_of([self.stream.batch(FAR, WATCHED, self.crop, device)])
+        crops = crops_of(self.stream.batch(FAR, WATCHED, self.crop, device))
         return [ValidationSet("training", crops, f"{WATCHED} crops of the training data")]
 
 

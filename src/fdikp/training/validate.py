@@ -1,6 +1,6 @@
 """How averages do on fixed sets while a run goes on: cheap, and the same crops each time."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
@@ -109,9 +109,9 @@ def load_pairs(name: str, pairs: PairSet, crop: int, where: str) -> ValidationSe
     return ValidationSet(name, crops, f"{len(crops)} pairs of {where}")
 
 
-def crops_of(batches: Sequence[Batch]) -> list[ValidationCrop]:
-    """Each pair of some batches."""
-    pairs = [pair for batch in batches for pair in zip(batch.blurred.cpu(), batch.target.cpu(), strict=True)]
+def crops_of(batch: Batch) -> list[ValidationCrop]:
+    """Each pair of a batch."""
+    pairs = zip(batch.blurred.cpu(), batch.target.cpu(), strict=True)
     return [ValidationCrop(f"crop {n}", source, target) for n, (source, target) in enumerate(pairs, 1)]
 
 

@@ -1,0 +1,41 @@
+import pytest
+import torch
+
+from fdikp.training import numerics
+from fdikp.training.numerics import Numerics
+from fdikp.training.recipe import Recipe
+
+CPU = torch.device("cpu")
+LAST, CONTIGUOUS = torch.channels_last, torch.contiguous_format
+
+
+@pytest.mark.parametrize(
+    ("has", "precision", "memory_format", "expected"),
+    [
+        (True, "auto", "auto", (True, LAST)),
+        (False, "auto", "auto", (False, CONTIGUOUS)),
+        (True, "fp32", "auto", (False, CONTIGUOUS)),
+        (False, "bf16", "auto", (True, LAST)),
+        (True, "auto", "contiguous", (True, CONTIGUOUS)),
+        (False, "auto", "channels-last", (False, LAST)),
+    ],
+)
+def test_auto_follows_the_processor(monkeypatch, has, precision, memory_format, expected):
+    monkeypatch.setattr(numerics, "has_bfloat16", lambda device: has)
+    found = Numerics.of(Recipe(precision=precision, memory_format=memory_format), CPU)
+    assert (found.bf16, found.memory_format) == expected
+    assert found.describe() == (
+        f"cpu, {'bfloat16' if expected[0] else 'float32'}, {'channels last' if expected[1] == LAST else 'contiguous'}"
+    )
+
+
+def test_a_gpu_prefers_channels_last(monkeypatch):
+    monkeypatch.setattr(numerics, "has_bfloat16", lambda device: True)
+    gpu = torch.device("cuda")
+    assert Numerics.of(Recipe(precision="fp32"), gpu).memory_format == LAST
+
+
+def test_autocast_is_on_in_bfloat16_only():
+    for bf16 in (True, False):
+        with Numerics(CPU, bf16, LAST).autocast():
+            assert torch.is_autocast_enabled("cpu") == bf16

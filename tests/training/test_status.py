@@ -1,0 +1,98 @@
+"""`fdikp train status`."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from fdikp.errors import TrainingError
+from fdikp.training.lock import RunLock, holder
+from fdikp.training.loop import train
+from fdikp.training.status import describe, read_status
+
+
+@pytest.fixture
+def run(recipe):
+    """The folder of a run of many hours, of which only what a status reads is there."""
+    recipe.out.mkdir(parents=True)
+    (recipe.out / "recipe.json").write_text(json.dumps(recipe.to_dict()))
+    lines = []
+    for n in range(1, 101):
+        line = {"step": 20 * n, "seconds": 300.0 * n, "crops": 80 * n, "crops_128": 20.0 * n, "lr": 1e-3}
+        lines.append(line | {"loss": 1.0 / n, "skipped": 0, "time": 1e9 + 300 * n})
+        if n % 12 == 0 or n == 1:
+            facts = {"psnr_after": 25.0 + n, "gain": n / 100, "loss": 0.5}
+            lines.append({"step": 20 * n, "seconds": 300.0 * n, "validations": {"a": {"0.9": facts, "0.99": facts}}})
+    (recipe.out / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines) + '{"step": 2020, "lo')
+    return recipe.out
+
+
+def test_the_last_hours_of_work(run):
+    found = read_status(run, hours=3)
+    assert (found.step, found.crops, found.crops_128) == (2000, 8000, 2000.0)
+    assert found.hours == pytest.approx(100 * 300 / 3600)
+    assert [s.hour for s in found.stretches] == [7, 8, 9]
+    assert found.stretches[1].steps == 240 and found.stretches[1].crops == 960
+    assert found.stretches[1].crops_per_second == pytest.approx(80 / 300)
+    assert found.stretches[1].loss == pytest.approx(sum(1 / n for n in range(84, 96)) / 12)
+    assert [v.step for v in found.validations] == [20, 20, 1440, 1440, 1680, 1680, 1920, 1920]
+    assert found.process is None
+
+
+def test_the_text_has_tables_and_no_cut_line(run):
+    text = describe(read_status(run))
+    first, second = text.splitlines()[0], text.splitlines()[2]
+    assert first.startswith(f"{run}: not running, last line") and first.endswith("d ago")
+    assert "step 2000, 8000 crops (2000 of 128²), 8.33 hours of work" in second
+    tables = [line for line in text.splitlines() if line.startswith("|")]
+    assert len({len(line) for line in tables if "crops/s" in line or line.count("|") == 8}) == 1
+    assert "0.50000" in text and "0.99 |" in text
+
+
+def test_a_run_that_has_just_begun(recipe):
+    recipe.out.mkdir(parents=True)
+    (recipe.out / "recipe.json").write_text(json.dumps(recipe.to_dict()))
+    assert "no line yet" in describe(read_status(recipe.out))
+
+
+def test_of_a_real_run(recipe):
+    train(replace(recipe, ema_decay=(0.5, 0.9)), printed=False)
+    found = read_status(recipe.out)
+    assert (found.step, found.crops, found.crops_128) == (6, 12, 3.0)
+    assert [v.decay for v in found.validations] == ["0.5", "0.9"]
+    assert 0 <= found.silent < 600
+    assert "training" in describe(found)
+
+
+def test_no_run(tmp_path):
+    with pytest.raises(TrainingError, match="no run there"):
+        read_status(tmp_path)
+
+
+class TestLock:
+    def test_a_second_process_is_refused_and_status_tells_the_first(self, recipe):
+        recipe.out.mkdir(parents=True)
+        code = "from fdikp.training.lock import RunLock; from pathlib import Path; "
+        code += f"lock = RunLock(Path({str(recipe.out)!r})); lock.__enter__(); print('held', flush=True); input()"
+        with subprocess.Popen(
+            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout.readline() == "held\n"
+            assert holder(recipe.out) == process.pid
+            with pytest.raises(TrainingError, match=f"process {process.pid} trains here") as told:
+                train(recipe, printed=False)
+            assert "\n" not in str(told.value)
+            process.kill()
+            process.wait()
+        assert holder(recipe.out) is None
+        train(replace(recipe, steps=1), printed=False)
+
+    def test_it_is_released_at_the_end(self, tmp_path):
+        with RunLock(tmp_path):
+            pass
+        assert holder(tmp_path) is None
+        with RunLock(tmp_path):
+            assert (tmp_path / "run.lock").read_text() == str(os.getpid())
