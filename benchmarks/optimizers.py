@@ -10,6 +10,7 @@ processes can share the work (`--part 1/2`, `--part 2/2`) before one draws the t
 import argparse
 import csv
 import json
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,9 @@ def run(trial: Trial, seed: int, options: argparse.Namespace) -> list[dict[str, 
     log = recipe.out / "log.jsonl"
     for steps in (options.steps // 2, options.steps):
         if not log.exists() or _reached(log) < steps:
-            train(replace(recipe, steps=steps), printed=False)
+            outcome = train(replace(recipe, steps=steps), printed=False)
+            if outcome.signal:
+                sys.exit(f"stopped at step {outcome.step} of {trial.label}")
     rows = []
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     for line in (line for line in lines if "validations" in line):
@@ -106,12 +109,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the runs")
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--only", nargs="+", help="trials to run, such as shipped-muon-0.0003 (default: all)")
     parser.add_argument("--part", default="1/1", help="i/n: of n processes, do what falls to the i-th")
     parser.add_argument("-o", "--output", type=Path, help="write the table here, with .md and .csv")
     options = parser.parse_args()
     keep_freed_memory()
     part, parts = map(int, options.part.split("/"))
-    jobs = [(trial, seed) for seed in options.seeds for trial in TRIALS][part - 1 :: parts]
+    trials = [trial for trial in TRIALS if not options.only or trial.label in options.only]
+    jobs = [(trial, seed) for seed in options.seeds for trial in trials][part - 1 :: parts]
     rows = []
     for trial, seed in jobs:
         rows += run(trial, seed, options)

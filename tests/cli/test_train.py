@@ -64,7 +64,8 @@ def test_help_lists_every_recipe_and_shows_the_defaults_of_the_one_that_is_named
     words = "".join(character if character.isalnum() or character in "-/" else " " for character in done.out).split()
     assert set(RECIPES) <= set(words)
     named = run("train", "paper-dpdd", "--help", model=False)
-    assert "384 512" in named.out and "384 512" not in done.out
+    shown = [" ".join(text.replace("│", " ").split()) for text in (named.out, done.out)]
+    assert "384 512" in shown[0] and "384 512" not in shown[1]
 
 
 def test_the_examples_of_the_help_can_be_meant():
@@ -98,6 +99,35 @@ def test_errors_are_one_line(train, pairs, args, code, said):
     done = train(*args)
     assert (done.code, done.out, len(done.errors)) == (code, "", 1), done.err
     assert done.err.startswith("fdikp: ") and said in done.err
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "said"),
+    [
+        (["status", "gone"], 1, "gone: no run there: it has no recipe.json"),
+        (["status", "gone", "--hours", 0], 2, "--hours 0: must be at least 1"),
+        (["cooldown"], 2, "give the folder of a run: fdikp train cooldown RUN"),
+        (["cooldown", "gone"], 2, "gone: no run there: it has no recipe.json"),
+    ],
+)
+def test_what_runs_there_are_is_said_in_one_line(run, args, code, said):
+    done = run("train", *args, model=False)
+    assert (done.code, done.out, len(done.errors)) == (code, "", 1), done.err
+    assert done.err.startswith("fdikp: ") and said in done.err
+
+
+def test_a_run_its_status_and_its_cool_down(run, train, pairs, weights_file):
+    command = ["--from", weights_file, "--data", pairs, "--crop", 64, "--batch", 1, "--out", "r", "--beta", 0]
+    assert train(*command, "--steps", 3, "--schedule", "constant", "--ema-decay", 0.9, 0.99).code == 0
+    status = run("train", "status", "r", model=False)
+    assert status.code == 0
+    assert "not running" in status.out and "step 3, 3 crops" in status.out and "crops/s" in status.out
+    cooled = run("train", "cooldown", "r", "--steps", 2, "--device", "cpu", model=False)
+    assert cooled.code == 0 and "r-cooldown/weights.safetensors: 5 steps" in cooled.out
+    assert not Path("r-cooldown/weights-ema-0.99.safetensors").exists()
+    assert Path("r/weights-ema-0.99.safetensors").exists()
+    again = run("train", "cooldown", "r", "--device", "cpu", model=False)
+    assert again.code == 2 and "--resume" in again.err and len(again.errors) == 1
 
 
 def test_a_damaged_set_is_told_whole(train, pairs):

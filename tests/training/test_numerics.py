@@ -10,18 +10,20 @@ LAST, CONTIGUOUS = torch.channels_last, torch.contiguous_format
 
 
 @pytest.mark.parametrize(
-    ("has", "precision", "memory_format", "expected"),
+    ("vectors", "has", "precision", "memory_format", "expected"),
     [
-        (True, "auto", "auto", (True, LAST)),
-        (False, "auto", "auto", (False, CONTIGUOUS)),
-        (True, "fp32", "auto", (False, CONTIGUOUS)),
-        (False, "bf16", "auto", (True, LAST)),
-        (True, "auto", "contiguous", (True, CONTIGUOUS)),
-        (False, "auto", "channels-last", (False, LAST)),
+        ("AVX512", True, "auto", "auto", (True, LAST)),
+        ("AVX512", False, "auto", "auto", (False, LAST)),
+        ("AVX2", False, "auto", "auto", (False, CONTIGUOUS)),
+        ("DEFAULT", False, "fp32", "auto", (False, CONTIGUOUS)),
+        ("AVX2", False, "bf16", "auto", (True, LAST)),
+        ("AVX512", True, "auto", "contiguous", (True, CONTIGUOUS)),
+        ("AVX2", False, "auto", "channels-last", (False, LAST)),
     ],
 )
-def test_auto_follows_the_processor(monkeypatch, has, precision, memory_format, expected):
+def test_auto_follows_the_processor(monkeypatch, vectors, has, precision, memory_format, expected):
     monkeypatch.setattr(numerics, "has_bfloat16", lambda device: has)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: vectors)
     found = Numerics.of(Recipe(precision=precision, memory_format=memory_format), CPU)
     assert (found.bf16, found.memory_format) == expected
     assert found.describe() == (

@@ -22,13 +22,14 @@ class Numerics:
     def of(cls, recipe: Recipe, device: torch.device) -> "Numerics":
         """Those of a recipe. `auto` is bfloat16 where the device multiplies it.
 
-        In float32 oneDNN computes the weight gradient of a 3×3 convolution about twice as fast from contiguous maps as
-        from channels-last ones; bfloat16 and GPUs prefer channels-last.
+        In float32 on processors without AVX-512, oneDNN computes the weight gradient of a 3×3 convolution about twice
+        as fast from contiguous maps as from channels-last ones; everything else prefers channels-last
+        (benchmarks/results, `training-speed`).
         """
         bf16 = has_bfloat16(device) if recipe.precision == "auto" else recipe.precision == "bf16"
         contiguous = recipe.memory_format == "contiguous"
         if recipe.memory_format == "auto":
-            contiguous = device.type == "cpu" and not bf16
+            contiguous = device.type == "cpu" and not bf16 and torch.backends.cpu.get_cpu_capability() != "AVX512"
         return cls(device, bf16, torch.contiguous_format if contiguous else torch.channels_last)
 
     def autocast(self) -> AbstractContextManager[None]:

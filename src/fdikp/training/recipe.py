@@ -126,7 +126,7 @@ class Recipe:
         "auto", "of the network's convolutions: bf16, fp32, or auto: bf16 where the device multiplies it, else fp32"
     )
     memory_format: MemoryFormat = _option(
-        "auto", "of feature maps; auto is contiguous for fp32 on CPUs and channels-last otherwise, which is faster"
+        "auto", "of feature maps; auto is contiguous for fp32 on CPUs without AVX-512, else channels-last, as is faster"
     )
     compile: bool = _option(False, "compile encoder and decoder; takes minutes at the start, and a C++ compiler")
     workers: int = _option(
