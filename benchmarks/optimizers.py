@@ -67,8 +67,8 @@ def recipe_of(trial: Trial, seed: int, options: argparse.Namespace) -> Recipe:
     )
 
 
-def run(trial: Trial, seed: int, options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Rows of the table: the run at half of its steps and at the end."""
+def run(trial: Trial, seed: int, options: argparse.Namespace) -> None:
+    """Train, stopping for a validation at half of the steps; a run that is there already is not repeated."""
     recipe = recipe_of(trial, seed, options)
     log = recipe.out / "log.jsonl"
     for steps in (options.steps // 2, options.steps):
@@ -76,6 +76,13 @@ def run(trial: Trial, seed: int, options: argparse.Namespace) -> list[dict[str, 
             outcome = train(replace(recipe, steps=steps), printed=False)
             if outcome.signal:
                 sys.exit(f"stopped at step {outcome.step} of {trial.label}")
+
+
+def rows_of(trial: Trial, seed: int, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Rows of the table: a run at its start, at half of its steps and at the end; none of one that is not finished."""
+    log = recipe_of(trial, seed, options).out / "log.jsonl"
+    if not log.exists() or _reached(log) < options.steps:
+        return []
     rows = []
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     for line in (line for line in lines if "validations" in line):
@@ -117,11 +124,11 @@ def main() -> None:
     part, parts = map(int, options.part.split("/"))
     trials = [trial for trial in TRIALS if not options.only or trial.label in options.only]
     jobs = [(trial, seed) for seed in options.seeds for trial in trials][part - 1 :: parts]
-    rows = []
     for trial, seed in jobs:
-        rows += run(trial, seed, options)
-        print(rows[-1], flush=True)
+        run(trial, seed, options)
+        print(rows_of(trial, seed, options)[-1], flush=True)
     if options.output:
+        rows = [row for trial in TRIALS for seed in options.seeds for row in rows_of(trial, seed, options)]
         rows.sort(key=lambda row: (row["from"], row["step"], row["seed"]))
         options.output.parent.mkdir(parents=True, exist_ok=True)
         options.output.with_suffix(".md").write_text(

@@ -13,7 +13,7 @@ from skimage import data
 DOCUMENT = (Path(__file__).parents[1] / "docs" / "training.md").read_text(encoding="utf-8")
 COMMANDS = [line for block in re.findall(r"```sh\n(.*?)```", DOCUMENT, flags=re.DOTALL) for line in block.splitlines()]
 
-SHORT = "--steps 2 --crop 64 --batch 1 --device cpu --beta 0 --lr 1e-6".split()
+SHORT = ["--steps", "2", "--crop", "64", "--batch", "1", "--device", "cpu", "--beta", "0", "--lr", "1e-6"]
 """Added to the run, which would not end."""
 
 

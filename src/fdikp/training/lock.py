@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from fdikp.errors import TrainingError
+from fdikp.files import cannot_be_written
 
 if sys.platform != "win32":  # which is without this protection
     import fcntl
@@ -19,7 +20,7 @@ class RunLock(AbstractContextManager["RunLock"]):
     """Held by the process that trains in a folder; the system releases it when that process ends, however it does.
 
     Raises:
-        TrainingError: on entering, if another process holds it.
+        TrainingError: on entering, if another process holds it, or the folder cannot be made.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -29,7 +30,11 @@ class RunLock(AbstractContextManager["RunLock"]):
     def __enter__(self) -> "RunLock":
         if sys.platform == "win32":
             return self
-        self._file = (self._folder / NAME).open("a+")
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._file = (self._folder / NAME).open("a+")
+        except OSError as error:
+            raise TrainingError(cannot_be_written(self._folder, error)) from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -22,7 +22,7 @@ from fdikp.training.numerics import Numerics
 from fdikp.training.objective import Judged
 from fdikp.training.recipe import HINTED, Recipe
 from fdikp.training.schedule import learning_rate, progress
-from fdikp.training.setup import FAR, Ready, Run, ahead, fabric_of, prepare, ready
+from fdikp.training.setup import FAR, Prepared, Ready, Run, ahead, fabric_of, prepare, ready
 from fdikp.training.stop import Stop
 from fdikp.training.summary import write_summary
 from fdikp.training.validate import ValidationSet, validate
@@ -83,13 +83,17 @@ def _train(recipe: Recipe, printed: bool) -> Outcome:
     fabric = fabric_of(recipe)
     prepared = prepare(recipe)  # before other processes are started: what is wrong is then said once
     fabric.launch()
+    with RunLock(recipe.out) if fabric.is_global_zero else nullcontext():
+        return _train_locked(recipe, prepared, fabric, printed)
+
+
+def _train_locked(recipe: Recipe, prepared: Prepared, fabric: "Fabric", printed: bool) -> Outcome:
     torch.manual_seed(recipe.seed)
     made = ready(recipe, prepared, fabric)
     run, objective = made.run, made.objective
     module = fabric.setup_module(objective)
     sets = prepared.validation_on(fabric.device)
     with (
-        RunLock(recipe.out) if fabric.is_global_zero else nullcontext(),
         Log(recipe.out, run.step, fabric.is_global_zero, printed, recipe.has_budget) as log,
         Stop() as stop,
     ):
