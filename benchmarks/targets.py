@@ -37,7 +37,7 @@ from plain import Plain, lively
 
 KINDS = {
     "convolutions in torch": ("convolution", "conv_transpose"),
-    "compiled: convolutions": ("fdikp_amx", "fdikp_winograd", "fdikp_read"),
+    "compiled: convolutions": ("fdikp_winograd",),
     "compiled: attention within strips": ("fdikp_attend",),
     "compiled: position adaptive convolution": ("fdikp_pac",),
     "compiled: other passes": ("fdikp_",),

@@ -118,39 +118,6 @@ def test_attention_of_as_many_tokens_as_there_is_room_for() -> None:
     torch.testing.assert_close(found.double(), attend_within_rows(qkv.double(), 1), atol=0.01, rtol=0.01)
 
 
-@needs_products
-@few
-@given(
-    st.integers(0, 99),
-    st.integers(1, 2),
-    st.sampled_from([32, 64, 96]),
-    st.sampled_from([(3, 1), (5, 2), (11, 2)]),
-    st.integers(7, 40),
-    st.integers(7, 40),
-    st.integers(1, 6),
-)
-def test_pooled_convolution(seed: int, B: int, width: int, window: tuple[int, int], H: int, W: int, size: int) -> None:
-    torch.manual_seed(seed)
-    conv = nn.Conv2d(3, width, window[0], padding=window[1]).to(torch.bfloat16).requires_grad_(False)
-    x = draw(seed, B, 3, H, W, dtype=torch.bfloat16)
-    assert conv.bias is not None
-    whole = F.relu(F.conv2d(x.double(), conv.weight.double(), conv.bias.double(), padding=window[1]))
-    wanted = F.adaptive_avg_pool2d(whole, size)
-    with torch.no_grad():
-        assert compiled.reads(x, conv)
-        found = compiled.pooled(x, conv, size)
-    torch.testing.assert_close(found.double(), wanted, atol=1e-4, rtol=0.005)
-
-
-def test_the_reading_convolution_is_left_to_torch_where_that_multiplies_in_tiles(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(native, "tiles", lambda: True)
-    conv = nn.Conv2d(3, 32, 3).to(torch.bfloat16).requires_grad_(False)
-    with torch.no_grad():
-        assert not compiled.reads(draw(0, 1, 3, 9, 9, dtype=torch.bfloat16), conv)
-
-
 def test_amplitudes_of_all_sizes() -> None:
     """log(1 + x) keeps its digits where x is small beside 1, and where it is large."""
     size = torch.logspace(-18, 18, 4001, dtype=torch.float64)

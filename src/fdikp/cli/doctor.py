@@ -121,7 +121,7 @@ def _instructions() -> str:
     """What compiled passes use of this processor beyond what every one has."""
     from fdikp.network import native
 
-    found = {"AVX-512": native.wide(), "bfloat16 products": native.products(), "AMX": native.tiles()}
+    found = {"AVX-512": native.wide(), "bfloat16 products": native.products()}
     return " + ".join(name for name, there in found.items() if there) or "plain"
 
 

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fdikp.network import amx, native, winograd
+from fdikp.network import native, winograd
 from fdikp.network.compiled import innermost
 
 SLOPE = 0.2
@@ -33,12 +33,8 @@ def activated(
     conv: nn.Conv2d | nn.ConvTranspose2d, x: Tensor, slope: float = SLOPE, skip: Tensor | None = None
 ) -> Tensor:
     """LeakyReLU(conv(x) + skip), the skip left out where it is None; a slope of 0 is ReLU, of 1 no activation."""
-    if isinstance(conv, nn.Conv2d):
-        for ours in (amx, winograd):
-            if ours.applies(conv, x):
-                return ours.convolved(conv, x, slope, skip)
-    elif skip is None and amx.doubles(conv, x):
-        return amx.doubled(conv, x, slope)
+    if isinstance(conv, nn.Conv2d) and winograd.applies(conv, x):
+        return winograd.convolved(conv, x, slope, skip)
     # In the memory of the convolution's result. oneDNN's convolution that applies LeakyReLU itself was tried: it takes
     # 1 % less, and is no public operator of torch
     y = conv(x)
@@ -48,8 +44,6 @@ def activated(
 
 def joined(conv: nn.Conv2d, x: Tensor, y: Tensor) -> Tensor:
     """A convolution of x [B, C, H, W] beside y [B, C', H, W], without the map of both where that can be."""
-    if amx.applies(conv, x, y):
-        return amx.convolved(conv, x, beside=y)
     pointwise = conv.kernel_size == (1, 1)
     if not (pointwise and native.applies(x, y) and x.dtype == y.dtype == conv.weight.dtype == torch.bfloat16):
         return conv(torch.cat((x, y), dim=1))

@@ -5,29 +5,21 @@ lie innermost go a dozen numbers at a time.
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fdikp.network import native
 from fdikp.network.native import applies, call, products
 
 MOST_MAPS = 64
 """Coefficient maps up to which there is room in recurrence.c and blend.c: N is at most 31 there."""
 
 LANES = 16
-"""Floats in a vector of winograd.c and read.c."""
+"""Floats in a vector of winograd.c."""
 
 MOST_TOKENS = 1024
 """Tokens of a strip for which there is room in attention.c."""
 
 FEATURES = (8, 20)
 """Numbers of a head that attention.c has code for."""
-
-PIXELS = 12
-"""Windows that read.c looks at together, at most."""
-
-READ_COST = 64
-"""How many pixels of a pass through memory a pixel of `pooled` is worth, when work is shared out."""
 
 
 def innermost(x: Tensor) -> Tensor:
@@ -60,43 +52,6 @@ def detail(x: Tensor, floor: float) -> Tensor:
     out = torch.empty_like(seen)
     call("fdikp_detail", seen, out, 1 / floor, H, W, items=B * H, pixels=W)
     return out
-
-
-def reads(x: Tensor, conv: nn.Conv2d) -> bool:
-    """Whether `pooled` can take this image and layer, and torch is not faster."""
-    return (
-        conv.weight.dtype == torch.bfloat16
-        and conv.in_channels == 3
-        and conv.out_channels % (2 * LANES) == 0  # torch is faster with fewer
-        and conv.bias is not None
-        and applies(x)
-        and products()
-        and not native.tiles()
-    )
-
-
-def pooled(x: Tensor, conv: nn.Conv2d, size: int) -> Tensor:
-    """adaptive_avg_pool2d(relu(conv(x)), size) of a convolution that `reads`: [B, 3, H, W] to [B, C, size, size].
-
-    In bfloat16. The convolution's result is added up as it is made; only what is in a vector of it is ever in memory.
-    """
-    side, border = conv.kernel_size[0], int(conv.padding[0])
-    B, _, H, W = x.shape
-    width = conv.out_channels
-    seen = F.pad(x.to(torch.bfloat16), (border,) * 4).permute(0, 2, 3, 1).flatten()
-    seen = torch.cat((seen, seen.new_zeros(3 * PIXELS)))
-    H, W = H + 2 * border, W + 2 * border
-    rows, columns = H - side + 1, W - side + 1
-    vectors = next(n for n in (4, 2) if width % (n * LANES) == 0)
-    taps = F.pad(conv.weight.permute(2, 3, 1, 0).flatten(1, 2), (0, 0, 0, side % 2))  # [side, 3 side, width]
-    weights = taps.unflatten(1, (-1, 2)).unflatten(3, (-1, vectors * LANES)).permute(3, 0, 1, 4, 2).contiguous()
-    bins = [(n * columns // size, -(-(n + 1) * columns // size)) for n in range(size)]
-    sums = x.new_zeros(B, rows, size, width, dtype=torch.float32)
-    known = (seen, weights, conv.bias.float(), torch.tensor(bins, dtype=torch.int32), sums)  # type: ignore[union-attr]
-    call("fdikp_read", *known, H, W, side, width, vectors, size, items=B * rows, pixels=columns * READ_COST)
-    means = [sums[:, n * rows // size : -(-(n + 1) * rows // size)].mean(dim=1) for n in range(size)]
-    counts = torch.tensor([last - first for first, last in bins])
-    return (torch.stack(means, dim=1) / counts[:, None]).permute(0, 3, 1, 2).to(torch.bfloat16)
 
 
 def attends(qkv: Tensor, heads: int) -> bool:

@@ -114,10 +114,7 @@ class Predictor(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, 3, H, W] with H, W ≥ 7 to [B, N, K²], each of the N summing to 1."""
-        if compiled.reads(x, self.read):
-            x = compiled.pooled(x, self.read, self.kernels)  # [B, width, N, N]
-        else:
-            x = torch.cat([self._read_band(x, n) for n in range(self.kernels)], dim=-2)
+        x = torch.cat([self._read_band(x, n) for n in range(self.kernels)], dim=-2)  # [B, width, N, N]
         x = F.adaptive_avg_pool2d(F.relu(self.mix(x)), (self.kernels, 1))  # [B, K², N, 1]
         return (wide(self.last(x)).squeeze(-1).transpose(1, 2) + wide(self.bank)).softmax(dim=-1)
 

@@ -3,7 +3,7 @@
 A convolution of stride 1 takes 16 products for each pair of channels and four pixels in place of 36 (F(2×2, 3×3), Lavin
 and Gray 2016). `native/winograd_float.c` does it, `winograd_wide.c` with AVX-512, and `winograd.c` in bfloat16 on
 processors that multiply it, with what follows a convolution in this network: a skip and LeakyReLU. Where bfloat16 is
-multiplied in tiles (`amx`) it no longer pays to have less to multiply.
+multiplied in tiles (AMX), oneDNN's convolutions are faster, and are taken.
 """
 
 import torch

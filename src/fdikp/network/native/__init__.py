@@ -1,9 +1,9 @@
 """The compiled library: plain C, built at installation where there is a compiler, and called through ctypes.
 
 `pac.c`, `spectrum.c`, `detail.c`, `recurrence.c` and `blend.c` are each one pass over memory where torch's own
-operations take many; the two of `winograd.h`, `amx.c` and `read.c` are convolutions with less to multiply, or to
-remember, than torch's; `numbers.h` is what they share. Everything here has a slower path in torch, which is taken
-where the library is not, and which the tests hold it against.
+operations take many; the two of `winograd.h` are convolutions with less to multiply than torch's, `attention.c` keeps
+its weights in registers, and `numbers.h` is what they share. `signatures` says what each function takes. Everything
+here has a slower path in torch, which is taken where the library is not, and which the tests hold it against.
 """
 
 import ctypes
@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.profiler import record_function
 
 from fdikp.errors import FdikpError
+from fdikp.network.native.signatures import checked, declare
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ def library() -> ctypes.CDLL | None:
         file = Path(__file__).with_name("_native" + suffix)
         try:
             if file.is_file():
-                return ctypes.CDLL(str(file))
+                return declare(ctypes.CDLL(str(file)))
         except OSError as error:
             log.warning("%s cannot be loaded (%s): the network takes slower paths", file, error)
             return None
@@ -94,33 +95,30 @@ def wide() -> bool:
 
 @cache
 def tiles() -> bool:
-    """Whether this processor multiplies bfloat16 in tiles (AMX), may do so, and the library was compiled for such."""
-    return _has("tiles")
+    """Whether this processor multiplies bfloat16 in tiles (AMX), and oneDNN may: its convolutions are then fastest."""
+    supported = getattr(torch.cpu, "_is_amx_tile_supported", None)
+    return bool(supported and supported() and torch.ops.mkldnn._is_mkldnn_bf16_supported()) and not limited_to_avx2()
 
 
 def call(name: str, *arguments: Tensor | int | float | None, items: int, pixels: int) -> None:
     """Call a function of the library over `items`, in as many threads as torch has; an item has so many pixels.
 
-    Its last two arguments are the stretch of items that a call is for. Tensors are given as pointers, so they must be
-    contiguous. The calls leave Python, so that threads run side by side; which does which stretch changes no result.
-    torch's profiler shows the call by its name.
+    Its last two arguments are the stretch of items that a call is for. The calls leave Python, so that threads run side
+    by side; which does which stretch changes no result. torch's profiler shows the call by its name.
+
+    Raises:
+        TypeError, ValueError: an argument is not what the function's signature says (`signatures.checked`).
     """
     found = library()
     assert found is not None
-    function = found[name]
-    given = [_argument(value) for value in arguments]
+    function = getattr(found, name)
+    given = checked(name, arguments, items)
 
     def work(first: int, last: int) -> None:
         function(*given, first, last)
 
     with record_function(name):
         _shared(work, items, pixels)
-
-
-def _argument(value: Tensor | int | float | None) -> ctypes.c_void_p | ctypes.c_float | int:
-    if value is None or isinstance(value, Tensor):
-        return ctypes.c_void_p(None if value is None else value.data_ptr())
-    return ctypes.c_float(value) if isinstance(value, float) else value
 
 
 def _shared(work: Callable[[int, int], None], items: int, pixels: int) -> None:

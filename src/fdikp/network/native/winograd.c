@@ -9,6 +9,8 @@
 
 #ifdef PRODUCTS
 
+int fdikp_products(void) { return __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512bw"); }
+
 #define NUMBER bfloat16
 #define LANES 16
 #define WITH PRODUCTS
@@ -132,5 +134,9 @@ PRODUCTS void fdikp_winograd(const bfloat16 *x, const bfloat16 *weights, const f
     else
         convolve(x, weights, bias, skip, slope, out, shape, first, last, 12, 2);
 }
+
+#else
+
+int fdikp_products(void) { return 0; }
 
 #endif
