@@ -314,8 +314,9 @@ def _make_room(recipe: Recipe, parameters: int) -> None:
         free = shutil.disk_usage(folder).free
     except OSError as error:
         raise TrainingError(f"{folder}: cannot be used: {error.strerror or error}; give another --out") from error
-    # Weights, their averages, and what optimisers keep of each: two moments, SOAP bases and covariances beside them
-    kept = 1 + len(recipe.ema_decay) + (8 if recipe.optimizer == "soap" else 2)
+    # Weights, their averages, and what optimisers keep of each: two moments, and of SOAP bases and covariances, which
+    # for 3×3 convolutions are twenty times the weights
+    kept = 1 + len(recipe.ema_decay) + (22 if recipe.optimizer == "soap" else 2)
     need = CHECKPOINTS * 4 * kept * parameters + 2**24
     if free < need:
         raise TrainingError(
