@@ -21,8 +21,8 @@ from torch import Tensor
 from fdikp.benchmark.machine import describe
 from fdikp.benchmark.timing import Call, in_turn, ratio
 from fdikp.devices import choose_device
-from fdikp.network import pac_cpu, pac_cuda
-from fdikp.network.pac import position_adaptive_convolution, sampled
+from fdikp.network.ops import pac_cpu, pac_cuda
+from fdikp.network.ops.pac import position_adaptive_convolution, sampled
 
 REPEATED = 10
 """Calls in a CUDA graph."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from fdikp.errors import FdikpError
-from fdikp.network import native
+from fdikp.network.ops import native
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 

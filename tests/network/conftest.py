@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from fdikp.network import native
+from fdikp.network.ops import native
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fdikp.network import FDIKP, PRESETS, NetworkConfig
+from fdikp.network import FDIKP, PRESETS, NetworkConfig, ops
 
 FILE = Path(__file__).with_name("golden.npz")
 
@@ -86,8 +86,6 @@ def stored(name: str) -> dict[str, Tensor]:
 
 
 if __name__ == "__main__":
-    from plain import without_kernels
-
-    with without_kernels():
+    with ops.reference():
         found = {f"{name}/{key}": v.numpy() for name in CONFIGS for key, v in results(network(name)).items()}
     np.savez_compressed(FILE, **found)

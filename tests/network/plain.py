@@ -5,16 +5,13 @@ What every faster path is held against, and what the benchmark's targets are cou
 """
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fdikp.network import FDIKP, native
+from fdikp.network import FDIKP
 from fdikp.network.blur import FLOOR
 
 
@@ -207,12 +204,3 @@ def lively(network: FDIKP, seed: int = 0) -> FDIKP:
         norm.running_mean.copy_(torch.randn(norm.running_mean.shape, generator=generator))
         norm.running_var.copy_(torch.rand(norm.running_var.shape, generator=generator) + 0.5)
     return network.eval()
-
-
-@contextmanager
-def without_kernels() -> Iterator[None]:
-    """In this context every network computes by torch's own operations."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(native, "library", lambda: None)
-        patch.setattr("fdikp.network.pac_cpu.library", lambda: None)
-        yield

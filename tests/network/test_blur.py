@@ -8,7 +8,8 @@ from skimage import data
 from torch import Tensor
 
 from fdikp.network import PRESETS
-from fdikp.network.blur import FLOOR, BlurMap, box, detail
+from fdikp.network.blur import FLOOR, BlurMap, detail
+from fdikp.network.ops import box
 from fdikp.synthesis.aperture import Aperture, aperture_kernels
 
 

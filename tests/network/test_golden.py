@@ -8,7 +8,8 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parent))
 from golden import CONFIGS, network, results, stored
-from plain import without_kernels
+
+from fdikp.network import ops
 
 KERNELS = 5e-3
 """Largest difference of inverse kernels. They follow the phase of faint frequencies, which rounding turns; the images
@@ -17,7 +18,7 @@ that they make do not show it."""
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_torch_s_operations_give_what_was_stored(name: str) -> None:
-    with without_kernels():
+    with ops.reference():
         found = results(network(name))
     for key, expected in stored(name).items():
         most = KERNELS if key.endswith("kernels") else 1e-5

@@ -11,9 +11,8 @@ from torch import Tensor
 
 from fdikp.light import linear_to_srgb, srgb_to_linear
 from fdikp.network import PRESETS
-from fdikp.network.blur import box
 from fdikp.network.kernels import FIKP, ROUNDING, FrequencyPredictor, inverse_kernel, rings, spectrum
-from fdikp.network.pac import plain_convolution, position_adaptive_convolution
+from fdikp.network.ops import box, plain_convolution, position_adaptive_convolution
 
 
 def known_blur(K: int = 5) -> Tensor:

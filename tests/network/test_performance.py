@@ -12,7 +12,8 @@ import torch
 
 from fdikp.devices import choose_precision, has_bfloat16
 from fdikp.evaluation.cost import gflop
-from fdikp.network import FDIKP, PRESETS, native
+from fdikp.network import FDIKP, PRESETS
+from fdikp.network.ops import native
 
 sys.path.insert(0, str(Path(__file__).parent))
 from allocations import Allocations, allocations

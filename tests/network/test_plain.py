@@ -1,6 +1,8 @@
 """Every fast path of the whole network against the plain forward pass, and that it is taken where it should be."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +11,8 @@ import torch
 from skimage import data
 from torch import Tensor
 
-from fdikp.network import FDIKP, PRESETS, NetworkConfig, native
+from fdikp.network import FDIKP, PRESETS, NetworkConfig, ops
+from fdikp.network.ops import native
 
 sys.path.insert(0, str(Path(__file__).parent))
 from plain import Plain, lively
@@ -31,14 +34,16 @@ def psnr(a: Tensor, b: Tensor) -> float:
     return float(-10 * torch.log10((a.float() - b.float()).square().mean()))
 
 
-@pytest.fixture(params=["compiled", "torch alone"])
-def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the compiled library, and as it is where there is no compiler."""
-    if request.param == "torch alone":
+@pytest.fixture(params=["kernels", "no compiler", "reference"])
+def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """With the compiled library, as it is where there is no compiler, and by the reference bodies."""
+    if request.param == "no compiler":
         monkeypatch.setattr(native, "library", lambda: None)
-        monkeypatch.setattr("fdikp.network.pac_cpu.library", lambda: None)
-    elif native.library() is None:
+        monkeypatch.setattr("fdikp.network.ops.pac_cpu.library", lambda: None)
+    elif request.param == "kernels" and native.library() is None:
         pytest.skip("no C compiler was there at installation")
+    with ops.reference() if request.param == "reference" else nullcontext():
+        yield
 
 
 @pytest.mark.parametrize("preset", ["fdikp-lite", "fdikp-base"])

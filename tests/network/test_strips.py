@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from fdikp.network.strips import StripAttention, attend_between_rows, attend_within_rows
+from fdikp.network.ops.reference_bodies import attend_between_rows, attend_within_rows
+from fdikp.network.strips import StripAttention
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:

@@ -93,7 +93,7 @@ def _devices() -> Iterator[Finding]:
     import torch
 
     from fdikp.devices import FFT_TOLERANCE, fft_error, has_bfloat16
-    from fdikp.network import native
+    from fdikp.network.ops import native
 
     devices = [torch.device("cpu")]
     devices += [torch.device("cuda", index) for index in range(torch.cuda.device_count())]
@@ -119,7 +119,7 @@ def _devices() -> Iterator[Finding]:
 
 def _instructions() -> str:
     """What compiled passes use of this processor beyond what every one has."""
-    from fdikp.network import native
+    from fdikp.network.ops import native
 
     found = {"AVX-512": native.wide(), "bfloat16 products": native.products()}
     return " + ".join(name for name, there in found.items() if there) or "plain"

@@ -9,7 +9,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from fdikp.network import FDIKP, NetworkConfig
-from fdikp.network.pac_cpu import operations
+from fdikp.network.ops.pac_cpu import operations
 
 SIDE = 256
 """Side of the picture that arithmetic is quoted for."""

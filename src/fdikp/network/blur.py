@@ -4,15 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fdikp.network import compiled, native
-from fdikp.network.blocks import convolve_pixels, wide
+from fdikp.network import ops
+from fdikp.network.blocks import convolve_pixels
 from fdikp.network.config import NetworkConfig
-
-BOXES = (3, 3, 5)
-"""Sides of the boxes that, one after another, part the luminance into fine, medium and coarse detail."""
-
-NEIGHBOURHOOD = 9
-"""Side of the box that the energy of detail is the mean of, twice over: once leaves squares in the map."""
 
 FLOOR = 2e-6
 """Energy of detail too faint to tell anything: about a third of a step of 8 bits, squared."""
@@ -48,7 +42,7 @@ class BlurMap(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Images [B, 3, H, W] in 0..1 to D [B, 1, H, W] in pixels, float32 or float64."""
-        seen = detail(x) if self.reads == "detail" else wide(x)
+        seen = detail(x) if self.reads == "detail" else ops.at_least_float32(x)
         logits = convolve_pixels(self.weigh, F.pad(seen, (1, 1, 1, 1), mode="replicate"))
         return self.range * torch.sigmoid(logits)
 
@@ -59,34 +53,5 @@ def detail(x: Tensor) -> Tensor:
     The logarithm of the energy of the luminance in three bands, from 0 where there is none to about 1. An
     observation, like the spectrum: no gradient flows through it into the image.
     """
-    x = wide(x.detach())
     with torch.no_grad():
-        if native.applies(x):
-            return compiled.detail(x, FLOOR)
-    rest = x.mean(dim=1, keepdim=True)
-    bands = []
-    for side in BOXES:
-        smooth = box(rest, side)
-        bands.append(rest - smooth)
-        rest = smooth
-    energy = box(box(torch.cat(bands, dim=1).square(), NEIGHBOURHOOD), NEIGHBOURHOOD)
-    return torch.log1p(energy / FLOOR) / 10
-
-
-def box(x: Tensor, side: int) -> Tensor:
-    """The mean over squares of an odd number of pixels, the border pixel repeated: [B, C, H, W] to the same shape."""
-    H, W = x.shape[-2:]
-    reach = side // 2
-    padded = F.pad(x, (0, 0, reach, reach), mode="replicate")
-    if x.device.type != "cpu":
-        down = F.avg_pool2d(padded, (side, 1), stride=1)
-        return F.avg_pool2d(F.pad(down, (reach, reach, 0, 0), mode="replicate"), (1, side), stride=1)
-    # torch's pooling is not vectorised on CPUs: adding up shifted pictures is, and takes an eighth of the time
-    down = padded[..., :H, :].clone()
-    for i in range(1, side):
-        down += padded[..., i : i + H, :]
-    padded = F.pad(down, (reach, reach, 0, 0), mode="replicate")
-    mean = padded[..., :W].clone()
-    for i in range(1, side):
-        mean += padded[..., i : i + W]
-    return mean.mul_(1 / side**2)
+        return ops.band_energy(ops.at_least_float32(x.detach()), FLOOR)

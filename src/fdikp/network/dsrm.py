@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fdikp.network import compiled, native
-from fdikp.network.blocks import SLOPE, ResBlock, activated, joined, resblocks, wide
+from fdikp.network import ops
+from fdikp.network.blocks import ResBlock, resblocks
 from fdikp.network.config import NetworkConfig
 from fdikp.network.dual_domain import dual_domain_module
 
@@ -26,9 +26,9 @@ class Encoder(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """[B, 3, H, W] to [B, c, H, W], [B, c, H/2, W/2], [B, d, H/4, W/4]; H and W are multiples of 4."""
-        full = self.full_blocks(activated(self.to_full, x))
-        half = self.half_blocks(activated(self.to_half, full))
-        return full, half, activated(self.to_quarter, half)
+        full = self.full_blocks(ops.conv_act(self.to_full, x))
+        half = self.half_blocks(ops.conv_act(self.to_half, full))
+        return full, half, ops.conv_act(self.to_quarter, half)
 
 
 class Decoder(nn.Module):
@@ -47,11 +47,11 @@ class Decoder(nn.Module):
 
     def forward(self, full: Tensor, half: Tensor, quarter: Tensor) -> Tensor:
         """The encoder's features, the last of them enhanced, to [B, c, H, W]."""
-        up = activated(self.to_half, quarter)
-        x = self.half_blocks(joined(self.meet_half, up, half))
-        up = activated(self.to_full, x)
-        x = joined(self.meet_full, up, full)
-        return self.full_blocks(activated(self.smooth, x, slope=1.0, skip=x))
+        up = ops.conv_act(self.to_half, quarter)
+        x = self.half_blocks(ops.conv_concat(self.meet_half, up, half))
+        up = ops.conv_act(self.to_full, x)
+        x = ops.conv_concat(self.meet_full, up, full)
+        return self.full_blocks(ops.conv_act(self.smooth, x, slope=1.0, skip=x))
 
 
 class Memory(NamedTuple):
@@ -87,17 +87,9 @@ class APU(nn.Module):
             nothing = pooled.new_zeros(len(pooled), self.maps, *pooled.shape[-2:])
             memory = Memory(nothing, nothing)
         hidden, cell = (t.to(pooled.dtype) for t in memory)
-        gates, located = joined(self.gates, pooled, hidden), activated(self.locate, features, slope=1.0)
-        if not self.norm.training and self.maps <= compiled.MOST_MAPS and native.applies(gates, cell, located):
-            hidden, cell = compiled.cell(gates, cell)
-            return compiled.coefficients(located, hidden, self.norm), Memory(hidden, cell)
-        forget, write, read, new = gates.chunk(4, dim=1)
-        cell = F.sigmoid(forget) * cell + F.sigmoid(write) * F.tanh(new)
-        hidden = F.sigmoid(read) * F.tanh(cell)
-        u = F.interpolate(hidden, scale_factor=2.0, mode="nearest")
-        v = F.relu(self.norm(located))
-        # 2 σ(x) - 1, in the form that 16 bits do not round to nothing near 0, where coefficients start
-        return torch.tanh(wide(u * v + u) / 2), Memory(hidden, cell)
+        gates, located = ops.conv_concat(self.gates, pooled, hidden), ops.conv_act(self.locate, features, slope=1.0)
+        hidden, cell = ops.lstm_cell(gates, cell)
+        return ops.coefficient_maps(located, hidden, self.norm), Memory(hidden, cell)
 
 
 class DSRM(nn.Module):
@@ -121,7 +113,7 @@ class DSRM(nn.Module):
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
                 # fan_in of a transposed convolution is what torch calls its fan_out
                 transposed = isinstance(module, nn.ConvTranspose2d)
-                nn.init.kaiming_normal_(module.weight, a=SLOPE, mode="fan_out" if transposed else "fan_in")
+                nn.init.kaiming_normal_(module.weight, a=ops.SLOPE, mode="fan_out" if transposed else "fan_in")
                 nn.init.zeros_(module.bias)  # type: ignore[arg-type]
         # Blur shows in detail, which is small beside brightness: three quarters of the first filters see detail only
         first = self.encoder.to_full.weight

@@ -4,7 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fdikp.network.blocks import activated, joined, resblocks, wide
+from fdikp.network import ops
+from fdikp.network.blocks import resblocks
 from fdikp.network.config import NetworkConfig
 from fdikp.network.strips import StripAttention
 
@@ -32,21 +33,21 @@ class FrequencyBlock(nn.Module):
         """The frequency branch: [B, width, H, W] to the same shape and type."""
         size = x.shape[-2:]
         # Transforms want planes, convolutions channels innermost: converted once each way, in the smaller type
-        f = torch.view_as_real(torch.fft.rfft2(wide(x.contiguous()), norm="ortho")).to(x.dtype)
+        f = torch.view_as_real(torch.fft.rfft2(ops.at_least_float32(x.contiguous()), norm="ortho")).to(x.dtype)
         f = f.permute(0, 2, 3, 4, 1).flatten(-2).permute(0, 3, 1, 2)  # [B, 2 width, H, W // 2 + 1], real parts first
-        real, imaginary = wide(_rectified_between(self.spectral, f).contiguous()).chunk(2, dim=1)
+        real, imaginary = ops.at_least_float32(_rectified_between(self.spectral, f).contiguous()).chunk(2, dim=1)
         y = torch.fft.irfft2(torch.complex(real, imaginary), s=size, norm="ortho")
         return y.to(x.dtype).contiguous(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, width, H, W] to the same shape."""
-        return x + joined(self.fuse, self.locally(x), self.globally(x))
+        return x + ops.conv_concat(self.fuse, self.locally(x), self.globally(x))
 
 
 def _rectified_between(layers: nn.Sequential, x: Tensor) -> Tensor:
     """A convolution, ReLU, and another."""
     first, _, second = layers
-    return activated(second, activated(first, x, slope=0.0), slope=1.0)  # type: ignore[arg-type]
+    return ops.conv_act(second, ops.conv_act(first, x, slope=0.0), slope=1.0)  # type: ignore[arg-type]
 
 
 class GatedFusion(nn.Module):

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fdikp.network import compiled, native
+from fdikp.network import ops
 from fdikp.network.config import NetworkConfig
 from fdikp.network.dsrm import DSRM, Memory
 from fdikp.network.kernels import FIKP, Deconvolved, FixedKernels
@@ -139,21 +139,6 @@ class FDIKP(nn.Module):
             found = self.fikp(torch.cat((blurry, previous)), torch.cat((begin, begin)))
             halves = tuple(Deconvolved(*parts) for parts in zip(*(part.chunk(2) for part in found), strict=True))
         coefficients, memory = self.dsrm(blurry.to(self.output.weight.dtype), memory)
-        image = self._blend((halves[0].changes, halves[1].changes), coefficients, begin)
+        image = ops.blend((halves[0].changes, halves[1].changes), coefficients, self.output, begin)
         kernels, dilation = (torch.stack(both, dim=1) for both in zip(*(half[1:] for half in halves), strict=True))
         return Stage(image, kernels, dilation.squeeze(2), coefficients.unflatten(1, (2, -1))), memory
-
-    def _blend(self, changes: tuple[Tensor, Tensor], coefficients: Tensor, begin: Tensor) -> Tensor:
-        """begin [B, 3, H, W] and the sum of all changes, weighed by their coefficient maps and the last convolution.
-
-        changes: for each of the two images [B, N + 1, 3, H, W]. coefficients: [B, 2(N + 1), H, W].
-        The convolution is taken apart by image, which spares a copy that would put the changes side by side.
-        """
-        fits = coefficients.shape[1] <= compiled.MOST_MAPS and begin.dtype == torch.float32
-        if fits and native.applies(*changes, coefficients, begin):
-            return compiled.blended(changes, coefficients, self.output, begin)
-        total = self.output.bias[:, None, None]  # type: ignore[index]
-        for change, maps, weight in zip(changes, coefficients.chunk(2, 1), self.output.weight.chunk(2, 1), strict=True):
-            weighed = change * maps.unsqueeze(2).to(change.dtype)
-            total = total + F.conv2d(weighed.flatten(1, 2).to(weight.dtype), weight)
-        return begin + total.to(begin.dtype)

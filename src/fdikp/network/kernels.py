@@ -8,11 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fdikp.light import linear_to_srgb, srgb_to_linear
-from fdikp.network import compiled, native, pac_cpu
-from fdikp.network.blocks import activated, wide
-from fdikp.network.blur import BlurMap, box
+from fdikp.network import ops
+from fdikp.network.blur import BlurMap
 from fdikp.network.config import NetworkConfig
-from fdikp.network.pac import plain_convolution, position_adaptive_convolution
 
 ROUNDING = 1e-3
 """Amplitude, by an orthonormal transform, of what rounding to 8 bits adds to a picture (1/255/√12): of what is fainter
@@ -43,13 +41,8 @@ def spectrum(x: Tensor) -> Spectrum:
     Args:
         x: [B, 3, H, W], any float type; the transform is computed in float32 or better.
     """
-    f = torch.fft.rfft2(wide(x.detach()), norm="ortho")
-    if native.applies(x) and f.dtype == torch.complex64:
-        return Spectrum(*compiled.polar(f, ROUNDING))
-    f = torch.fft.fftshift(f, dim=-2)
-    amplitude = f.abs()
-    seen = amplitude.square() / (amplitude.square() + ROUNDING**2)
-    return Spectrum(torch.log1p(amplitude / ROUNDING) / 4, seen * torch.atan2(f.imag, f.real))
+    f = torch.fft.rfft2(ops.at_least_float32(x.detach()), norm="ortho")
+    return Spectrum(*ops.polar(f, ROUNDING))
 
 
 def inverse_kernel(amplitude: Tensor, phase: Tensor) -> Tensor:
@@ -114,30 +107,14 @@ class Predictor(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, 3, H, W] with H, W ≥ 7 to [B, N, K²], each of the N summing to 1."""
-        x = torch.cat([self._read_band(x, n) for n in range(self.kernels)], dim=-2)  # [B, width, N, N]
+        x = ops.conv_relu_pool(self.read, x, self.kernels)  # [B, width, N, N]
         x = F.adaptive_avg_pool2d(F.relu(self.mix(x)), (self.kernels, 1))  # [B, K², N, 1]
-        return (wide(self.last(x)).squeeze(-1).transpose(1, 2) + wide(self.bank)).softmax(dim=-1)
-
-    def _read_band(self, x: Tensor, n: int) -> Tensor:
-        """Row n of the first unit's result, [B, width, 1, N], from the rows of x that it is pooled from.
-
-        So that no more than an Nth of the widest map there is, at full resolution, is ever in memory.
-        """
-        N, reach, border = self.kernels, READS - 1, BORDER
-        rows = x.shape[-2] + 2 * border - reach  # of the convolution's result
-        first, last = n * rows // N, -(-(n + 1) * rows // N)
-        seen = x[..., max(0, first - border) : last - border + reach, :]
-        above, below = max(0, border - first), max(0, last - border + reach - x.shape[-2])
-        seen = F.pad(seen, (border, border, above, below))
-        read = F.conv2d(seen, self.read.weight, self.read.bias)
-        return F.adaptive_avg_pool2d(F.relu_(read), (1, N))
+        logits = ops.at_least_float32(self.last(x)).squeeze(-1).transpose(1, 2)
+        return (logits + ops.at_least_float32(self.bank)).softmax(dim=-1)
 
 
 PHASELESS = 3.0
 """Logit of the zero frequency in the phase's bank: it takes most of the sum, and its own phase counts for nothing."""
-
-BANDS = 8
-"""Parts in which attention reads the spectrum, so that its K² maps are never all in memory."""
 
 STEEPNESS = 8.0
 """Factor on what attention reads: a residual is a tenth or so, its mean over a picture less."""
@@ -177,17 +154,10 @@ class FrequencyPredictor(nn.Module):
         what the convolution finds is rectified before its mean is taken. A residual's own mean is 0, and so is that of
         whatever is linear in it.
         """
-        residual = amplitude - box(amplitude, 3)
-        padded = F.pad(residual, (1, 1, 1, 1))
-        H, W = residual.shape[-2:]
-        rows = -(-H // BANDS)
-        found = torch.stack([self._found(padded[..., y : y + rows + 2, :]) for y in range(0, H, rows)]).sum(dim=0)
-        found = found / (H * W)
-        return (STEEPNESS * found + wide(self.attend.bias)).softmax(dim=1).unsqueeze(1)  # type: ignore[arg-type]
-
-    def _found(self, band: Tensor) -> Tensor:
-        """The sum over a band's positions of what attention finds, [B, K²]; band: with a border of one position."""
-        return wide(F.relu_(F.conv2d(band, self.attend.weight))).sum(dim=(-2, -1))
+        residual = amplitude - ops.box(amplitude, 3)
+        found = ops.conv_relu_mean(self.attend.weight, residual)
+        bias = ops.at_least_float32(self.attend.bias)  # type: ignore[arg-type]
+        return (STEEPNESS * found + bias).softmax(dim=1).unsqueeze(1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Images [B, 3, H, W] to inverse kernels [B, N, K, K] in float32, origin in the middle."""
@@ -245,25 +215,24 @@ class FIKP(nn.Module):
         act on light: a lens blurs that, not the numbers that encode it, in which a blurred edge is not where it was.
         """
         kernels = self.predict(x)
-        dtype = self.refine.weight.dtype
         dilation = torch.ones_like(x[:, :1], dtype=torch.float32) if self.blur is None else self.blur(x)
-        # One pass where it can be: position adaptive convolution, and what it would change
-        if self.blur and not self.on_light and native.applies(x, begin) and pac_cpu.applies(x, kernels):
-            changes = pac_cpu.changes(x, kernels, dilation, begin, dtype)
-        else:
-            changes = differences(self._deconvolve(x, kernels, dilation), x, begin).to(dtype)
-        refined = activated(self.refine, changes.flatten(1, 2), slope=1.0)
+        changes = self._residuals(x, kernels, dilation, begin)
+        refined = ops.conv_act(self.refine, changes.flatten(1, 2), slope=1.0)
         return Deconvolved(refined.unflatten(1, (-1, 3)), kernels, dilation)
 
-    def _deconvolve(self, x: Tensor, kernels: Tensor, dilation: Tensor) -> Tensor:
-        """What each kernel makes of its image, [B, N, 3, H, W]."""
+    def _residuals(self, x: Tensor, kernels: Tensor, dilation: Tensor, begin: Tensor) -> Tensor:
+        """What the deconvolved images, and the image itself, would change of `begin`, [B, N + 1, 3, H, W]."""
+        dtype = self.refine.weight.dtype
+        if self.blur is not None and not self.on_light:
+            return ops.candidate_residuals(x, kernels, dilation, begin, dtype)
         acted_on = srgb_to_linear(x) if self.on_light else x
         if self.blur is None:
-            deconvolved = plain_convolution(acted_on, kernels)
+            deconvolved = ops.plain_convolution(acted_on, kernels)
         else:
-            # eq. 9 samples at fractions of a pixel: 16-bit coordinates would be off by pixels in a large image
-            deconvolved = position_adaptive_convolution(acted_on, kernels.to(x.dtype), dilation.to(x.dtype))
-        return linear_to_srgb(deconvolved) if self.on_light else deconvolved
+            deconvolved = ops.position_adaptive_convolution(acted_on, kernels.to(x.dtype), dilation.to(x.dtype))
+        if self.on_light:
+            deconvolved = linear_to_srgb(deconvolved)
+        return ops.residuals(deconvolved, x, begin).to(dtype)
 
 
 class FixedKernels(nn.Module):
@@ -288,25 +257,5 @@ class FixedKernels(nn.Module):
     def forward(self, x: Tensor, begin: Tensor) -> Deconvolved:
         """Images [B, 3, H, W] in 0..1 to what they, sharpened, would change of `begin`."""
         kernels = self.kernels.float().expand(len(x), -1, -1, -1)
-        changes = differences(plain_convolution(x, kernels), x, begin)
+        changes = ops.residuals(ops.plain_convolution(x, kernels), x, begin)
         return Deconvolved(changes, kernels, torch.ones_like(x[:, :1], dtype=torch.float32))
-
-
-def differences(deconvolved: Tensor, x: Tensor, begin: Tensor) -> Tensor:
-    """What each deconvolved image, and last the image itself, would change of `begin`.
-
-    Differences are taken in the pixels' own precision: afterwards they may be rounded to 16 bits, and what is small
-    beside the photograph keeps its digits.
-
-    Args:
-        deconvolved: [B, N, 3, H, W].
-        x: [B, 3, H, W].
-        begin: [B, 3, H, W].
-
-    Returns:
-        [B, N + 1, 3, H, W], channels innermost in memory, so that convolutions take it as it is.
-    """
-    # The memory's order is that of the dimensions while we work
-    images = torch.cat((deconvolved.permute(0, 3, 4, 1, 2), x.permute(0, 2, 3, 1).unsqueeze(3)), dim=3)
-    negative = -begin  # subtracting would negate a gradient of all candidates, this one of a single image
-    return (images + negative.permute(0, 2, 3, 1).unsqueeze(3)).permute(0, 3, 4, 1, 2)

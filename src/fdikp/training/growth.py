@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from fdikp.network import FDIKP, NetworkConfig
-from fdikp.network.blocks import SLOPE, ResBlock
+from fdikp.network.blocks import ResBlock
 from fdikp.network.dsrm import APU, Decoder, Encoder
 from fdikp.network.dual_domain import FrequencyBlock
 from fdikp.network.kernels import Predictor
+from fdikp.network.ops import SLOPE
 from fdikp.network.strips import StripAttention
 
 GROWS = ("widths", "encoder_blocks", "decoder_blocks", "bottleneck_depth", "predictor_width")

@@ -14,7 +14,7 @@ from torch import Tensor
 from fdikp.errors import FdikpError
 from fdikp.evaluation.kernel_path.interventions import coefficients_of, held, intervening, kernel_path_of
 from fdikp.network import FDIKP, Stage
-from fdikp.network.pac import position_adaptive_convolution
+from fdikp.network.ops import position_adaptive_convolution
 
 WHITE, PHOTOGRAPH = 0.0, 1.0
 """By which power of the frequency a spectrum falls."""

@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fdikp.network import pac_cpu, pac_cuda
-from fdikp.network.pac_cpu import compiled
+from fdikp.network.ops import pac_cpu, pac_cuda
+from fdikp.network.ops.pac_cpu import compiled
 
 
 def position_adaptive_convolution(x: Tensor, kernels: Tensor, dilation: Tensor) -> Tensor:
@@ -58,20 +58,3 @@ def sampled(x: Tensor, kernels: Tensor, dilation: Tensor) -> Tensor:
     samples = samples.reshape(B, C, K * K, H * W)
     weighed = torch.einsum("bnk,bckp->bncp", kernels.reshape(B, N, K * K), samples)
     return weighed.reshape(B, N, C, H, W)
-
-
-def plain_convolution(x: Tensor, kernels: Tensor) -> Tensor:
-    """Apply each image's kernels with fixed reach: position adaptive convolution with D ≡ 1, the ablation of Table 2.
-
-    Args:
-        x: images [B, C, H, W].
-        kernels: [B, N, K, K], K odd.
-
-    Returns:
-        [B, N, C, H, W].
-    """
-    B, C, H, W = x.shape
-    N, K = kernels.shape[1], kernels.shape[-1]
-    padded = F.pad(x, (K // 2,) * 4, mode="replicate").transpose(0, 1)  # [C, B, H + K - 1, W + K - 1]
-    out = F.conv2d(padded, kernels.reshape(B * N, 1, K, K).to(x.dtype), groups=B)
-    return out.reshape(C, B, N, H, W).permute(1, 2, 0, 3, 4)

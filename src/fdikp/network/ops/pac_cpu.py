@@ -5,8 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fdikp.network import native
-from fdikp.network.native import call, library
+from fdikp.network.ops import native
+from fdikp.network.ops.native import call, library
 
 CHANNELS = 3
 LARGEST_KERNEL = 15

@@ -14,8 +14,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from fdikp import network
 from fdikp.evaluation.cost import counter
-from fdikp.network import pac_cuda
-from fdikp.network.pac import position_adaptive_convolution, sampled
+from fdikp.network.ops import pac_cuda
+from fdikp.network.ops.pac import position_adaptive_convolution, sampled
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 
@@ -121,7 +121,7 @@ def test_a_trial_says_once_why_triton_does_not_work(
 def test_without_triton_that_is_said_and_the_slower_path_taken(
     forgetful: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.delitem(sys.modules, "fdikp.network.pac_triton", raising=False)
+    monkeypatch.delitem(sys.modules, "fdikp.network.ops.pac_triton", raising=False)
     monkeypatch.delattr(network, "pac_triton", raising=False)
     monkeypatch.setitem(sys.modules, "triton", None)
     assert not pac_cuda.works(torch.device("cpu"), 5, 5, False)

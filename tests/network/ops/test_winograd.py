@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from fdikp.network import native, winograd
-from fdikp.network.blocks import activated, joined
+from fdikp.network.ops import conv_act, conv_concat, native, winograd
 
 pytestmark = [
     pytest.mark.skipif(native.library() is None, reason="no C compiler was there at installation"),
@@ -144,13 +143,13 @@ def test_other_layers_are_left_to_torch(conv: nn.Conv2d) -> None:
     with torch.no_grad():
         x = torch.randn(1, conv.in_channels, 9, 9)
         assert not winograd.applies(conv, x)
-        torch.testing.assert_close(activated(conv, x), F.leaky_relu(conv(x), 0.2))
+        torch.testing.assert_close(conv_act(conv, x), F.leaky_relu(conv(x), 0.2))
 
 
 def test_where_there_is_a_gradient_it_is_left_to_torch() -> None:
     conv, x = nn.Conv2d(32, 32, 3, padding=1), torch.randn(1, 32, 9, 9)
     assert not winograd.applies(conv, x)
-    activated(conv, x, skip=x).sum().backward()
+    conv_act(conv, x, skip=x).sum().backward()
     assert conv.weight.grad is not None
 
 
@@ -168,5 +167,5 @@ def test_joined_is_the_convolution_of_both_side_by_side(dtype: torch.dtype) -> N
     x, y = torch.randn(2, 16, 7, 9).to(dtype), torch.randn(2, 24, 7, 9).to(dtype)
     wanted = F.conv2d(torch.cat((x, y), dim=1).double(), conv.weight.double(), conv.bias.double())
     with torch.no_grad():
-        found = joined(conv, x, y)
+        found = conv_concat(conv, x, y)
     torch.testing.assert_close(found.double(), wanted, atol=0.02 if dtype == torch.bfloat16 else 1e-5, rtol=0.01)

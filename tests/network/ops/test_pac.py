@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fdikp.network.pac import plain_convolution, position_adaptive_convolution
+from fdikp.network.ops import plain_convolution, position_adaptive_convolution
 
 
 def case(

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from fdikp.network import native, pac_cpu
-from fdikp.network.pac import position_adaptive_convolution, sampled
+from fdikp.network.ops import native, pac_cpu
+from fdikp.network.ops.pac import position_adaptive_convolution, sampled
 
 pytestmark = pytest.mark.usefixtures("vectors")
 needs_compiled = pytest.mark.skipif(pac_cpu.library() is None, reason="no C compiler was there at installation")

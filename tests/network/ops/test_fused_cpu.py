@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from fdikp.network import blur, compiled, native, pac_cpu
-from fdikp.network.kernels import differences
-from fdikp.network.pac import sampled
-from fdikp.network.strips import attend_within_rows
+from fdikp.network import blur
+from fdikp.network.ops import fused_cpu, native, pac_cpu, residuals
+from fdikp.network.ops.pac import sampled
+from fdikp.network.ops.reference_bodies import attend_within_rows
 
 pytestmark = [
     pytest.mark.skipif(native.library() is None, reason="no C compiler was there at installation"),
@@ -38,7 +38,7 @@ def close(found: Tensor, expected: Tensor, dtype: torch.dtype) -> None:
 @given(st.integers(0, 99), st.integers(1, 2), SIDES, SIDES)
 def test_amplitude_and_phase(seed: int, B: int, H: int, W: int) -> None:
     f = torch.fft.rfft2(draw(seed, B, 3, H, W), norm="ortho")
-    amplitude, phase = compiled.polar(f, 1e-3)
+    amplitude, phase = fused_cpu.polar(f, 1e-3)
     shifted = torch.fft.fftshift(f.to(torch.complex128), dim=-2)
     torch.testing.assert_close(amplitude.double(), torch.log1p(shifted.abs() / 1e-3) / 4, atol=1e-6, rtol=1e-6)
     loud = shifted.abs() > 1e-5 * shifted.abs().amax((-2, -1), keepdim=True)
@@ -49,7 +49,7 @@ def test_amplitude_and_phase(seed: int, B: int, H: int, W: int) -> None:
 
 def test_profiler_shows_passes_by_name() -> None:
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as seen:
-        compiled.detail(draw(0, 2, 3, 8, 8), 1e-3)
+        fused_cpu.detail(draw(0, 2, 3, 8, 8), 1e-3)
     assert [event.count for event in seen.key_averages() if event.key == "fdikp_detail"] == [1]
 
 
@@ -93,7 +93,7 @@ def test_detail_of_what_is_not_a_number() -> None:
     st.integers(1, 40),
     st.integers(1, 40),
     st.integers(1, 4),
-    st.sampled_from(compiled.FEATURES),
+    st.sampled_from(fused_cpu.FEATURES),
     st.sampled_from([0.1, 1.0, 30.0]),
 )
 def test_attention_within_strips(seed: int, B: int, H: int, W: int, heads: int, features: int, size: float) -> None:
@@ -102,26 +102,26 @@ def test_attention_within_strips(seed: int, B: int, H: int, W: int, heads: int, 
     down = attend_within_rows(columns.double().transpose(1, 2), heads).transpose(1, 2)
     wanted = torch.cat((across, down), dim=-1)
     with torch.no_grad():
-        assert compiled.attends(rows, heads)
-        found = compiled.attended(rows, columns, heads).double()
+        assert fused_cpu.attends(rows, heads)
+        found = fused_cpu.attended(rows, columns, heads).double()
     assert (found - wanted).norm() / wanted.norm() < 5e-3
     assert (found - wanted).abs().max() < 0.03 * size
 
 
 @needs_products
 def test_attention_of_as_many_tokens_as_there_is_room_for() -> None:
-    qkv = draw(0, 1, 3, compiled.MOST_TOKENS, 24, dtype=torch.bfloat16)
+    qkv = draw(0, 1, 3, fused_cpu.MOST_TOKENS, 24, dtype=torch.bfloat16)
     with torch.no_grad():
-        assert compiled.attends(qkv, 1)
-        found = compiled.attended(qkv, qkv, 1)[..., :8]
-        assert not compiled.attends(draw(0, 1, 3, compiled.MOST_TOKENS + 1, 24, dtype=torch.bfloat16), 1)
+        assert fused_cpu.attends(qkv, 1)
+        found = fused_cpu.attended(qkv, qkv, 1)[..., :8]
+        assert not fused_cpu.attends(draw(0, 1, 3, fused_cpu.MOST_TOKENS + 1, 24, dtype=torch.bfloat16), 1)
     torch.testing.assert_close(found.double(), attend_within_rows(qkv.double(), 1), atol=0.01, rtol=0.01)
 
 
 def test_amplitudes_of_all_sizes() -> None:
     """log(1 + x) keeps its digits where x is small beside 1, and where it is large."""
     size = torch.logspace(-18, 18, 4001, dtype=torch.float64)
-    amplitude, _ = compiled.polar(torch.complex(size.float(), torch.zeros_like(size).float())[None, None, None], 1.0)
+    amplitude, _ = fused_cpu.polar(torch.complex(size.float(), torch.zeros_like(size).float())[None, None, None], 1.0)
     torch.testing.assert_close(
         amplitude.flatten().double(), torch.log1p(size.float().double()) / 4, atol=1e-20, rtol=1e-6
     )
@@ -130,13 +130,13 @@ def test_amplitudes_of_all_sizes() -> None:
 def test_angles_all_around() -> None:
     turn = torch.linspace(-math.pi, math.pi, 10001, dtype=torch.float64)[1:-1]
     f = torch.polar(torch.ones_like(turn), turn).to(torch.complex64)
-    _, phase = compiled.polar(f[None, None, None], 1e-6)
+    _, phase = fused_cpu.polar(f[None, None, None], 1e-6)
     torch.testing.assert_close(phase.flatten().double(), turn, atol=1e-6, rtol=0)
 
 
 def test_the_phase_fades_with_the_amplitude() -> None:
     f = torch.complex(torch.tensor([[[[-1.0, -1e-3, 0.0, -1e-4, 1e-30]]]]), torch.zeros(1, 1, 1, 5))
-    _, phase = compiled.polar(f, 1e-3)
+    _, phase = fused_cpu.polar(f, 1e-3)
     expected = torch.tensor([1 / (1 + 1e-6), 0.5, 0.0, 1 / 101, 0.0]) * math.pi
     torch.testing.assert_close(phase.flatten(), expected)
 
@@ -146,7 +146,7 @@ def test_the_phase_fades_with_the_amplitude() -> None:
 def test_the_recurrent_unit_s_cell(seed: int, dtype: torch.dtype, B: int, maps: int, H: int, W: int) -> None:
     gates = 4 * draw(seed, B, 4 * maps, H, W, dtype=dtype)
     before = draw(seed + 1, B, maps, H, W, dtype=dtype)
-    hidden, cell = compiled.cell(gates, before)
+    hidden, cell = fused_cpu.cell(gates, before)
     forget, write, read, new = gates.double().chunk(4, 1)
     expected = F.sigmoid(forget) * before.double() + F.sigmoid(write) * torch.tanh(new)
     close(cell, expected, dtype)
@@ -162,7 +162,7 @@ def test_coefficients(seed: int, dtype: torch.dtype, B: int, maps: int, H: int, 
     nn.init.normal_(norm.weight)
     nn.init.normal_(norm.bias)
     with torch.no_grad():
-        found = compiled.coefficients(located, hidden, norm)
+        found = fused_cpu.coefficients(located, hidden, norm)
         u = F.interpolate(hidden.double(), scale_factor=2, mode="nearest")
         v = F.relu(norm.double()(located.double()))
     close(found, torch.tanh((u * v + u) / 2), dtype)
@@ -176,7 +176,7 @@ def test_blending(seed: int, dtype: torch.dtype, B: int, N: int, H: int, W: int)
     begin = draw(seed + 3, B, 3, H, W)
     output = nn.Conv2d(6 * (N + 1), 3, 1)
     with torch.no_grad():
-        found = compiled.blended(changes, shares, output, begin)
+        found = fused_cpu.blended(changes, shares, output, begin)
         weighed = torch.cat(changes, 1).double() * shares.double().unsqueeze(2)
         expected = begin + output.double()(weighed.flatten(1, 2))
     torch.testing.assert_close(found, expected.float(), atol=1e-4, rtol=1e-4)
@@ -189,17 +189,17 @@ def test_changes(seed: int, dtype: torch.dtype, B: int, N: int, K: int, H: int, 
     kernels, dilation = draw(seed + 2, B, N, K, K) / K, 2 * draw(seed + 3, B, 1, H, W).abs()
     found = pac_cpu.changes(x, kernels, dilation, begin, dtype)
     x, kernels, dilation, begin = (t.double() for t in (x, kernels, dilation, begin))
-    close(found, differences(sampled(x, kernels, dilation), x, begin), dtype)
+    close(found, residuals(sampled(x, kernels, dilation), x, begin), dtype)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_what_is_not_a_number_stays_none(dtype: torch.dtype) -> None:
     """So that a tile that overflowed is seen, and computed again."""
     gates = torch.full((1, 8, 2, 2), torch.nan).to(dtype)
-    assert all(bool(t.isnan().all()) for t in compiled.cell(gates, torch.zeros(1, 2, 2, 2).to(dtype)))
+    assert all(bool(t.isnan().all()) for t in fused_cpu.cell(gates, torch.zeros(1, 2, 2, 2).to(dtype)))
     with torch.no_grad():
         norm = nn.BatchNorm2d(2).eval()
-        found = compiled.coefficients(torch.zeros(1, 2, 4, 4).to(dtype), gates[:, :2], norm)
+        found = fused_cpu.coefficients(torch.zeros(1, 2, 4, 4).to(dtype), gates[:, :2], norm)
     assert bool(found.isnan().all())
 
 
@@ -209,7 +209,7 @@ def test_threads_change_nothing() -> None:
     try:
         for count in (1, 3):
             torch.set_num_threads(count)
-            results.append(compiled.cell(gates, before))
+            results.append(fused_cpu.cell(gates, before))
     finally:
         torch.set_num_threads(threads)
     assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))

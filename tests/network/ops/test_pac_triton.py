@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from fdikp.network import pac_cuda
+from fdikp.network.ops import pac_cuda
 
 pytestmark = pytest.mark.skipif(find_spec("triton") is None, reason="Triton is not there")
 
@@ -30,7 +30,7 @@ def built(name: str, N: int, K: int, capability: int, **constants: Any) -> Any:
     import triton
     from triton.backends.compiler import GPUTarget
 
-    from fdikp.network import pac_triton
+    from fdikp.network.ops import pac_triton
 
     kernel = getattr(pac_triton, name)
     numbers = dict.fromkeys(pac_triton.ANY, "i32")

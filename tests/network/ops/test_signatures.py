@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from fdikp.network import native
-from fdikp.network.native import call
-from fdikp.network.native.signatures import FLOAT, HALF, SIGNATURES, Array, checked
+from fdikp.network.ops import native
+from fdikp.network.ops.native import call
+from fdikp.network.ops.native.signatures import FLOAT, HALF, SIGNATURES, Array, checked
 
 SIZES = {
     "N": 2, "K": 3, "H": 4, "W": 6, "wide": 0, "half": 0, "maps": 4, "pixels": 24, "candidates": 3, "tokens": 6,

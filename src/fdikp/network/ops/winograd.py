@@ -9,9 +9,9 @@ multiplied in tiles (AMX), oneDNN's convolutions are faster, and are taken.
 import torch
 from torch import Tensor, nn
 
-from fdikp.network import native
-from fdikp.network.compiled import LANES, innermost
-from fdikp.network.packed import kept
+from fdikp.network.ops import native
+from fdikp.network.ops.fused_cpu import LANES, innermost
+from fdikp.network.ops.packed_weights import kept
 
 MOST_CHANNELS = 256
 """Channels up to which there is room in winograd.h."""

@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.profiler import record_function
 
 from fdikp.errors import FdikpError
-from fdikp.network.native.signatures import checked, declare
+from fdikp.network.ops.native.signatures import checked, declare
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from fdikp.network.pac_cpu import CHANNELS, LARGEST_KERNEL, compiled, compiled_backward
+from fdikp.network.ops.pac_cpu import CHANNELS, LARGEST_KERNEL, compiled, compiled_backward
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ def _say(failure: str) -> None:
 @compiled.register_kernel("cuda")
 def forward(x: Tensor, kernels: Tensor, dilation: Tensor) -> Tensor:
     """Eq. 9: arguments and result as of `pac_cpu.compiled`."""
-    from fdikp.network import pac_triton
+    from fdikp.network.ops import pac_triton
 
     B, _, H, W = x.shape
     N, K = kernels.shape[1], kernels.shape[-1]
@@ -121,7 +121,7 @@ def backward(
 
     That of x is not the same bit for bit from run to run (`applies`); the others are.
     """
-    from fdikp.network import pac_triton
+    from fdikp.network.ops import pac_triton
 
     B, _, H, W = x.shape
     N, K = kernels.shape[1], kernels.shape[-1]

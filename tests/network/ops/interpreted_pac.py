@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from fdikp.network import pac_cuda
-from fdikp.network.pac import sampled
+from fdikp.network.ops import pac_cuda
+from fdikp.network.ops.pac import sampled
 
 pytestmark = pytest.mark.skipif(not os.environ.get("TRITON_INTERPRET"), reason="needs TRITON_INTERPRET=1")
 

@@ -1,0 +1,171 @@
+"""Reference bodies of the network's operations, in torch's own operations: what faster kernels are held against.
+
+Arguments and results are those of the functions of the same names in `fdikp.network.ops`.
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+SLOPE = 0.2
+"""Negative slope of every LeakyReLU outside the recurrent unit."""
+
+BOXES = (3, 3, 5)
+"""Sides of the boxes that, one after another, part the luminance into fine, medium and coarse detail."""
+
+NEIGHBOURHOOD = 9
+"""Side of the box that the energy of detail is the mean of, twice over: once leaves squares in the map."""
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """x in float32, or float64 if it is that."""
+    return x if x.dtype in (torch.float32, torch.float64) else x.float()
+
+
+def conv_act(conv: nn.Conv2d | nn.ConvTranspose2d, x: Tensor, slope: float, skip: Tensor | None) -> Tensor:
+    """LeakyReLU(conv(x) + skip), in the memory of the convolution's result."""
+    # oneDNN's convolution with a LeakyReLU of its own takes 1 % less, but is no public operator of torch
+    y = conv(x)
+    y = y if skip is None else y.add_(skip)
+    return y if slope == 1.0 else F.relu_(y) if slope == 0.0 else F.leaky_relu_(y, slope)
+
+
+def conv_concat(conv: nn.Conv2d, x: Tensor, y: Tensor) -> Tensor:
+    """conv of x beside y."""
+    out: Tensor = conv(torch.cat((x, y), dim=1))
+    return out
+
+
+def conv_relu_pool(conv: nn.Conv2d, x: Tensor, size: int) -> Tensor:
+    """adaptive_avg_pool2d(relu(conv(x)), size)."""
+    return F.adaptive_avg_pool2d(F.relu(conv(x)), size)
+
+
+def conv_relu_mean(weight: Tensor, x: Tensor) -> Tensor:
+    """The mean over positions of relu(conv(x)), [B, C]."""
+    return at_least_float32(F.relu(F.conv2d(x, weight, padding=weight.shape[-1] // 2))).mean(dim=(-2, -1))
+
+
+def polar(f: Tensor, rounding: float) -> tuple[Tensor, Tensor]:
+    """log(1 + |F| / rounding) / 4 and arg F · |F|² / (|F|² + rounding²), rows shifted."""
+    f = torch.fft.fftshift(f, dim=-2)
+    amplitude = f.abs()
+    weight = amplitude.square() / (amplitude.square() + rounding**2)
+    return torch.log1p(amplitude / rounding) / 4, weight * torch.atan2(f.imag, f.real)
+
+
+def box(x: Tensor, side: int) -> Tensor:
+    """The mean over squares, the border pixel repeated."""
+    reach = side // 2
+    down = F.avg_pool2d(F.pad(x, (0, 0, reach, reach), mode="replicate"), (side, 1), stride=1)
+    return F.avg_pool2d(F.pad(down, (reach, reach, 0, 0), mode="replicate"), (1, side), stride=1)
+
+
+def band_energy(x: Tensor, floor: float, mean: Callable[[Tensor, int], Tensor] = box) -> Tensor:
+    """log(1 + energy / floor) / 10 of the luminance in three bands; `mean` is a box filter."""
+    rest = x.mean(dim=1, keepdim=True)
+    bands = []
+    for side in BOXES:
+        smooth = mean(rest, side)
+        bands.append(rest - smooth)
+        rest = smooth
+    energy = mean(mean(torch.cat(bands, dim=1).square(), NEIGHBOURHOOD), NEIGHBOURHOOD)
+    return torch.log1p(energy / floor) / 10
+
+
+def plain_convolution(x: Tensor, kernels: Tensor) -> Tensor:
+    """Apply each image's kernels with fixed reach: position adaptive convolution with D ≡ 1, the ablation of Table 2.
+
+    Args:
+        x: images [B, C, H, W].
+        kernels: [B, N, K, K], K odd.
+
+    Returns:
+        [B, N, C, H, W].
+    """
+    B, C, H, W = x.shape
+    N, K = kernels.shape[1], kernels.shape[-1]
+    padded = F.pad(x, (K // 2,) * 4, mode="replicate").transpose(0, 1)  # [C, B, H + K - 1, W + K - 1]
+    out = F.conv2d(padded, kernels.reshape(B * N, 1, K, K).to(x.dtype), groups=B)
+    return out.reshape(C, B, N, H, W).permute(1, 2, 0, 3, 4)
+
+
+def residuals(deconvolved: Tensor, x: Tensor, base: Tensor) -> Tensor:
+    """What each deconvolved image, and last the image itself, would change of `base`.
+
+    Differences are taken in the pixels' own precision: afterwards they may be rounded to 16 bits, and what is small
+    beside the photograph keeps its digits.
+
+    Args:
+        deconvolved: [B, N, 3, H, W].
+        x: [B, 3, H, W].
+        base: [B, 3, H, W].
+
+    Returns:
+        [B, N + 1, 3, H, W], channels innermost in memory, so that convolutions take it as it is.
+    """
+    # The memory's order is that of the dimensions while we work
+    images = torch.cat((deconvolved.permute(0, 3, 4, 1, 2), x.permute(0, 2, 3, 1).unsqueeze(3)), dim=3)
+    negative = -base  # subtracting would negate a gradient of all candidates, this one of a single image
+    return (images + negative.permute(0, 2, 3, 1).unsqueeze(3)).permute(0, 3, 4, 1, 2)
+
+
+def attend_in_strips(rows: Tensor, columns: Tensor, heads: int, between: bool, plain: bool = True) -> Tensor:
+    """Attention along rows, beside that along columns; `plain` without torch's fused attention."""
+    attend_rows = attend_between_rows if between else attend_within_rows
+    down = attend_rows(columns.transpose(1, 2), heads, plain).transpose(1, 2)
+    return torch.cat((attend_rows(rows, heads, plain), down), dim=-1)
+
+
+def attend_within_rows(qkv: Tensor, heads: int, plain: bool = True) -> Tensor:
+    """Attention among the pixels of each row: [B, H, W, 3C] to [B, H, W, C]."""
+    rows = qkv.flatten(0, 1).unflatten(-1, (3, heads, -1))  # [B · H, W, 3, heads, C']
+    q, k, v = rows.permute(2, 0, 3, 1, 4)
+    out = attend(q, k, v, plain)
+    return out.transpose(1, 2).flatten(-2).unflatten(0, qkv.shape[:2])
+
+
+def attend_between_rows(qkv: Tensor, heads: int, plain: bool = True) -> Tensor:
+    """Attention among the rows, each row with all its pixels one token: [B, H, W, 3C] to [B, H, W, C]."""
+    W = qkv.shape[2]
+    rows = qkv.unflatten(-1, (3, heads, -1)).permute(3, 0, 4, 1, 2, 5).flatten(-2)  # [3, B, heads, H, W · C']
+    q, k, v = rows
+    out = attend(q, k, v, plain)
+    return out.unflatten(-1, (W, -1)).permute(0, 2, 3, 1, 4).flatten(-2)
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, plain: bool = True) -> Tensor:
+    """Scaled dot-product attention: [B, heads, tokens, features] three times to the same shape.
+
+    Four dimensions, not more: with others torch leaves its fused kernels. On CPUs those win in float32 without a
+    gradient only; in 16 bits, and backward, two products with a softmax between are faster. Strips are short, so that
+    their weights are small.
+    """
+    if plain or (q.device.type == "cpu" and (q.dtype == torch.bfloat16 or torch.is_grad_enabled())):
+        return torch.softmax((q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2), dim=-1) @ v
+    return F.scaled_dot_product_attention(q, k, v)
+
+
+def lstm_cell(gates: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
+    """Hidden state and cell."""
+    forget, write, read, new = gates.chunk(4, dim=1)
+    cell = F.sigmoid(forget) * before + F.sigmoid(write) * F.tanh(new)
+    return F.sigmoid(read) * F.tanh(cell), cell
+
+
+def coefficient_maps(spatial: Tensor, hidden: Tensor, norm: nn.BatchNorm2d) -> Tensor:
+    """2 σ(u v + u) - 1, in the form that 16 bits do not round to nothing near 0, where coefficients start."""
+    u = F.interpolate(hidden, scale_factor=2.0, mode="nearest")
+    v = F.relu(norm(spatial))
+    return torch.tanh(at_least_float32(u * v + u) / 2)
+
+
+def blend(residuals: tuple[Tensor, Tensor], coefficients: Tensor, output: nn.Conv2d, base: Tensor) -> Tensor:
+    """The convolution is taken apart by image, which spares a copy that would put the residuals side by side."""
+    total = output.bias[:, None, None]  # type: ignore[index]
+    for change, maps, weight in zip(residuals, coefficients.chunk(2, 1), output.weight.chunk(2, 1), strict=True):
+        weighed = change * maps.unsqueeze(2).to(change.dtype)
+        total = total + F.conv2d(weighed.flatten(1, 2).to(weight.dtype), weight)
+    return base + total.to(base.dtype)
