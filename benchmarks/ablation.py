@@ -33,11 +33,11 @@ import torch
 from fdikp import load_model, weights
 from fdikp.data import EvaluationSet, open_set
 from fdikp.evaluation.evaluate import Evaluator
-from fdikp.evaluation.lpips import LPIPS
-from fdikp.evaluation.lpips_weights import find_lpips
-from fdikp.evaluation.metrics import psnr
 from fdikp.evaluation.protocols import find_protocol
 from fdikp.evaluation.tables import grid
+from fdikp.metrics.lpips import LPIPS
+from fdikp.metrics.lpips_weights import find_lpips
+from fdikp.metrics.psnr import psnr
 from fdikp.training.loop import train
 from fdikp.training.recipe import Recipe
 from fdikp.training.recipes import named

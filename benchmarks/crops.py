@@ -18,10 +18,11 @@ from fdikp import load_model
 from fdikp.allocator import keep_freed_memory
 from fdikp.data import open_set
 from fdikp.evaluation.evaluate import Evaluator
-from fdikp.evaluation.lpips import LPIPS
-from fdikp.evaluation.metrics import overshoot, psnr
 from fdikp.evaluation.protocols import find_protocol
 from fdikp.evaluation.tables import grid
+from fdikp.metrics.lpips import LPIPS
+from fdikp.metrics.overshoot import overshoot
+from fdikp.metrics.psnr import psnr
 
 
 def main() -> None:

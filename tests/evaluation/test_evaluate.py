@@ -13,8 +13,9 @@ from fdikp import load_model
 from fdikp.data import open_set
 from fdikp.errors import DataError
 from fdikp.evaluation.evaluate import Evaluator, evaluate
-from fdikp.evaluation.metrics import psnr, ssim
 from fdikp.evaluation.protocols import PROTOCOLS
+from fdikp.metrics.psnr import psnr
+from fdikp.metrics.ssim import ssim
 
 
 @pytest.fixture(scope="module")

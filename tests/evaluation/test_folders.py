@@ -8,8 +8,8 @@ from PIL import Image
 
 from fdikp.errors import DataError
 from fdikp.evaluation.folders import Case, Folder, check, ending, gather, match, score_folders
-from fdikp.evaluation.metrics import mae, psnr
 from fdikp.evaluation.protocols import PROTOCOLS
+from fdikp.metrics.psnr import mae, psnr
 
 
 def folder(title: str, *names: str) -> Folder:

@@ -7,7 +7,7 @@ import torch
 
 from fdikp import network
 from fdikp.evaluation.paper import FDIKP, INPUT, PAPER, paper_row, why_not_comparable
-from fdikp.evaluation.results import METRICS
+from fdikp.metrics.registry import METRICS
 from fdikp.network.config import PRESETS
 from fdikp.training.recipes import RECIPES
 

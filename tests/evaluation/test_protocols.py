@@ -13,8 +13,8 @@ from skimage.color import rgb2ycbcr
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from fdikp.errors import DataError, WeightsError
-from fdikp.evaluation.lpips import LPIPS
 from fdikp.evaluation.protocols import PROTOCOLS, Protocol, find_protocol
+from fdikp.metrics.lpips import LPIPS
 
 NAMES = ["defocus", "ifan", "drbnet", "p2ikt-half", "nrknet", "gkmnet", "iniknet", "dpdnet", "basicsr"]
 

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from fdikp.errors import DataError
-from fdikp.evaluation.results import MOST_PSNR, Evaluation, ImageResult, ModelAbout, finite
+from fdikp.evaluation.results import Evaluation, ImageResult, ModelAbout, finite
+from fdikp.metrics.registry import MOST_PSNR
 
 
 def result(image: str, before: float, after: float, group: str | None = None, **more: object) -> ImageResult:

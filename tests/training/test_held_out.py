@@ -9,7 +9,7 @@ import pytest
 from skimage import data
 
 from fdikp.errors import DataError, TrainingError
-from fdikp.evaluation.metrics import psnr
+from fdikp.metrics.psnr import psnr
 from fdikp.synthesis import RenderSettings
 from fdikp.training import held_out, loop
 from fdikp.training.held_out import PAIRS, SIDE, held_out_names, held_out_pairs, set_aside

@@ -21,9 +21,9 @@ from fdikp.errors import DataError
 if TYPE_CHECKING:
     from fdikp.evaluation.compare import Table
     from fdikp.evaluation.folders import Case, Folder
-    from fdikp.evaluation.lpips import LPIPS
     from fdikp.evaluation.protocols import Protocol
     from fdikp.evaluation.results import Evaluation
+    from fdikp.metrics.lpips import LPIPS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,9 +172,9 @@ def _lpips(options: Options, protocol: "Protocol", smallest: int) -> "tuple[LPIP
     """The measure, or none, and what is to be said about it."""
     from hashlib import sha256
 
-    from fdikp.evaluation.lpips import LPIPS
-    from fdikp.evaluation.lpips_weights import VARIABLE, find_lpips
     from fdikp.evaluation.protocols import LEAST_FOR_LPIPS
+    from fdikp.metrics.lpips import LPIPS
+    from fdikp.metrics.lpips_weights import VARIABLE, find_lpips
 
     file = find_lpips(options.lpips) if protocol.lpips else None
     if file is not None and smallest >= LEAST_FOR_LPIPS:

@@ -13,7 +13,7 @@ from fdikp.errors import DataError
 
 if TYPE_CHECKING:
     from fdikp.data import EvaluationSet
-    from fdikp.evaluation.lpips import LPIPS
+    from fdikp.metrics.lpips import LPIPS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,8 +73,8 @@ class DataOptions:
 
     def perceptual(self) -> "LPIPS | None":
         """LPIPS, or None where there are no weights, which is said."""
-        from fdikp.evaluation.lpips import LPIPS
-        from fdikp.evaluation.lpips_weights import VARIABLE, find_lpips
+        from fdikp.metrics.lpips import LPIPS
+        from fdikp.metrics.lpips_weights import VARIABLE, find_lpips
 
         file = find_lpips(self.lpips)
         if file is None:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from itertools import combinations
 from statistics import fmean
 
-from fdikp.evaluation.results import METRICS, Evaluation, Row
+from fdikp.evaluation.results import Evaluation, Row
 from fdikp.evaluation.statistics import Interval, mean_interval
 from fdikp.evaluation.tables import grid
+from fdikp.metrics.registry import METRICS
 
 MINUS = "−"
 """A minus as wide as a plus, so that columns of differences line up."""

@@ -15,12 +15,12 @@ from fdikp.data import SETS, EvaluationSet, Sample, open_set
 from fdikp.deblur import Deblurrer, load_model
 from fdikp.errors import DataError
 from fdikp.evaluation.cost import PeakMemory, gflop
-from fdikp.evaluation.lpips import LPIPS
-from fdikp.evaluation.metrics import overshoot
-from fdikp.evaluation.no_reference import no_reference
 from fdikp.evaluation.protocols import DEFAULT, Protocol, find_protocol
-from fdikp.evaluation.quality import sharp_pixels
 from fdikp.evaluation.results import Evaluation, ImageResult, ModelAbout
+from fdikp.metrics.focus import sharp_pixels
+from fdikp.metrics.lpips import LPIPS
+from fdikp.metrics.no_reference import no_reference
+from fdikp.metrics.overshoot import overshoot
 
 SMALLEST = 32
 """Shortest side, pixels, that every metric can read."""

@@ -15,8 +15,8 @@ from fdikp.data import picture_size, read_picture
 from fdikp.data.layouts import CAPTURES_APART
 from fdikp.data.pictures import as_unit, refuse
 from fdikp.errors import DataError
-from fdikp.evaluation.lpips import LPIPS
 from fdikp.evaluation.results import ImageResult
+from fdikp.metrics.lpips import LPIPS
 
 if TYPE_CHECKING:
     from fdikp.evaluation.protocols import Protocol

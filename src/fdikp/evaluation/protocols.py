@@ -13,9 +13,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fdikp.errors import DataError, WeightsError
-from fdikp.evaluation.lpips import LPIPS, Backbone
-from fdikp.evaluation.metrics import WINDOW, Window, luma, mae, psnr, rounded, ssim
-from fdikp.evaluation.results import METRICS, finite
+from fdikp.evaluation.results import finite
+from fdikp.metrics.lpips import LPIPS, Backbone
+from fdikp.metrics.psnr import luma, mae, psnr, rounded
+from fdikp.metrics.registry import METRICS
+from fdikp.metrics.ssim import WINDOW, Window, ssim
 
 ALL = ("psnr", "ssim", "mae", "lpips")
 """Every number that a protocol computes."""

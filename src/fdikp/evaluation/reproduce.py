@@ -13,9 +13,10 @@ from fdikp.data import EvaluationSet
 from fdikp.errors import DataError
 from fdikp.evaluation.ablations import ABLATIONS, Variant, ordering_rows, orderings
 from fdikp.evaluation.evaluate import Evaluator
-from fdikp.evaluation.results import METRICS, ImageResult, Row
+from fdikp.evaluation.results import ImageResult, Row
 from fdikp.evaluation.tables import grid
 from fdikp.files import cannot_be_written, replacing
+from fdikp.metrics.registry import METRICS
 from fdikp.training.loop import train
 from fdikp.training.recipe import Recipe
 

@@ -1,8 +1,9 @@
 """Tables 1 and 5: our models among the methods that the paper compares."""
 
 from fdikp.evaluation.paper import PAPER, why_not_comparable
-from fdikp.evaluation.results import METRICS, Evaluation
+from fdikp.evaluation.results import Evaluation
 from fdikp.evaluation.tables import grid
+from fdikp.metrics.registry import METRICS
 
 TABLES = {"table1": "Table 1", "table5": "Table 5"}
 """The paper's comparisons, by the names that `fdikp reproduce` takes: of models trained on DPDD, and on LFDOF."""

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from fdikp.evaluation.paper import FDIKP, INPUT, PaperRow, paper_row, why_not_comparable
 from fdikp.evaluation.protocols import find_protocol
-from fdikp.evaluation.results import METRICS, Evaluation, ModelAbout, Row
+from fdikp.evaluation.results import Evaluation, ModelAbout, Row
+from fdikp.metrics.registry import METRICS
 
 DEPENDS_ON = ("tile", "precision", "device", "versions")
 """Keys of `Evaluation.about` that every table shows, known or not."""

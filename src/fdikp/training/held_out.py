@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from fdikp.errors import TrainingError
-from fdikp.evaluation.metrics import psnr
+from fdikp.metrics.psnr import psnr
 from fdikp.synthesis import RenderSettings
 from fdikp.training.data import Batch, RenderedStream
 

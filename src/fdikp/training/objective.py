@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from fdikp.evaluation.lpips import LPIPS
+from fdikp.metrics.lpips import LPIPS
 from fdikp.network import FDIKP
 from fdikp.training.data import Batch
 from fdikp.training.losses import BlurSupervision, Perceptual, restoration_loss, shifted

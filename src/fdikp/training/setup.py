@@ -16,8 +16,8 @@ from fdikp.data import PairSet, find_pairs, find_pictures, read_pictures
 from fdikp.data.pictures import is_deep, reads_16_bits
 from fdikp.devices import choose_device
 from fdikp.errors import DataError, TrainingError
-from fdikp.evaluation.lpips import LPIPS
-from fdikp.evaluation.lpips_weights import VARIABLE, find_lpips
+from fdikp.metrics.lpips import LPIPS
+from fdikp.metrics.lpips_weights import VARIABLE, find_lpips
 from fdikp.network import FDIKP
 from fdikp.training.ahead import Ahead
 from fdikp.training.average import Averages

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from fdikp.data import PairSet, find_pairs, layouts, read_picture
 from fdikp.data.pictures import as_unit, each, refuse
 from fdikp.errors import DataError
-from fdikp.evaluation.lpips import LPIPS
-from fdikp.evaluation.quality import score, summarise
+from fdikp.metrics.focus import score, summarise
+from fdikp.metrics.lpips import LPIPS
 from fdikp.network import FDIKP, GRID
 from fdikp.training.data import Batch
 from fdikp.training.numerics import Numerics

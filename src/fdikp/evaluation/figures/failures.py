@@ -49,13 +49,13 @@ def compose(cases: Sequence[Case], restored: Sequence[np.ndarray], title: str, c
 
 
 def psnr(picture: np.ndarray, target: np.ndarray) -> float:
-    """PSNR of two pictures [H, W, 3] in dB as `fdikp.evaluation.psnr` has it; of equal ones `MOST_PSNR`."""
+    """PSNR of two pictures [H, W, 3] in dB as `fdikp.metrics.psnr` has it; of equal ones `MOST_PSNR`."""
     import torch
 
-    from fdikp.evaluation import metrics
+    from fdikp.metrics.psnr import psnr
 
     one, other = (torch.from_numpy(as_unit(p)).permute(2, 0, 1)[None].clamp(0.0, 1.0) for p in (picture, target))
-    return finite(float(metrics.psnr(one, other)))
+    return finite(float(psnr(one, other)))
 
 
 def of_model(model: "Deblurrer", cases: Sequence[Case], title: str, count: int = COUNT) -> np.ndarray:

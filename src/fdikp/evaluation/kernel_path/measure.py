@@ -33,8 +33,8 @@ from fdikp.evaluation.kernel_path.response import (
     textured_places,
     whole_responses,
 )
-from fdikp.evaluation.metrics import psnr
 from fdikp.evaluation.results import finite
+from fdikp.metrics.psnr import psnr
 from fdikp.network import FDIKP, SCALES, Stage, downsample
 
 STAGES = ("coarse", "middle", "fine")

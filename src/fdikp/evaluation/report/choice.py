@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 from fdikp.evaluation.compare import lead
-from fdikp.evaluation.results import METRICS, Evaluation, ImageResult
+from fdikp.evaluation.results import Evaluation, ImageResult
+from fdikp.metrics.registry import METRICS
 
 
 @dataclass(frozen=True)

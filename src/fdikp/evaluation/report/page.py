@@ -13,8 +13,9 @@ from fdikp.evaluation.report.html import plain, script_data, text
 from fdikp.evaluation.report.pictures import MOST_RESULTS, Pictures, pack
 from fdikp.evaluation.report.plots import axis_title, distribution
 from fdikp.evaluation.report.tables import Published, about, change, listing, published, summary
-from fdikp.evaluation.results import METRICS, Evaluation, ImageResult
+from fdikp.evaluation.results import Evaluation, ImageResult
 from fdikp.files import cannot_be_written, replacing
+from fdikp.metrics.registry import METRICS
 
 NAME = "report.html"
 

@@ -7,7 +7,8 @@ from statistics import fmean
 from fdikp.evaluation.compare import lead, signed
 from fdikp.evaluation.report.choice import Merit
 from fdikp.evaluation.report.html import text
-from fdikp.evaluation.results import METRICS, ImageResult
+from fdikp.evaluation.results import ImageResult
+from fdikp.metrics.registry import METRICS
 
 WIDTH, MARGIN = 540.0, 16.0
 """Of the drawing, and what is left free at its sides."""

@@ -7,7 +7,8 @@ from fdikp.evaluation.compare import lead, signed
 from fdikp.evaluation.paper import FDIKP, paper_row, why_not_comparable
 from fdikp.evaluation.report.choice import Merit, merits
 from fdikp.evaluation.report.html import text
-from fdikp.evaluation.results import METRICS, Evaluation, ImageResult, ModelAbout, Row
+from fdikp.evaluation.results import Evaluation, ImageResult, ModelAbout, Row
+from fdikp.metrics.registry import METRICS
 
 ARROWS = {"higher": "↑", "lower": "↓"}
 

@@ -7,8 +7,8 @@ import torch
 from safetensors.torch import load_file
 
 from fdikp.errors import WeightsError
-from fdikp.evaluation import lpips_weights
-from fdikp.evaluation.lpips_weights import DOWNLOAD, cached, content, find_lpips
+from fdikp.metrics import lpips_weights
+from fdikp.metrics.lpips_weights import DOWNLOAD, cached, content, find_lpips
 
 FOLDER = Path(__file__).parents[3] / "shared" / "data" / "lpips"
 

@@ -8,8 +8,11 @@ from statistics import fmean
 import torch
 from torch import Tensor
 
-from fdikp.evaluation.lpips import LPIPS
-from fdikp.evaluation.metrics import overshoot, psnr, ssim
+from fdikp.metrics.lpips import LPIPS
+from fdikp.metrics.overshoot import overshoot
+from fdikp.metrics.psnr import psnr
+from fdikp.metrics.registry import MOST_PSNR
+from fdikp.metrics.ssim import ssim
 from fdikp.network import NetworkConfig
 from fdikp.network.blur import BlurMap
 
@@ -19,9 +22,6 @@ IN_FOCUS = 0.01
 SHARP = 0.5
 """A place shows detail in focus where the dilation an untrained `BlurMap` gives it is below this, pixels: it is then
 blurred by less than a radius of about one pixel, and is not flat."""
-
-MOST_PSNR = 100.0
-"""Equal pictures count as this many dB, so that means stay finite."""
 
 
 @dataclass(frozen=True)

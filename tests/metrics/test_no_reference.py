@@ -7,7 +7,7 @@ from scipy.ndimage import gaussian_filter
 from skimage import data
 
 from fdikp.errors import DataError
-from fdikp.evaluation.no_reference import no_reference
+from fdikp.metrics.no_reference import no_reference
 
 
 def tensor(image: np.ndarray) -> torch.Tensor:

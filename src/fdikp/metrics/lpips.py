@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fdikp.errors import WeightsError
-from fdikp.evaluation.lpips_weights import VARIABLE, find_lpips
+from fdikp.metrics.lpips_weights import VARIABLE, find_lpips
 
 Backbone = Literal["alex", "squeeze", "vgg"]
 """AlexNet, SqueezeNet 1.1, VGG16."""

@@ -4,7 +4,9 @@ import torch
 from skimage import data
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from fdikp.evaluation.metrics import edge_pixels, luma, mae, overshoot, psnr, rounded, ssim
+from fdikp.metrics.overshoot import edge_pixels, overshoot
+from fdikp.metrics.psnr import luma, mae, psnr, rounded
+from fdikp.metrics.ssim import ssim
 
 
 @pytest.fixture(scope="module", params=[0.003, 0.05, 0.4])

@@ -9,7 +9,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from fdikp.errors import WeightsError
-from fdikp.evaluation.lpips import LPIPS
+from fdikp.metrics.lpips import LPIPS
 from fdikp.training import restoration_loss
 
 FOLDER = Path(__file__).parents[3] / "shared" / "data" / "lpips"
