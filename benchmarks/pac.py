@@ -20,7 +20,7 @@ from torch import Tensor
 
 from fdikp.benchmark.machine import describe
 from fdikp.benchmark.timing import Call, in_turn, ratio
-from fdikp.devices import choose_device
+from fdikp.inference.devices import choose_device
 from fdikp.network.ops import pac_cpu, pac_cuda
 from fdikp.network.ops.pac import position_adaptive_convolution, sampled
 

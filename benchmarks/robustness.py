@@ -16,10 +16,10 @@ from torch import Tensor
 
 from fdikp import load_model
 from fdikp.data import load_pictures, open_set
-from fdikp.deblur import Deblurrer
 from fdikp.evaluation.evaluate import Evaluator
 from fdikp.evaluation.protocols import find_protocol
 from fdikp.evaluation.tables import grid
+from fdikp.inference.deblurrer import Deblurrer
 from fdikp.metrics.psnr import psnr
 from fdikp.synthesis.sensor import round_to_8_bits, through_jpeg
 

@@ -27,9 +27,9 @@ from fdikp import weights
 from fdikp.allocator import keep_freed_memory
 from fdikp.benchmark.machine import convolution, describe, matrix_product
 from fdikp.benchmark.timing import in_turn, ratio
-from fdikp.devices import choose_precision
 from fdikp.evaluation.cost import gflop
 from fdikp.evaluation.tables import grid
+from fdikp.inference.devices import choose_precision
 from fdikp.network import FDIKP, PRESETS
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "network"))

@@ -18,8 +18,8 @@ from fdikp import weights
 from fdikp.allocator import keep_freed_memory
 from fdikp.benchmark.machine import describe
 from fdikp.benchmark.timing import in_turn
-from fdikp.devices import has_bfloat16
 from fdikp.evaluation.tables import grid
+from fdikp.inference.devices import has_bfloat16
 from fdikp.metrics.lpips import LPIPS
 from fdikp.training.losses import BlurSupervision
 from fdikp.training.numerics import Numerics

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "Analysis": "fdikp.deblur",
-    "Deblurrer": "fdikp.deblur",
-    "load_model": "fdikp.deblur",
+    "Analysis": "fdikp.inference.deblurrer",
+    "Deblurrer": "fdikp.inference.deblurrer",
+    "load_model": "fdikp.inference.deblurrer",
     "evaluate": "fdikp.evaluation.evaluate",
     "FdikpError": "fdikp.errors",
     "PhotoError": "fdikp.errors",
@@ -40,10 +40,10 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from fdikp.deblur import Analysis, Deblurrer, load_model
     from fdikp.errors import FdikpError, PhotoError, WeightsError
     from fdikp.evaluation.evaluate import evaluate
     from fdikp.imaging import Photo, read_photo, write_photo
+    from fdikp.inference.deblurrer import Analysis, Deblurrer, load_model
 
 
 # What is noticed is kept for the caller in notes; the log is for programs that ask for it

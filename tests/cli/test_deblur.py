@@ -98,7 +98,7 @@ def test_strip(deblur, tmp_path):
 
 
 def test_strength_tile_and_max_pixels_reach_the_library(deblur, picture, monkeypatch):
-    from fdikp.deblur import Deblurrer
+    from fdikp.inference.deblurrer import Deblurrer
 
     picture("a.png", (150, 100))
     seen = []
@@ -121,7 +121,7 @@ def test_strength_tile_and_max_pixels_reach_the_library(deblur, picture, monkeyp
 
 def test_the_default_tile_is_the_librarys():
     from fdikp.cli.model_options import ModelOptions
-    from fdikp.deblur import TILE
+    from fdikp.inference.deblurrer import TILE
 
     assert ModelOptions().tile == TILE
 
@@ -245,7 +245,7 @@ def test_quiet(deblur, picture):
 def test_notes_are_told(deblur, picture, monkeypatch):
     from dataclasses import replace
 
-    from fdikp.deblur import Deblurrer
+    from fdikp.inference.deblurrer import Deblurrer
 
     restore = Deblurrer.restore
 

@@ -242,7 +242,7 @@ class TestTheUnforeseen:
     @pytest.fixture
     def broken(self, picture, monkeypatch):
         """Two photographs, the first of which trips over `error`."""
-        from fdikp.deblur import Deblurrer
+        from fdikp.inference.deblurrer import Deblurrer
 
         picture("a.png", (8, 8)), picture("b.png")
         restore = Deblurrer.restore

@@ -35,7 +35,7 @@ def meet(monkeypatch):
 
 def test_read_restored_and_written_at_once(deblur, picture, tree, meet):
     import fdikp.imaging
-    from fdikp.deblur import Deblurrer
+    from fdikp.inference.deblurrer import Deblurrer
 
     for name in "abcd":
         picture(f"x/{name}.png")
@@ -73,7 +73,7 @@ def test_large_photographs_wait_for_each_other(deblur, picture, monkeypatch):
 def test_seconds_are_those_of_the_photograph(deblur, picture, monkeypatch):
     """On a clock of each thread's own, which only the network's work moves."""
     from fdikp.cli import restore as module
-    from fdikp.deblur import Deblurrer
+    from fdikp.inference.deblurrer import Deblurrer
 
     restore = Deblurrer.restore
     clock = threading.local()

@@ -53,7 +53,7 @@ def test_damaged_weights(run, shipped, monkeypatch):
 
 
 def test_a_wrong_fourier_transform(run, shipped, monkeypatch):
-    monkeypatch.setattr("fdikp.devices.fft_error", lambda device: 1.0)
+    monkeypatch.setattr("fdikp.inference.devices.fft_error", lambda device: 1.0)
     failing(run, "device cpu")
 
 

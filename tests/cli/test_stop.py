@@ -39,7 +39,7 @@ def test_stopped_from_outside(picture, weights_file, tree, tmp_path, sent, code)
 
 
 def test_what_was_stopped_goes_on(deblur, picture, tree, monkeypatch):
-    from fdikp.deblur import Deblurrer
+    from fdikp.inference.deblurrer import Deblurrer
 
     for name in "abcd":
         picture(f"x/{name}.png")
@@ -76,7 +76,7 @@ def test_stopped_while_a_result_is_written(deblur, picture, tree, monkeypatch):
 
 
 def test_stopped_in_another_verb(run, picture, tree, monkeypatch):
-    from fdikp.deblur import Deblurrer
+    from fdikp.inference.deblurrer import Deblurrer
 
     def interrupted(self, photo, **options):
         raise KeyboardInterrupt

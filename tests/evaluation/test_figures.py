@@ -8,12 +8,12 @@ import torch
 from skimage import data
 from skimage.metrics import peak_signal_noise_ratio
 
-from fdikp.deblur import Deblurrer
 from fdikp.errors import DataError, FdikpError
 from fdikp.evaluation.figures import canvas, dilated_map, failures, inverse_kernels, spectra, strips
 from fdikp.evaluation.figures.inverse_kernels import Predicted
 from fdikp.evaluation.figures.strips import Case, Strip
 from fdikp.evaluation.kernel_path.known_blur import blur_kernel
+from fdikp.inference.deblurrer import Deblurrer
 from fdikp.network import FDIKP, PRESETS
 from fdikp.synthesis import Aperture
 from fdikp.weights import Weights

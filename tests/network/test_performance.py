@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from fdikp.devices import choose_precision, has_bfloat16
 from fdikp.evaluation.cost import gflop
+from fdikp.inference.devices import choose_precision, has_bfloat16
 from fdikp.network import FDIKP, PRESETS
 from fdikp.network.ops import native
 

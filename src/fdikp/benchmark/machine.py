@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from fdikp.benchmark.timing import Call
-from fdikp.devices import processor
+from fdikp.inference.devices import processor
 
 CHANNELS = 64
 """Channels of the convolution that shares are quoted against: those of the paper's network."""

@@ -13,10 +13,10 @@ from torch import nn
 import fdikp
 from fdikp.benchmark.machine import convolution, describe, matrix_product
 from fdikp.benchmark.timing import Call, Times, in_turn, ratio
-from fdikp.deblur import Deblurrer
-from fdikp.devices import PRECISIONS
 from fdikp.errors import FdikpError
 from fdikp.evaluation.cost import PeakMemory, counter, gflop
+from fdikp.inference.deblurrer import Deblurrer
+from fdikp.inference.devices import PRECISIONS
 
 PRODUCT, CONVOLUTION = "a matrix product", "a convolution"
 """Calls that measure the machine, beside the models."""

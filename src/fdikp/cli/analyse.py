@@ -19,7 +19,7 @@ from fdikp.files import cannot_be_written, replacing
 if TYPE_CHECKING:
     import numpy as np
 
-    from fdikp.deblur import Analysis, Deblurrer
+    from fdikp.inference.deblurrer import Analysis, Deblurrer
 
 NAMES = ("overview.png", "blur_map.png", "kernels.png", "coefficients.png", "analysis.npz", "analysis.json")
 """What is written beside the result."""

@@ -78,7 +78,7 @@ def run(options: Options) -> int:
     keep_freed_memory()
     from fdikp.benchmark.show import markdown
     from fdikp.benchmark.suite import measure
-    from fdikp.devices import choose_device, choose_precision
+    from fdikp.inference.devices import choose_device, choose_precision
 
     device = choose_device(options.device)
     precisions = [str(choose_precision(p, device)).removeprefix("torch.") for p in options.precisions]
@@ -102,7 +102,7 @@ def run(options: Options) -> int:
 def _subjects(options: Options, precision: str, device: "torch.device") -> "Sequence[Subject]":
     from fdikp import load_model
     from fdikp.benchmark.suite import ours, peer
-    from fdikp.devices import PRECISIONS
+    from fdikp.inference.devices import PRECISIONS
 
     wanted = dict.fromkeys(options.inputs) or {DEFAULT: None}
     models = [ours(load_model(name, str(device), precision, tile=options.tile)) for name in wanted]

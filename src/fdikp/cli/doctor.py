@@ -65,7 +65,7 @@ def run(options: Options) -> int:
 
 
 def _findings() -> Iterator[Finding]:
-    from fdikp.devices import processor
+    from fdikp.inference.devices import processor
 
     yield Finding("versions", _versions())
     yield Finding("system", {"os": platform.platform(), "processor": processor()})
@@ -92,7 +92,7 @@ def _devices() -> Iterator[Finding]:
     """A finding for each device that torch sees: what it is, and the error of its Fourier transform."""
     import torch
 
-    from fdikp.devices import FFT_TOLERANCE, fft_error, has_bfloat16
+    from fdikp.inference.devices import FFT_TOLERANCE, fft_error, has_bfloat16
     from fdikp.network.ops import native
 
     devices = [torch.device("cpu")]

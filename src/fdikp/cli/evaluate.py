@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from fdikp.data import EvaluationSet
-    from fdikp.deblur import Deblurrer
     from fdikp.evaluation.evaluate import Evaluator, Restored
     from fdikp.evaluation.report import Shown
     from fdikp.evaluation.results import Evaluation, ImageResult
     from fdikp.evaluation.store import Store
+    from fdikp.inference.deblurrer import Deblurrer
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from fdikp.cli.console import UsageError
 from fdikp.weights import DEFAULT
 
 if TYPE_CHECKING:
-    from fdikp.deblur import Deblurrer
+    from fdikp.inference.deblurrer import Deblurrer
 
 Flag = Annotated[bool, tyro.conf.arg(help_behavior_hint="")]
 """An option without a value; that it is off by default goes without saying."""

@@ -22,9 +22,9 @@ from fdikp.weights import DEFAULT
 
 if TYPE_CHECKING:
     from fdikp.data import EvaluationSet
-    from fdikp.deblur import Deblurrer
     from fdikp.evaluation.evaluate import Evaluator
     from fdikp.evaluation.reproduce import Job
+    from fdikp.inference.deblurrer import Deblurrer
 
 TABLES = ("table1", "table5")
 FIGURES = ("fig1", "fig4", "fig5", "fig6", "fig13")

@@ -14,8 +14,8 @@ from fdikp.cli.progress import Bars
 from fdikp.errors import PhotoError
 
 if TYPE_CHECKING:
-    from fdikp.deblur import Deblurrer, Restoration
     from fdikp.imaging import Photo
+    from fdikp.inference.deblurrer import Deblurrer, Restoration
 
 
 @dataclass

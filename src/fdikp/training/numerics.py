@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from fdikp.devices import has_bfloat16
+from fdikp.inference.devices import has_bfloat16
 from fdikp.training.recipe import Recipe
 
 

@@ -14,8 +14,8 @@ from torch import nn
 from fdikp import weights
 from fdikp.data import PairSet, find_pairs, find_pictures, read_pictures
 from fdikp.data.pictures import is_deep, reads_16_bits
-from fdikp.devices import choose_device
 from fdikp.errors import DataError, TrainingError
+from fdikp.inference.devices import choose_device
 from fdikp.metrics.lpips import LPIPS
 from fdikp.metrics.lpips_weights import VARIABLE, find_lpips
 from fdikp.network import FDIKP

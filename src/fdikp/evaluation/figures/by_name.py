@@ -11,7 +11,7 @@ from fdikp.evaluation.figures.canvas import in_8_bits
 from fdikp.evaluation.figures.strips import Case
 
 if TYPE_CHECKING:
-    from fdikp.deblur import Deblurrer
+    from fdikp.inference.deblurrer import Deblurrer
 
 RADIUS = 3.0
 """Of the blur that Fig. 6 is rendered with, pixels."""

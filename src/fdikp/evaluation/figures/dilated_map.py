@@ -21,7 +21,7 @@ from fdikp.evaluation.figures.canvas import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from fdikp.deblur import Deblurrer
+    from fdikp.inference.deblurrer import Deblurrer
 
 LARGEST = 2.0
 """Dilation at the upper end of the colours, unless one is larger."""

@@ -14,7 +14,7 @@ from fdikp.evaluation.results import finite
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from fdikp.deblur import Deblurrer
+    from fdikp.inference.deblurrer import Deblurrer
 
 COUNT = 4
 """Failures that are shown."""

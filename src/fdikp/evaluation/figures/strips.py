@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from fdikp.deblur import Deblurrer
+    from fdikp.inference.deblurrer import Deblurrer
 
 INSETS = 2
 """Parts that are enlarged, where none are chosen."""

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from fdikp import weights
-from fdikp.devices import choose_device, choose_precision
 from fdikp.errors import FdikpError
 from fdikp.imaging import Photo
+from fdikp.inference.devices import choose_device, choose_precision
+from fdikp.inference.image_types import map_image, pixels_of
+from fdikp.inference.tiled import SMALLEST_TILE, Engine, Progress, TiledInference, rgb, white
 from fdikp.network import FDIKP, GRID, NetworkConfig, Stage
-from fdikp.pictures import like, pixels_of
-from fdikp.tiling import SMALLEST_TILE, Progress, Run, rgb, white
 
 TILE = 512
 """Side of a tile, pixels. The pooled predictors and Fourier blocks see a whole tile, so it stays near what training
@@ -110,13 +110,9 @@ class Deblurrer:
         ensemble: bool = False,
     ) -> None:
         self.weights = about
-        self.device = device
-        self.precision = precision
-        self.tile = tile
-        self.ensemble = ensemble
-        # Kept beside the working copy: a tile that overflows in 16 bit is computed again
-        self._float32 = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._network = self._float32 if precision == torch.float32 else copy.deepcopy(self._float32).to(precision)
+        float32 = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        working = float32 if precision == torch.float32 else copy.deepcopy(float32).to(precision)
+        self.engine = Engine(about.name, working, float32, device, precision, tile, ensemble)
 
     @property
     def name(self) -> str:
@@ -124,14 +120,34 @@ class Deblurrer:
         return self.weights.name
 
     @property
+    def device(self) -> torch.device:
+        """Where it runs."""
+        return self.engine.device
+
+    @property
+    def precision(self) -> torch.dtype:
+        """The type its convolutions compute in."""
+        return self.engine.precision
+
+    @property
+    def tile(self) -> int:
+        """Side of the tiles, pixels; 0 for no tiles."""
+        return self.engine.tile
+
+    @property
+    def ensemble(self) -> bool:
+        """Whether each tile is restored in eight positions."""
+        return self.engine.ensemble
+
+    @property
     def network(self) -> FDIKP:
         """The network itself, in float32; to look at and not to change."""
-        return self._float32
+        return self.engine.float32
 
     @property
     def config(self) -> NetworkConfig:
         """The shape of its network."""
-        return self._network.config
+        return self.network.config
 
     def __call__(self, image: Any, *, strength: float = 1.0) -> Any:
         """Bring a picture back into focus.
@@ -149,9 +165,9 @@ class Deblurrer:
         """
 
         def restore(pixels: Tensor) -> Tensor:
-            return self._restore(pixels, strength, Run(self))
+            return self._restore(pixels, strength, TiledInference(self.engine))
 
-        return like(image, restore)
+        return map_image(image, restore)
 
     def restore(
         self, photo: Photo, *, strength: float = 1.0, blur_map: bool = False, progress: Progress | None = None
@@ -164,7 +180,7 @@ class Deblurrer:
             blur_map: also keep the dilated map.
             progress: called after each tile.
         """
-        run = Run(self, progress)
+        run = TiledInference(self.engine, progress)
         maps = np.empty(photo.pixels.shape[:2], np.float32) if blur_map else None
         pixels = self._restore(pixels_of(photo), strength, run, maps)
         return Restoration(photo.with_pixels(pixels.numpy()), maps, tuple(run.notes), run.tiles)
@@ -183,7 +199,7 @@ class Deblurrer:
         seen = x.detach().float().cpu()
         out = torch.empty_like(seen, memory_format=torch.contiguous_format)
         pixels = seen.permute(1, 2, 0)
-        for y, band in Run(self, progress).bands(pixels, lambda stage: stage.image[0].float()):
+        for y, band in TiledInference(self.engine, progress).bands(pixels, lambda stage: stage.image[0].float()):
             rows = slice(y, y + band.shape[1])
             out[:, rows] = seen[:, rows] + strength * (band - seen[:, rows])
         return out
@@ -197,7 +213,7 @@ class Deblurrer:
             image: as for a call, but one picture, not a batch.
             progress: called after each tile.
         """
-        run = Run(self, progress, keep=True)
+        run = TiledInference(self.engine, progress, keep=True)
         parts: dict[str, np.ndarray] = {}
 
         def restore(pixels: Tensor) -> Tensor:
@@ -208,7 +224,7 @@ class Deblurrer:
 
         if isinstance(image, Tensor) and image.ndim == 4:
             raise FdikpError("analyse takes one picture, not a batch; give [C, H, W]")
-        restored = like(image, restore)
+        restored = map_image(image, restore)
         kernels = self.config.kernels
         return Analysis(
             image=restored,
@@ -227,7 +243,7 @@ class Deblurrer:
         self,
         pixels: Tensor,
         strength: float,
-        run: Run,
+        run: TiledInference,
         blur_map: np.ndarray | None = None,
         coefficients: np.ndarray | None = None,
     ) -> Tensor:

@@ -10,8 +10,8 @@ from skimage import data
 from torch import Tensor
 
 from fdikp import Deblurrer, FdikpError, Photo, load_model
+from fdikp.inference.tiled import BATCH_PIXELS
 from fdikp.network import FDIKP, Stage
-from fdikp.tiling import BATCH_PIXELS
 
 TILE = 128
 TILES = 6
@@ -58,7 +58,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def batches(model: Deblurrer) -> list[int]:
-    return model._network.batches  # type: ignore[return-value]
+    return model.engine.network.batches  # type: ignore[return-value]
 
 
 def test_on_a_cpu_tiles_go_one_by_one(watched: Any, picture: np.ndarray) -> None:
@@ -114,12 +114,12 @@ def test_only_tiles_that_are_not_finite_are_redone(
 ) -> None:
     at_once(3)
     model = watched(torch.bfloat16)
-    model._network.spoiled = lambda x: spoiled if len(batches(model)) == 1 else ()
+    model.engine.network.spoiled = lambda x: spoiled if len(batches(model)) == 1 else ()
     done = model.restore(Photo(picture))
     assert len(done.notes) == len(spoiled)
     assert all("redone in float32" in note for note in done.notes)
     assert batches(model) == [3, 3]
-    assert model._float32.batches == [1] * len(spoiled)
+    assert model.engine.float32.batches == [1] * len(spoiled)
     whole = watched()(picture)
     assert np.abs(done.photo.pixels.astype(int) - whole).mean() < 1  # nothing of what was spoiled is left
 
@@ -133,7 +133,7 @@ class TestMemory:
         alone = watched()(picture)
         at_once(6)
         model = watched()
-        model._network.fail = fail
+        model.engine.network.fail = fail
         done = model.restore(Photo(picture))
         assert done.notes == (
             "out of memory: 6 tiles at once halved to 3",
@@ -149,7 +149,7 @@ class TestMemory:
 
         at_once(2)
         model = watched()
-        model._network.fail = fail
+        model.engine.network.fail = fail
         shown = model.analyse(picture)
         assert shown.notes == (
             "out of memory: 2 tiles at once halved to 1",
@@ -168,7 +168,7 @@ class TestMemory:
             if len(batches(model)) == 2:
                 raise torch.OutOfMemoryError("CUDA out of memory")
 
-        model._network.fail = fail
+        model.engine.network.fail = fail
         shown = model.analyse(picture)
         assert shown.notes == ("out of memory: 3 tiles at once halved to 1",)
         np.testing.assert_array_equal(shown.image, alone.image)
@@ -178,6 +178,6 @@ class TestMemory:
     def test_unusable_weights_are_said_of_a_batch_too(self, watched: Any, at_once: Any, picture: np.ndarray) -> None:
         at_once(3)
         model = watched()
-        model._network.output.bias.fill_(torch.nan)
+        model.engine.network.output.bias.fill_(torch.nan)
         with pytest.raises(FdikpError, match="unusable"):
             model(picture)

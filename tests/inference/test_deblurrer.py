@@ -231,8 +231,8 @@ class Failing(FDIKP):
 
 
 def failing(model: Deblurrer, fail: Any, precision: torch.dtype = torch.float32) -> Deblurrer:
-    network = Failing(model._network.config).eval().requires_grad_(False)
-    network.load_state_dict(model._float32.state_dict())
+    network = Failing(model.engine.network.config).eval().requires_grad_(False)
+    network.load_state_dict(model.engine.float32.state_dict())
     network.fail = fail
     return Deblurrer(network, model.weights, device=torch.device("cpu"), precision=precision, tile=256)
 
@@ -278,15 +278,17 @@ class TestPrecision:
 
     def test_a_tile_that_is_not_finite_is_redone_in_float32(self, model: Deblurrer, picture: np.ndarray) -> None:
         broken = failing(model, lambda x: None, torch.bfloat16)
-        broken._network.output.bias.fill_(torch.nan)
+        broken.engine.network.output.bias.fill_(torch.nan)
         done = broken.restore(Photo(picture))
         assert len(done.notes) == done.tiles and "redone in float32" in done.notes[0]
-        whole = Deblurrer(model._float32, model.weights, device=torch.device("cpu"), precision=torch.float32, tile=256)
+        whole = Deblurrer(
+            model.engine.float32, model.weights, device=torch.device("cpu"), precision=torch.float32, tile=256
+        )
         np.testing.assert_array_equal(done.photo.pixels, whole(picture))
 
     def test_unusable_weights_are_said(self, model: Deblurrer, picture: np.ndarray) -> None:
         broken = failing(model, lambda x: None)
-        broken._network.output.bias.fill_(torch.nan)
+        broken.engine.network.output.bias.fill_(torch.nan)
         with pytest.raises(FdikpError, match="unusable"):
             broken(picture)
 
@@ -324,7 +326,7 @@ class TestAnalysis:
 
     def test_matches_the_network_on_one_tile(self, model: Deblurrer, picture: np.ndarray) -> None:
         small = picture[:64, :96]
-        stage = model._float32.stages(torch.from_numpy(small).permute(2, 0, 1)[None].float() / 255)[-1]
+        stage = model.engine.float32.stages(torch.from_numpy(small).permute(2, 0, 1)[None].float() / 255)[-1]
         shown = model.analyse(small)
         np.testing.assert_allclose(shown.blur_map, stage.dilation[0, 0], atol=1e-6)
         np.testing.assert_allclose(shown.coefficients, stage.coefficients[0].flatten(0, 1), atol=1e-5)

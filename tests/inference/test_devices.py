@@ -7,8 +7,8 @@ import sys
 import pytest
 import torch
 
-from fdikp import devices
 from fdikp.errors import FdikpError
+from fdikp.inference import devices
 
 
 def test_auto_is_a_device_that_works() -> None:
@@ -50,7 +50,7 @@ class TestInstructions:
     @staticmethod
     def ask(**environment: str) -> "subprocess.CompletedProcess[str]":
         code = (
-            "import torch; from fdikp import devices; from fdikp.network.ops import native;"
+            "import torch; from fdikp.inference import devices; from fdikp.network.ops import native;"
             "print(native.wide(), native.products(), native.tiles(), devices.has_bfloat16(torch.device('cpu')))"
         )
         kept = {name: value for name, value in os.environ.items() if name not in ("FDIKP_ISA", "ONEDNN_MAX_CPU_ISA")}

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from fdikp import load_model
-from fdikp.deblur import Deblurrer
-from fdikp.ensemble import POSITIONS, turned, turned_back
+from fdikp.inference.deblurrer import Deblurrer
+from fdikp.inference.ensemble import POSITIONS, turned, turned_back
 
 
 @pytest.fixture(scope="module")

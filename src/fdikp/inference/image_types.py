@@ -16,7 +16,7 @@ Restore = Callable[[Tensor], Tensor]
 """From pixels [H, W, C], C = 1 or 3, uint8, uint16 or float, to the same shape and type."""
 
 
-def like(image: Any, restore: Restore) -> Any:
+def map_image(image: Any, restore: Restore) -> Any:
     """Put a picture of any supported kind through `restore`, and give back the same kind.
 
     ================  =====================================================================  =====================

@@ -1,23 +1,19 @@
-"""How a picture goes through the network: in tiles, several at once where that is faster, again where it must be."""
+"""How an image goes through the network: in tiles, several at once where that is faster, again where it must be."""
 
 import gc
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from fdikp.ensemble import ensemble_stages
 from fdikp.errors import FdikpError
 from fdikp.imaging.tiles import Span, blend, spans
+from fdikp.inference.ensemble import ensemble_stages
 from fdikp.network import FDIKP, GRID, Stage
 from fdikp.network.fdikp import pad, working_size
-
-if TYPE_CHECKING:
-    from fdikp.deblur import Deblurrer
 
 log = logging.getLogger(__name__)
 
@@ -40,11 +36,35 @@ Place = tuple[slice, slice]
 """A tile's rows and columns."""
 
 
-class Run:
-    """One picture's way through the network: tiles, retries, and what is collected on the way."""
+@dataclass(frozen=True)
+class Engine:
+    """A network on a device, and how images go through it."""
 
-    def __init__(self, deblurrer: "Deblurrer", progress: Progress | None = None, keep: bool = False) -> None:
-        self.deblurrer = deblurrer
+    name: str
+    """The model's, for messages."""
+    network: FDIKP
+    """In the precision that it computes in."""
+    float32: FDIKP
+    """The same network in float32: a tile that overflows in 16 bits is computed again by it."""
+    device: torch.device
+    precision: torch.dtype
+    tile: int
+    """Side of the tiles, pixels, a multiple of 16; 0 for no tiles."""
+    ensemble: bool
+    """Whether each tile is restored in eight positions, of which the mean is taken."""
+
+
+class TiledInference:
+    """One image's way through the network: tiles, retries, and what is collected on the way.
+
+    Args:
+        engine: what computes.
+        progress: called after each tile.
+        keep: whether kernels and the places of tiles are collected.
+    """
+
+    def __init__(self, engine: Engine, progress: Progress | None = None, keep: bool = False) -> None:
+        self.engine = engine
         self.progress = progress
         self.keep = keep
         self.notes: list[str] = []
@@ -64,7 +84,7 @@ class Run:
         Yields:
             The first row of a band, and the band [maps, rows, W], float32 on the CPU.
         """
-        tile, batch = self.deblurrer.tile, 0
+        tile, batch = self.engine.tile, 0
         while True:
             rows, columns = (spans(side, tile, min(OVERLAP, tile // 4), GRID) for side in pixels.shape[:2])
             batch = batch or self._batch(rows, columns)
@@ -83,14 +103,14 @@ class Run:
             self.kernels.clear()
             self.origins.clear()
             gc.collect()
-            if self.deblurrer.device.type == "cuda":
+            if self.engine.device.type == "cuda":
                 torch.cuda.empty_cache()
 
     def _batch(self, rows: Sequence[Span], columns: Sequence[Span]) -> int:
         """How many tiles go through at once: few enough for the device, and about as many each time."""
         tiles = len(rows) * len(columns)
         pixels = rows[0].stop * columns[0].stop
-        most = max(1, BATCH_PIXELS.get(self.deblurrer.device.type, 0) // pixels)
+        most = max(1, BATCH_PIXELS.get(self.engine.device.type, 0) // pixels)
         return -(-tiles // -(-tiles // most))
 
     def _halved(self, tile: int) -> int:
@@ -132,36 +152,38 @@ class Run:
         Tiles of a picture differ by what pads them to the grid, so padded they are of one size.
         """
         seen = torch.cat([self._padded(pixels[place]) for place in places])
-        together = self._looked_at(self.deblurrer._network, seen)
+        together = self._run_network(self.engine.network, seen)
         finite = together[-1].image.isfinite().flatten(1).all(1).tolist()
         found = []
         for i, (y, x) in enumerate(places):
             alone = slice(i, i + 1)
-            stages = [_part(stage, alone) for stage in together] if finite[i] else self._redone(seen[alone], y, x)
+            stages = (
+                [_part(stage, alone) for stage in together] if finite[i] else self._retry_float32(seen[alone], y, x)
+            )
             if self.keep:
                 self.kernels.append(torch.stack([stage.kernels[0] for stage in stages]).float().cpu().numpy())
                 self.origins.append((y.start, x.start, y.stop - y.start, x.stop - x.start))
             found.append(stages)
         return found
 
-    def _looked_at(self, network: FDIKP, seen: Tensor) -> list[Stage]:
+    def _run_network(self, network: FDIKP, seen: Tensor) -> list[Stage]:
         """The stages of tiles [B, 3, H, W], padded; from eight positions if that is asked for."""
-        return ensemble_stages(network, seen) if self.deblurrer.ensemble else network.padded_stages(seen)
+        return ensemble_stages(network, seen) if self.engine.ensemble else network.padded_stages(seen)
 
     def _padded(self, tile: Tensor) -> Tensor:
         """A tile's pixels [h, w, C] as the network takes them, [1, 3, H, W]."""
-        seen = rgb(tile.to(self.deblurrer.device)).permute(2, 0, 1).unsqueeze(0)
+        seen = rgb(tile.to(self.engine.device)).permute(2, 0, 1).unsqueeze(0)
         return pad(seen, *working_size(*seen.shape[-2:]))
 
-    def _redone(self, seen: Tensor, y: slice, x: slice) -> list[Stage]:
+    def _retry_float32(self, tile: Tensor, y: slice, x: slice) -> list[Stage]:
         """The stages of one tile [1, 3, H, W] in float32."""
-        deblurrer = self.deblurrer
-        if deblurrer._network is not deblurrer._float32:
-            self.note(f"tile at {x.start}, {y.start} was not finite in {deblurrer.precision}; redone in float32")
-            stages = self._looked_at(deblurrer._float32, seen)
+        engine = self.engine
+        if engine.network is not engine.float32:
+            self.note(f"tile at {x.start}, {y.start} was not finite in {engine.precision}; redone in float32")
+            stages = self._run_network(engine.float32, tile)
             if bool(stages[-1].image.isfinite().all()):
                 return stages
-        raise FdikpError(f"{deblurrer.name}: gives no finite image even in float32; its weights are unusable")
+        raise FdikpError(f"{engine.name}: gives no finite image even in float32; its weights are unusable")
 
     def note(self, what: str) -> None:
         """Keep a note for the caller, and log it."""
