@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from fdikp.errors import DataError, PhotoError
+from fdikp.imaging import as_unit
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"}
 
@@ -97,12 +98,6 @@ def read_unit(file: Path) -> np.ndarray:
         raise DataError(f"{file}: has values outside 0..1; scale source and target to 0..1 alike")
     pixels = as_unit(photo.pixels)
     return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
-
-
-def as_unit(pixels: np.ndarray) -> np.ndarray:
-    """Integers of 8 or 16 bits to float32 in 0..1; floats as they are, in float32."""
-    most = np.iinfo(pixels.dtype).max if pixels.dtype.kind == "u" else 1
-    return pixels.astype(np.float32) / np.float32(most)
 
 
 def is_deep(file: Path) -> bool:

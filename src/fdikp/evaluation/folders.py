@@ -13,9 +13,10 @@ from torch import Tensor
 
 from fdikp.data import picture_size, read_picture
 from fdikp.data.layouts import CAPTURES_APART
-from fdikp.data.pictures import as_unit, refuse
+from fdikp.data.pictures import refuse
 from fdikp.errors import DataError
 from fdikp.evaluation.results import ImageResult
+from fdikp.imaging import as_unit
 from fdikp.metrics.lpips import LPIPS
 
 if TYPE_CHECKING:

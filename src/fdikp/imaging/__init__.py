@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from fdikp.imaging.formats import FORMATS, SUFFIXES, is_photo_path
-from fdikp.imaging.photo import Metadata, Photo
+from fdikp.imaging.photo import Metadata, Photo, as_unit
 
 _LAZY = {
     "read_photo": "fdikp.imaging.reading",
@@ -25,6 +25,7 @@ __all__ = [
     "SUFFIXES",
     "Metadata",
     "Photo",
+    "as_unit",
     "encode_photo",
     "is_photo_path",
     "output_format",

@@ -104,3 +104,9 @@ class Photo:
         from fdikp.imaging.writing import write_photo
 
         return write_photo(self, path, format=format, quality=quality, strip=strip)
+
+
+def as_unit(pixels: np.ndarray) -> np.ndarray:
+    """Integers of 8 or 16 bits to float32 in 0..1; floats as they are, in float32."""
+    most = np.iinfo(pixels.dtype).max if pixels.dtype.kind == "u" else 1
+    return pixels.astype(np.float32) / np.float32(most)

@@ -11,9 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fdikp.data.pictures import as_unit
 from fdikp.errors import PhotoError
-from fdikp.imaging import Metadata, Photo, read_photo, write_photo
+from fdikp.imaging import Metadata, Photo, as_unit, read_photo, write_photo
 from fdikp.synthesis.draws import Draws
 from fdikp.synthesis.field import Field
 from fdikp.synthesis.render import Rendered, render_pair

@@ -16,7 +16,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fdikp.data import PairFiles, PairSet, read_picture
-from fdikp.data.pictures import as_unit, each, is_deep
+from fdikp.data.pictures import each, is_deep
+from fdikp.imaging import as_unit
 from fdikp.synthesis import RenderSettings, render_pair
 from fdikp.synthesis.draws import Draws
 

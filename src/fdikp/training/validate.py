@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from fdikp.data import PairSet, find_pairs, layouts, read_picture
-from fdikp.data.pictures import as_unit, each, refuse
+from fdikp.data.pictures import each, refuse
 from fdikp.errors import DataError
+from fdikp.imaging import as_unit
 from fdikp.metrics.focus import score, summarise
 from fdikp.metrics.lpips import LPIPS
 from fdikp.network import FDIKP, GRID

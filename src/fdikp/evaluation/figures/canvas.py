@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from fdikp.data.pictures import as_unit
+from fdikp.imaging import as_unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

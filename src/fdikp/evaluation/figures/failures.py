@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fdikp.data.pictures import as_unit
 from fdikp.evaluation.figures import strips
 from fdikp.evaluation.figures.canvas import drawn
 from fdikp.evaluation.figures.strips import Case, Strip
 from fdikp.evaluation.results import finite
+from fdikp.imaging import as_unit
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

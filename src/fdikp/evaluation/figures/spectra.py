@@ -132,8 +132,8 @@ def of_picture(picture: np.ndarray, radius: float, title: str) -> np.ndarray:
     """The figure for a sharp picture [H, W, 3] and what a lens out of focus by `radius` pixels makes of it."""
     import torch
 
-    from fdikp.data.pictures import as_unit
     from fdikp.evaluation.kernel_path.known_blur import out_of_focus
+    from fdikp.imaging import as_unit
     from fdikp.synthesis import Aperture
 
     sharp = torch.from_numpy(as_unit(picture)).permute(2, 0, 1)

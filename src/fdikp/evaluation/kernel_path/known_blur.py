@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fdikp.data.pictures import as_unit
 from fdikp.errors import DataError
+from fdikp.imaging import as_unit
 from fdikp.light import linear_to_srgb, srgb_to_linear
 from fdikp.synthesis import (
     Aperture,

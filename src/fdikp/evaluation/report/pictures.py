@@ -11,11 +11,11 @@ import numpy as np
 from PIL import Image
 
 from fdikp.data import read_picture
-from fdikp.data.pictures import as_unit
 from fdikp.evaluation.figures.canvas import STAGES, UNSIGNED, Box, most_changed
 from fdikp.evaluation.report.choice import Scene
 from fdikp.evaluation.report.html import plain
 from fdikp.evaluation.results import ImageResult
+from fdikp.imaging import as_unit
 
 Picture: TypeAlias = np.ndarray | Path
 """[H, W, 3] uint8, or a file."""

@@ -1,0 +1,78 @@
+"""Which package may import which: dependencies point one way, from the command line down to errors."""
+
+import ast
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "fdikp"
+
+EVERYWHERE = {"errors", "files", "light", "allocator"}
+"""Small modules without dependencies of their own, which every package may import."""
+
+MAY_IMPORT: dict[str, set[str]] = {
+    "imaging": set(),
+    "network": set(),
+    "weights": {"network"},
+    "metrics": {"network"},
+    "synthesis": {"imaging"},
+    "data": {"imaging", "synthesis"},
+    "inference": {"imaging", "network", "weights"},
+    "training": {"data", "imaging", "inference", "metrics", "network", "synthesis", "weights"},
+    "evaluation": {
+        "data", "imaging", "inference", "metrics", "network", "synthesis", "training", "weights",
+    },
+    "benchmark": {"evaluation", "inference", "network"},
+    "cli": {
+        "benchmark", "data", "evaluation", "imaging", "inference", "metrics", "network", "synthesis", "training",
+        "weights",
+    },
+}  # fmt: skip
+"""By package, the others that it may import; `__init__` and `__main__` of fdikp itself may import all.
+`training.__main__` is the command line on machines with little installed."""
+
+
+def imports() -> dict[str, dict[str, set[str]]]:
+    """For each package or module of fdikp, what it imports of the others, and in which files."""
+    found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for file in SOURCE.rglob("*.py"):
+        path = file.relative_to(SOURCE)
+        if path.name == "__main__.py" or path == Path("__init__.py"):
+            continue
+        importer = path.parts[0].removesuffix(".py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module == "fdikp":
+                names = [f"fdikp.{alias.name}" for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names = [node.module]
+            for name in names:
+                parts = name.split(".")
+                if parts[0] == "fdikp" and len(parts) > 1 and parts[1] != importer:
+                    found[importer][parts[1]].add(str(path))
+    return found
+
+
+@pytest.mark.parametrize("importer", sorted(imports()))
+def test_a_package_imports_what_it_may(importer: str) -> None:
+    packages = {path.name for path in SOURCE.iterdir() if path.is_dir()}
+    of_fdikp_itself = {"__version__", "load_model", "Deblurrer", "FdikpError"}  # names of fdikp/__init__.py
+    allowed = MAY_IMPORT.get(importer, set()) | EVERYWHERE
+    stray = {
+        name: files
+        for name, files in imports()[importer].items()
+        if name not in allowed and name not in of_fdikp_itself
+    }
+    assert not stray
+    assert importer in packages | EVERYWHERE
+
+
+def test_the_table_has_no_circle() -> None:
+    done: set[str] = set()
+    while len(done) < len(MAY_IMPORT):
+        ready = {name for name, others in MAY_IMPORT.items() if name not in done and others <= done}
+        assert ready, f"a circle among {set(MAY_IMPORT) - done}"
+        done |= ready
