@@ -175,6 +175,7 @@ def _recipe(variant: Variant, seed: int, options: argparse.Namespace) -> Recipe:
         start=START,
         steps=options.steps,
         batch=(4,),
+        optimizer="adam",
         lr=3e-4,
         warmup=options.steps // 8,
         hint=0.0,

@@ -25,7 +25,9 @@ NUMERICS = Numerics(torch.device("cpu"), False, torch.contiguous_format)
 def test_the_gradient_is_the_mean_of_the_shares(photographs, tiny_weights, tmp_path):
     """One step of two processes, against both shares of its batch one after the other in this one."""
     options = f"--start {tiny_weights} --data {photographs} --out {tmp_path / 'run'} --steps 1 --batch 4 --crop 64"
-    options += " --blur 0.1 --hint 0.1 --precision fp32 --device cpu --devices 2 --threads 1 --clip 1e9"
+    options += (
+        " --optimizer adam --blur 0.1 --hint 0.1 --precision fp32 --device cpu --devices 2 --threads 1 --clip 1e9"
+    )
     done = subprocess.run(
         [sys.executable, "-m", "fdikp.training", "lite", *options.split()],
         env=os.environ | {"OMP_NUM_THREADS": "1"},

@@ -38,6 +38,14 @@ def test_the_paper_s_training(name, epochs, crops, batches):
     assert (recipe.lr, recipe.schedule, recipe.config) == (1e-4, "steps", "fdikp-base")
     assert (recipe.alpha, recipe.beta, recipe.gamma, recipe.scales) == (1.0, 0.2, 0.2, (1.0, 0.2, 0.1))
     assert recipe.delta == recipe.blur == recipe.hint == 0.0
+    assert recipe.optimizer == "adam"
+
+
+def test_our_recipes_train_with_muon_and_the_paper_s_with_adam():
+    ours = {"lite", "base", "fine-tune"}
+    assert {name: recipe.optimizer for name, recipe in RECIPES.items()} == {
+        name: "muon" if name in ours else "adam" for name in RECIPES
+    }
 
 
 def test_every_ablation_differs_from_the_paper_s_training_in_one_thing():
