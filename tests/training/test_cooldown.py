@@ -100,9 +100,11 @@ class TestRefusals:
         with pytest.raises(TrainingError, match=r"run-cooldown: has a run in it: go on with --resume"):
             plan_cooldown(run.out, same)
 
-    @pytest.mark.parametrize("text", ["{", "[]", '{"config": "fdikp-lite"}'])
-    def test_a_recipe_of_another_version(self, run, text):
+    @pytest.mark.parametrize(
+        ("text", "said"), [("{", "is damaged"), ("[]", "is damaged"), ('{"config": "fdikp-lite"}', "another version")]
+    )
+    def test_a_recipe_that_is_damaged_or_of_another_version(self, run, text, said):
         (run.out / "recipe.json").write_text(text)
-        with pytest.raises(TrainingError, match="damaged, or of another version") as told:
+        with pytest.raises(TrainingError, match=said) as told:
             plan_cooldown(run.out, same)
         assert "\n" not in str(told.value)

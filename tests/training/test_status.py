@@ -52,6 +52,11 @@ def test_the_text_has_tables_and_no_cut_line(run):
     assert "0.50000" in text and "0.99 |" in text
 
 
+def test_a_run_of_another_version(run):
+    (run / "recipe.json").write_text('{"config": "fdikp-lite", "gone": 1}')
+    assert "fdikp-lite, adam" in describe(read_status(run))
+
+
 def test_a_run_that_has_just_begun(recipe):
     recipe.out.mkdir(parents=True)
     (recipe.out / "recipe.json").write_text(json.dumps(recipe.to_dict()))

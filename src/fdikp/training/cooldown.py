@@ -14,6 +14,9 @@ from typing import Any
 from fdikp.errors import TrainingError
 from fdikp.training.recipe import Recipe
 
+RECIPE = "recipe.json"
+"""File in a run's folder with the options that it was last started with."""
+
 FRACTION = 0.1
 """Length of a cool-down, as a fraction of the steps before it."""
 
@@ -40,7 +43,7 @@ class Cooldown:
         if self.state is not None:
             try:
                 self.recipe.out.mkdir(parents=True, exist_ok=True)
-                with replacing(self.recipe.out / "recipe.json") as file:
+                with replacing(self.recipe.out / RECIPE) as file:
                     file.write(json.dumps(self.recipe.to_dict(), indent=2).encode() + b"\n")
                 save_checkpoint(self.recipe.out, self.state)
             except OSError as error:
@@ -92,13 +95,28 @@ def read_recipe(run: Path) -> Recipe:
     Raises:
         TrainingError: there is none, or it is of another version of fdikp.
     """
-    file = run / "recipe.json"
     try:
-        return Recipe.from_dict(json.loads(file.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise TrainingError(f"{run}: no run there: it has no recipe.json; give the folder of a run") from error
+        return Recipe.from_dict(read_options(run))
     except (ValueError, TypeError) as error:
-        raise TrainingError(f"{file}: is damaged, or of another version of fdikp ({error})") from error
+        raise TrainingError(f"{run / RECIPE}: is of another version of fdikp ({error})") from error
+
+
+def read_options(run: Path) -> dict[str, Any]:
+    """The options that a run was last started with, by the names of its version of fdikp.
+
+    Raises:
+        TrainingError: there are none, or they are damaged.
+    """
+    file = run / RECIPE
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise TrainingError(f"{run}: no run there: it has no {RECIPE}; give the folder of a run") from error
+    except ValueError as error:
+        raise TrainingError(f"{file}: is damaged ({error})") from error
+    if not isinstance(values, dict):
+        raise TrainingError(f"{file}: is damaged (it holds no options)")
+    return values
 
 
 def _template(recipe: Recipe, run: Path, phase: int) -> Recipe:

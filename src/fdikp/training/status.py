@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from fdikp.training.cooldown import read_recipe
+from fdikp.training.cooldown import read_options
 from fdikp.training.lock import holder
 from fdikp.training.log import NAME, read_log
 
@@ -72,7 +72,7 @@ def read_status(run: Path, hours: int = 6) -> Status:
     Raises:
         TrainingError: there is no run in the folder.
     """
-    recipe = read_recipe(run)
+    options = read_options(run)
     lines = read_log(run / NAME)
     steps = [line for line in lines if "loss" in line]
     last = steps[-1] if steps else {}
@@ -82,9 +82,9 @@ def read_status(run: Path, hours: int = 6) -> Status:
     shown = validations[:1] + [line for line in validations[1:] if line["seconds"] >= since]
     return Status(
         folder=run,
-        config=recipe.config,
-        optimizer=recipe.optimizer,
-        schedule=recipe.schedule,
+        config=str(options.get("config", "")),
+        optimizer=str(options.get("optimizer", "adam")),
+        schedule=str(options.get("schedule", "")),
         process=holder(run),
         step=int(last.get("step", 0)),
         crops=int(last.get("crops", 0)),
