@@ -11,9 +11,10 @@ from fdikp.training.recipe import Recipe
 LITE = Recipe(out=Path("runs/lite"), optimizer="muon", lr=1e-3, beta=0.02, gamma=0.1, delta=0.5, blur=0.02, hint=0.01)
 """`fdikp-lite` on rendered pairs, sized for CPUs.
 
-Muon is ahead of Adam at equal steps, from random initialisation and from trained weights (`benchmarks/results/README.md`).
-LPIPS counts a tenth of what it does in the paper: at its full weight real pairs come out worse, in PSNR and in LPIPS
-itself (`benchmarks/results/proxy/table6.md`)."""
+Muon is ahead of Adam at equal steps, from random initialisation and from trained weights. LPIPS counts a tenth of what it
+does in the paper: at its full weight real pairs come out worse, in PSNR and in LPIPS itself. Both are measured in
+`benchmarks/results` (`optimizers`, `proxy/table6.md`).
+"""
 
 BASE = replace(LITE, config="fdikp-base", out=Path("runs/base"), crop=(256,), batch=(16,), warmup=500)
 """`fdikp-base` on rendered pairs, sized for one GPU."""
