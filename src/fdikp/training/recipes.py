@@ -11,8 +11,8 @@ from fdikp.training.recipe import Recipe
 LITE = Recipe(out=Path("runs/lite"), optimizer="muon", lr=1e-3, beta=0.02, gamma=0.1, delta=0.5, blur=0.02, hint=0.01)
 """`fdikp-lite` on rendered pairs, sized for CPUs.
 
-Muon is ahead of Adam at equal steps, from random initialisation and from trained weights. LPIPS counts a tenth of what it
-does in the paper: at its full weight real pairs come out worse, in PSNR and in LPIPS itself. Both are measured in
+Muon is ahead of Adam at equal steps, from random initialisation and from trained weights. LPIPS counts a tenth of what
+it does in the paper: at its full weight real pairs come out worse, in PSNR and in LPIPS itself. Both are measured in
 `benchmarks/results` (`optimizers`, `proxy/table6.md`).
 """
 
