@@ -8,8 +8,9 @@ import torch
 from fdikp.errors import TrainingError
 from fdikp.training import loop
 from fdikp.training.checkpoint import load_checkpoint
-from fdikp.training.cooldown import plan_cooldown, read_recipe
+from fdikp.training.cooldown import plan_cooldown
 from fdikp.training.loop import train
+from fdikp.training.recipe_file import read_recipe
 
 
 @pytest.fixture

@@ -57,6 +57,16 @@ def test_a_run_of_another_version(run):
     assert "fdikp-lite, adam" in describe(read_status(run))
 
 
+def test_a_log_of_an_older_version_does_not_count_crops(run):
+    lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()[:-1]]
+    new = {"crops", "crops_128", "time"}
+    old = [{key: value for key, value in line.items() if key not in new} for line in lines]
+    (run / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in old))
+    found = read_status(run)
+    assert (found.step, found.crops) == (2000, 0)
+    assert "step 2000" in describe(found)
+
+
 def test_a_run_that_has_just_begun(recipe):
     recipe.out.mkdir(parents=True)
     (recipe.out / "recipe.json").write_text(json.dumps(recipe.to_dict()))

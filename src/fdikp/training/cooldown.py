@@ -4,7 +4,6 @@ A run at a constant rate can go on for as long as there is time. What ships is a
 several; the run itself is not changed.
 """
 
-import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -13,9 +12,7 @@ from typing import Any
 
 from fdikp.errors import TrainingError
 from fdikp.training.recipe import Recipe
-
-RECIPE = "recipe.json"
-"""File in a run's folder with the options that it was last started with."""
+from fdikp.training.recipe_file import read_recipe, write_recipe
 
 FRACTION = 0.1
 """Length of a cool-down, as a fraction of the steps before it."""
@@ -37,14 +34,13 @@ class Cooldown:
         Raises:
             TrainingError: the folder cannot be written.
         """
-        from fdikp.files import cannot_be_written, replacing
+        from fdikp.files import cannot_be_written
         from fdikp.training.checkpoint import save_checkpoint
 
         if self.state is not None:
             try:
                 self.recipe.out.mkdir(parents=True, exist_ok=True)
-                with replacing(self.recipe.out / RECIPE) as file:
-                    file.write(json.dumps(self.recipe.to_dict(), indent=2).encode() + b"\n")
+                write_recipe(self.recipe)
                 save_checkpoint(self.recipe.out, self.state)
             except OSError as error:
                 raise TrainingError(cannot_be_written(self.recipe.out, error)) from error
@@ -87,36 +83,6 @@ def plan_cooldown(run: Path, parse: Callable[[Recipe], Recipe]) -> Cooldown:
     recipe.check()
     name, average = next(iter(state["averages"].items()))
     return Cooldown(run, recipe, state | {"averages": {name: average}, "phase": -1})
-
-
-def read_recipe(run: Path) -> Recipe:
-    """The recipe that a run was last started with.
-
-    Raises:
-        TrainingError: there is none, or it is of another version of fdikp.
-    """
-    try:
-        return Recipe.from_dict(read_options(run))
-    except (ValueError, TypeError) as error:
-        raise TrainingError(f"{run / RECIPE}: is of another version of fdikp ({error})") from error
-
-
-def read_options(run: Path) -> dict[str, Any]:
-    """The options that a run was last started with, by the names of its version of fdikp.
-
-    Raises:
-        TrainingError: there are none, or they are damaged.
-    """
-    file = run / RECIPE
-    try:
-        values = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise TrainingError(f"{run}: no run there: it has no {RECIPE}; give the folder of a run") from error
-    except ValueError as error:
-        raise TrainingError(f"{file}: is damaged ({error})") from error
-    if not isinstance(values, dict):
-        raise TrainingError(f"{file}: is damaged (it holds no options)")
-    return values
 
 
 def _template(recipe: Recipe, run: Path, phase: int) -> Recipe:

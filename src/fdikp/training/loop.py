@@ -1,6 +1,5 @@
 """The training loop."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from torch import Tensor, nn
 
 from fdikp import weights
 from fdikp.errors import TrainingError
-from fdikp.files import cannot_be_written, replacing
+from fdikp.files import cannot_be_written
 from fdikp.training.average import measured_statistics
 from fdikp.training.checkpoint import save_checkpoint
 from fdikp.training.data import Batch, Stream
@@ -21,6 +20,7 @@ from fdikp.training.log import Log
 from fdikp.training.numerics import Numerics
 from fdikp.training.objective import Judged
 from fdikp.training.recipe import HINTED, Recipe
+from fdikp.training.recipe_file import write_recipe
 from fdikp.training.schedule import learning_rate, progress
 from fdikp.training.setup import FAR, Prepared, Ready, Run, ahead, fabric_of, prepare, ready
 from fdikp.training.stop import Stop
@@ -54,8 +54,7 @@ def train(recipe: Recipe, *, printed: bool = True) -> Outcome:
 
     `recipe.out` receives checkpoints (to go on from with `resume`), weights.safetensors (the first average; others are
     weights-ema-DECAY.safetensors), recipe.json, log.jsonl, TensorBoard's log, and at the end summary.json, summary.md
-    and curve.png. Unless `printed` is False,
-    what goes on is printed too.
+    and curve.png. Progress is printed, unless `printed` is False.
 
     Raises:
         FdikpError: the recipe cannot be meant, data are missing or damaged, the disk is full, or the loss was not
@@ -100,8 +99,7 @@ def _train_locked(recipe: Recipe, prepared: Prepared, fabric: "Fabric", printed:
         for note in [*made.notes, made.numerics.describe()]:
             log.say(note)
         if fabric.is_global_zero:
-            with replacing(recipe.out / "recipe.json") as written:
-                written.write(json.dumps(recipe.to_dict(), indent=2).encode() + b"\n")
+            write_recipe(recipe)
         try:
             done = _fit(made, recipe, fabric, module, ahead(prepared.stream, recipe, fabric), sets, log, stop)
         except torch.OutOfMemoryError:

@@ -7,16 +7,16 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from fdikp.training.cooldown import read_options
 from fdikp.training.lock import holder
 from fdikp.training.log import NAME, read_log
+from fdikp.training.recipe_file import read_options
 
 HOUR = 3600.0
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """An hour of a run's work, or what there is of it."""
+    """One hour of a run's work; the last one may be unfinished."""
 
     hour: int
     """Counted from 1."""
@@ -111,7 +111,7 @@ def _stretches(steps: Sequence[dict[str, Any]], hours: int) -> list[Stretch]:
     for hour, lines in sorted(by_hour.items()):
         last = lines[-1]
         seconds = last["seconds"] - before["seconds"]
-        crops = last["crops"] - before["crops"]
+        crops = last.get("crops", 0) - before.get("crops", 0)
         found.append(
             Stretch(
                 hour + 1,

@@ -102,7 +102,9 @@ def load_pairs(name: str, pairs: PairSet, crop: int, where: str) -> ValidationSe
     pairs.check(smallest=GRID)
 
     def crop_of(file: Path) -> Tensor:
-        return _centre(torch.from_numpy(as_unit(read_picture(file))).permute(2, 0, 1), crop)
+        image = read_picture(file)
+        rows, columns = _middle(image.shape[0], crop), _middle(image.shape[1], crop)
+        return torch.from_numpy(as_unit(image[rows, columns])).permute(2, 0, 1).contiguous()
 
     sources = each(crop_of, [pair.source for pair in pairs.pairs])
     targets = each(crop_of, [pair.target for pair in pairs.pairs])
@@ -118,9 +120,14 @@ def crops_of(batch: Batch) -> list[ValidationCrop]:
 
 def _centre(image: Tensor, side: int) -> Tensor:
     """The middle of [3, H, W], at most side x side, its sides multiples of the network's grid."""
-    height, width = (min(side, length) // GRID * GRID for length in image.shape[-2:])
-    top, left = (image.shape[-2] - height) // 2, (image.shape[-1] - width) // 2
-    return image[:, top : top + height, left : left + width].contiguous()
+    return image[:, _middle(image.shape[-2], side), _middle(image.shape[-1], side)].contiguous()
+
+
+def _middle(length: int, most: int) -> slice:
+    """The middle of an axis, at most `most` long and a multiple of the network's grid."""
+    size = min(most, length) // GRID * GRID
+    first = (length - size) // 2
+    return slice(first, first + size)
 
 
 @torch.inference_mode()
@@ -137,7 +144,7 @@ def validate(
         loss: of the recipe; reported where the set asks for it.
 
     Returns:
-        Means by name (those of `quality.Summary` that are known, and `loss`), and the strip [3, rows, columns] in 0..1:
+        Means by name (those of `focus.Summary` that are known, and `loss`), and the strip [3, rows, columns] in 0..1:
         a row for each of the first crops, from left to right source, result and target.
     """
     training = network.training
