@@ -1,8 +1,8 @@
 """PSNR and MAE as scikit-image, MATLAB and BasicSR compute them, and what papers do to images before.
 
 Each metric takes two [B, C, H, W] in 0..1 (what lies outside is not clamped here) and returns a float64 [B], one number
-for each image; papers report the mean of these. Sums run in float64, as scikit-image's do. Which of them a paper means,
-and after which rounding and on which pixels, is said by a `Protocol`.
+for each image; papers report the mean of these. Sums run in float64, as scikit-image's do. A `Protocol` says which of
+them a paper means, after which rounding and on which pixels.
 """
 
 from torch import Tensor

@@ -17,7 +17,7 @@ SIZES = {
 """Integer arguments of a small call of any function."""
 
 ITEMS = {"fdikp_pac_backward": 1, "fdikp_blend": 24, "fdikp_winograd": 6, "fdikp_attend": 4}
-"""Items of that call; rows of one image of four where nothing is said."""
+"""Items of that call; the default is 4, the rows of one image."""
 
 
 def items_of(name: str) -> int:
