@@ -226,10 +226,10 @@ def _lines(evaluation: "Evaluation") -> str:
 
 
 def _write(name: str, text: str) -> None:
-    from fdikp.files import cannot_be_written, replacing
+    from fdikp.files import atomic_write, cannot_be_written
 
     try:
-        with replacing(name) as file:
+        with atomic_write(name) as file:
             file.write(text.encode("utf-8", "surrogateescape"))
     except OSError as error:
         raise DataError(cannot_be_written(name, error)) from error

@@ -14,7 +14,7 @@ from fdikp.evaluation.report.pictures import MOST_RESULTS, Pictures, pack
 from fdikp.evaluation.report.plots import axis_title, distribution
 from fdikp.evaluation.report.tables import Published, about, change, listing, published, summary
 from fdikp.evaluation.results import Evaluation, ImageResult
-from fdikp.files import cannot_be_written, replacing
+from fdikp.files import atomic_write, cannot_be_written
 from fdikp.metrics.registry import METRICS
 
 NAME = "report.html"
@@ -58,7 +58,7 @@ def write_report(
     page = _page(evaluation, pictures, published(evaluation) if paper is None else paper, most)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(file) as written:
+        with atomic_write(file) as written:
             written.write(page.encode())
     except OSError as error:
         raise FdikpError(cannot_be_written(file, error)) from error
