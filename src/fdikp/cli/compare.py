@@ -134,23 +134,24 @@ def _check(options: Options) -> None:
 
 def _folders(options: Options) -> "tuple[Folder, Folder | None, list[Folder]]":
     """Target, source and methods; every folder that cannot be used is told."""
-    from fdikp.data.pictures import SUFFIXES, refuse
+    from fdikp.data.faults import raise_faults
+    from fdikp.data.listing import IMAGE_SUFFIXES
     from fdikp.evaluation.folders import gather
 
-    search = Search(lambda path: path.suffix.lower() in SUFFIXES)
+    search = Search(lambda path: path.suffix.lower() in IMAGE_SUFFIXES)
     places = [options.target, options.source or options.target, *options.inputs]
     folders: list[Folder] = []
     faults: list[str] = []
     for place, title in zip(places, [*places[:2], *titles(options.inputs)], strict=True):
         try:
             found = search.find([place])
-            refuse([one.error for one in found if one.error])
+            raise_faults([one.error for one in found if one.error])
             if not found:
                 raise DataError(f"{place}: no pictures in it; give a folder with JPEG, PNG, WebP or TIFF files")
             folders.append(gather(title, [(one.place, one.path) for one in found]))
         except DataError as error:
             faults += error.faults
-    refuse(list(dict.fromkeys(faults)))
+    raise_faults(list(dict.fromkeys(faults)))
     target, source, *methods = folders
     return target, source if options.source else None, methods
 

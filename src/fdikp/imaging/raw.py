@@ -9,7 +9,9 @@ import numpy as np
 from fdikp.errors import PhotoError
 from fdikp.imaging import exif, jpeg, tiff
 from fdikp.imaging._vips import pyvips
-from fdikp.imaging.photo import Metadata, Photo
+from fdikp.imaging.limits import check_size
+from fdikp.imaging.metadata import Metadata
+from fdikp.imaging.photo import Photo
 
 
 def read_raw(file: BinaryIO, max_pixels: int) -> Photo:
@@ -17,8 +19,6 @@ def read_raw(file: BinaryIO, max_pixels: int) -> Photo:
 
     Raises PhotoError if rawpy is missing, or the file damaged, unsupported, or larger than `max_pixels`.
     """
-    from fdikp.imaging.reading import check_size
-
     try:
         import rawpy
     except ImportError as error:

@@ -15,7 +15,11 @@ from fdikp.imaging import exif, jpeg, png, tiff, webp
 from fdikp.imaging._vips import has_operation, pyvips
 from fdikp.imaging.colour import as_grey_or_rgb, fit_float_range
 from fdikp.imaging.formats import FORMATS, HEAD_BYTES, sniff
-from fdikp.imaging.photo import Metadata, Photo
+from fdikp.imaging.limits import MAX_PIXELS, check_size
+from fdikp.imaging.metadata import Metadata
+from fdikp.imaging.names import printable_name
+from fdikp.imaging.photo import Photo
+from fdikp.imaging.raw import read_raw
 
 # libvips' `fail_on`, found by trial on damaged files and on sound ones with oddities:
 # - "truncated" lets a TIFF cut in half, or with a broken strip, pass as a half-black picture;
@@ -29,20 +33,17 @@ _FAIL_ON = {"jpeg": "warning"}
 # Formats whose decoder has turned the picture already; an orientation tag that is left over must not turn it again.
 _TURNED_BY_DECODER = ("avif", "heic", "jxl")
 
-# EXIF orientations in which rows and columns have changed places.
-_SIDEWAYS = (5, 6, 7, 8)
-
 _DTYPES = {"uchar": np.uint8, "ushort": np.uint16, "float": np.float32}
 
 
-def read_photo(source: str | os.PathLike[str] | bytes, *, max_pixels: int = 200_000_000) -> Photo:
+def read_photo(source: str | os.PathLike[str] | bytes, *, max_pixels: int = MAX_PIXELS) -> Photo:
     """Read a photograph from a file or from the bytes of one.
 
     The format is told by the content; the name does not matter. Of several pages or frames the first is read.
     Raises PhotoError, in one line, if `source` is missing, not a photograph, damaged, or has more than
     `max_pixels` pixels (checked before anything is decoded).
     """
-    name = "image data" if isinstance(source, (bytes, bytearray, memoryview)) else shown(source)
+    name = "image data" if isinstance(source, (bytes, bytearray, memoryview)) else printable_name(source)
     try:
         with _open(source) as file:
             return _read(source, file, max_pixels)
@@ -50,12 +51,6 @@ def read_photo(source: str | os.PathLike[str] | bytes, *, max_pixels: int = 200_
         raise PhotoError(f"{name}: {error}") from error.__cause__
     except OSError as error:
         raise PhotoError(f"{name}: cannot be read: {error.strerror or error}") from error
-
-
-def shown(path: str | os.PathLike[str]) -> str:
-    """Return a file's name as a message of one line can show it: quoted if it holds line breaks and the like."""
-    name = os.fspath(path)
-    return name if name.isprintable() else ascii(name)
 
 
 def _open(source: str | os.PathLike[str] | bytes) -> BinaryIO:
@@ -79,8 +74,6 @@ def _read(source: str | os.PathLike[str] | bytes, file: BinaryIO, max_pixels: in
         raise PhotoError(f"{reason}; give a JPEG, PNG, TIFF, WebP, AVIF or camera RAW file")
     header = _tiff_header(file) if kind == "tiff" else None
     if kind == "raw" or (header is not None and header.is_raw):
-        from fdikp.imaging.raw import read_raw
-
         return read_raw(file, max_pixels)
     try:
         image, pixels, notes = _decode(_vips_source(source, header), kind, max_pixels)
@@ -148,15 +141,6 @@ def _decode(source: Any, kind: str, max_pixels: int) -> tuple[Any, np.ndarray, l
     return image, samples.reshape(image.height, image.width, image.bands), notes
 
 
-def check_size(width: int, height: int, max_pixels: int) -> None:
-    """Raise PhotoError if a declared size is above the limit."""
-    if width * height > max_pixels:
-        raise PhotoError(
-            f"declares {width} × {height} pixels, more than the limit of {max_pixels / 1e6:g} million; "
-            f"raise it with --max-pixels if the file is to be trusted"
-        )
-
-
 def _assemble(
     image: Any, samples: np.ndarray, notes: list[str], kind: str, file: BinaryIO, header: tiff.TiffHeader | None
 ) -> Photo:
@@ -205,7 +189,7 @@ def field(image: Any, name: str, default: Any = None) -> Any:
 
 def turned(samples: np.ndarray, orientation: int) -> np.ndarray:
     """Return a view of samples [H, W, B] turned upright from an EXIF orientation (1 to 8; others count as 1)."""
-    if orientation in _SIDEWAYS:
+    if orientation in exif.SIDEWAYS:
         samples = samples.swapaxes(0, 1)
     if orientation in (2, 3, 6, 7):
         samples = samples[:, ::-1]
@@ -252,4 +236,4 @@ def _dpi(image: Any, turn: int) -> tuple[float, float] | None:
     if image.xres == 1 and image.yres == 1:
         return None
     dpi = image.xres * 25.4, image.yres * 25.4
-    return dpi[::-1] if turn in _SIDEWAYS else dpi
+    return dpi[::-1] if turn in exif.SIDEWAYS else dpi
