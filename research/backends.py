@@ -1,8 +1,8 @@
 """Would ONNX Runtime or OpenVINO run the network faster on this CPU than torch does?
 
     pip install onnx onnxruntime openvino
-    python benchmarks/backends.py fdikp-lite --calibrate RENDERED --pairs LYTRO
-    python benchmarks/backends.py fdikp-base
+    python research/backends.py fdikp-lite --calibrate RENDERED --pairs LYTRO
+    python research/backends.py fdikp-base
 
 Each takes over the encoder-decoder (DSRM), where nearly all arithmetic is, as one model of fixed size for each of the
 three scales; what is left, such as position adaptive convolution, stays with torch. Int8 is static quantisation of the

@@ -1,6 +1,6 @@
 """How well an untrained blur map tells the blur radius, and the numbers it should start from.
 
-    python benchmarks/blur_map.py --data SHARP
+    python research/blur_map.py --data SHARP
 
 Renders pairs from a folder of sharp photographs, and fits the map's weights of fine, medium and coarse detail and its
 bias, by the mean distance from the dilation that is wanted (the radius over the reach of 2 samples, at most 2),

@@ -1,6 +1,6 @@
 """Weights that change colour less than they were trained to, and brightness as before.
 
-    python benchmarks/colour.py fdikp-lite 0.75 -o calm.safetensors
+    python research/colour.py fdikp-lite 0.75 -o calm.safetensors
     python benchmarks/crops.py fdikp-lite calm.safetensors --data lytro=DIR/lytro epfl48=DIR/epfl48
 
 A real picture's colour is less sharp and less certain than its brightness: three of four pixels of a sensor do not see

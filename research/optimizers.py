@@ -1,6 +1,6 @@
 """Optimisers of `fdikp train` compared: equal steps, from random initialisation and from the weights that ship.
 
-    python benchmarks/optimizers.py --data SHARP --lpips FILE --out runs/optimizers -o results/optimizers/optimizers
+    python research/optimizers.py --data SHARP --lpips FILE --out runs/optimizers -o results/optimizers/optimizers
 
 Each run has a constant rate. It is validated on the held-out pairs at the start, at half of its steps and at the end;
 the table has the running average with the lowest loss. Runs that are there already are not repeated, so several

@@ -1,6 +1,6 @@
 """Which blur real pairs have: the kernels that make of the picture in focus what the camera saw.
 
-    python benchmarks/real_blur.py lytro=DIR/lytro epfl48=DIR/epfl48 --out DIR
+    python research/real_blur.py lytro=DIR/lytro epfl48=DIR/epfl48 --out DIR
 
 The renderer is to draw what cameras do. Where a pair is clearly blurred, each square of 48 pixels of its target is
 blurred by kernels of many radii and a few shapes, in linear light, in the light that a camera's contrast curve stands

@@ -1,6 +1,6 @@
 """How far a pixel of the result reads: what the overlap of tiles has to cover.
 
-    python benchmarks/receptive_field.py --model fdikp-lite
+    python research/receptive_field.py --model fdikp-lite
 
 The bottleneck (attention along rows and columns, frequency blocks) is global: through it every pixel depends on every
 other of its tile a little, as through the spectrum that the kernels are predicted from. Tiles can only overlap by what

@@ -1,6 +1,6 @@
 """What makes real pairs harder than rendered ones: each real pair beside a twin whose blur is known.
 
-    python benchmarks/twins.py lytro=DIR/lytro epfl48=DIR/epfl48 --model fdikp-lite --out DIR
+    python research/twins.py lytro=DIR/lytro epfl48=DIR/epfl48 --model fdikp-lite --out DIR
 
 The twin of a pair is its target blurred by discs, in light, whose radius at each place is the one that describes the
 real source best (`real_blur.py`): the same scene and very nearly the same blur, without what else happened to the
