@@ -26,11 +26,11 @@ from fdikp import weights
 from fdikp.data import find_images, read_image
 from fdikp.data.faults import map_all
 from fdikp.errors import FdikpError
-from fdikp.evaluation.kernel_path import as_csv, as_json, crops, markdown, measure
-from fdikp.evaluation.kernel_path.known_blur import MIXED
-from fdikp.evaluation.kernel_path.response import CELL
 from fdikp.files import atomic_write
 from fdikp.network import GRID
+from fdikp.paper.kernel_path import as_csv, as_json, crops, markdown, measure
+from fdikp.paper.kernel_path.known_blur import MIXED
+from fdikp.paper.kernel_path.response import CELL
 
 RADII = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0)
 
