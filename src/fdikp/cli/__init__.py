@@ -18,7 +18,6 @@ from typing import Any
 import fdikp
 from fdikp.cli import console
 from fdikp.cli.stopping import stop_code, stoppable
-from fdikp.errors import RequestError
 
 SUBCOMMANDS = {
     "deblur": "restore out-of-focus photos",
@@ -58,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 141
     except Exception as error:
         console.problem(console.explain(error))
-        return 2 if isinstance(error, RequestError) else 1
+        return 2 if getattr(error, "code", None) in ("request_invalid", "no_photo_found") else 1
 
 
 def _run(args: list[str]) -> int:
