@@ -5,7 +5,7 @@ import os
 import sys
 import traceback
 
-from fdikp.errors import FdikpError
+from fdikp.errors import ArgumentError, FdikpError
 
 # What the library logs is in the results that verbs report; a program without a handler would print it twice
 logging.getLogger("fdikp").addHandler(logging.NullHandler())
@@ -47,6 +47,9 @@ def explain(error: BaseException) -> str:
 
     With FDIKP_DEBUG=1 in the environment an error that nobody foresaw prints its traceback too.
     """
+    if isinstance(error, ArgumentError):
+        flag = error.argument.replace("_", "-")
+        return "; ".join(filter(None, (f"--{flag} {error.value}: {error.reason}", error.hint)))
     if isinstance(error, FdikpError):
         return str(error)
     if isinstance(error, MemoryError):

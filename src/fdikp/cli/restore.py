@@ -15,7 +15,8 @@ from fdikp.errors import PhotoError
 
 if TYPE_CHECKING:
     from fdikp.imaging import Photo
-    from fdikp.inference.deblurrer import Deblurrer, Restoration
+    from fdikp.inference.deblurrer import Deblurrer
+    from fdikp.inference.results import Restoration
 
 
 @dataclass
