@@ -49,12 +49,12 @@ class FdikpError(Exception):
         self.hint = hint
 
     def located(self: _Error, where: str) -> _Error:
-        """The same error with the place named in front, unless the line names it already.
+        """The same error with the place in front, unless the line has `where: ` already.
 
         >>> PhotoError("is empty", code="photo_damaged").located("a.jpg")
         PhotoError('a.jpg: is empty')
         """
-        if where in str(self):
+        if f"{where}: " in str(self):
             return self
         error = copy.copy(self)
         error.args = (f"{where}: {self}",)

@@ -135,7 +135,10 @@ class TiledInference:
     def _half_tile(self, tile: int) -> int:
         half = tile // 2 // GRID * GRID
         if half < MIN_TILE:
-            raise FdikpError(f"out of memory even with tiles of {tile} pixels; close other programs or use the CPU")
+            raise FdikpError(
+                f"out of memory even with tiles of {tile} pixels; close other programs or compute on the CPU",
+                code="out_of_memory",
+            )
         self._note(f"out of memory: tile {tile} halved to {half}")
         return half
 
