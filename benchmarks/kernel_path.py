@@ -26,11 +26,11 @@ from fdikp import weights
 from fdikp.data import find_images, read_image
 from fdikp.data.faults import map_all
 from fdikp.errors import FdikpError
-from fdikp.evaluation.kernel_path import as_csv, as_json, crops, markdown, measure
-from fdikp.evaluation.kernel_path.known_blur import MIXED
-from fdikp.evaluation.kernel_path.response import CELL
-from fdikp.files import replacing
+from fdikp.files import atomic_write
 from fdikp.network import GRID
+from fdikp.paper.kernel_path import as_csv, as_json, crops, markdown, measure
+from fdikp.paper.kernel_path.known_blur import MIXED
+from fdikp.paper.kernel_path.response import CELL
 
 RADII = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0)
 
@@ -63,7 +63,7 @@ def main() -> None:
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
         for suffix, text in (("md", table), ("csv", as_csv(cells)), ("json", as_json(cells, told))):
-            with replacing(options.out / f"kernel_path.{suffix}") as file:
+            with atomic_write(options.out / f"kernel_path.{suffix}") as file:
                 file.write(text.encode())
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fdikp.errors import PhotoError
-from fdikp.files import cannot_be_written, replacing
+from fdikp.files import atomic_write, cannot_be_written
 from fdikp.imaging._vips import pyvips
 from fdikp.imaging.encoding import encode
 from fdikp.imaging.formats import FORMATS, format_of_suffix
@@ -40,7 +40,7 @@ def write_photo(
     if format is None:
         raise PhotoError(f"{name}: its suffix names no format to write; use .jpg, .png, .tif, .webp or .avif")
     try:
-        with replacing(path) as file:
+        with atomic_write(path) as file:
             notes = encode(photo, format, file, quality, strip)
     except PhotoError as error:
         raise PhotoError(f"{name}: {error}") from error.__cause__
