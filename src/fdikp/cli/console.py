@@ -7,7 +7,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 
-from fdikp.errors import RequestError, as_fdikp_error
+from fdikp.errors import ArgumentError, RequestError, as_fdikp_error
 
 DEBUG = "FDIKP_DEBUG"
 """The environment variable that makes unexpected errors print their tracebacks."""
@@ -63,7 +63,11 @@ def explain(error: Exception) -> str:
     fault = as_fdikp_error(error)
     if fault.code == "internal_error" and os.environ.get(DEBUG):
         traceback.print_exception(error)
-    return with_flags(str(fault), fault.code, fault.hint or None)[0]
+    line = str(fault)
+    if isinstance(fault, ArgumentError):
+        flag = fault.argument.replace("_", "-")
+        line = line.replace(f"{fault.argument}={fault.value!r}", f"--{flag} {fault.value}", 1)
+    return with_flags(line, fault.code, fault.hint or None)[0]
 
 
 @contextlib.contextmanager
