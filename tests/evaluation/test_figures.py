@@ -14,9 +14,9 @@ from fdikp.evaluation.figures.inverse_kernels import Predicted
 from fdikp.evaluation.figures.strips import Case, Strip
 from fdikp.evaluation.kernel_path.known_blur import blur_kernel
 from fdikp.inference.deblurrer import Deblurrer
+from fdikp.models import ModelDescriptor
 from fdikp.network import FDIKP, PRESETS
 from fdikp.synthesis import Aperture
-from fdikp.weights import Weights
 
 
 def well_drawn(picture: np.ndarray) -> bool:
@@ -33,7 +33,7 @@ def shown(axes) -> np.ndarray:
 
 @pytest.fixture
 def deblurrer(lively, tmp_path) -> Deblurrer:
-    about = Weights("lively", tmp_path, "", 0)
+    about = ModelDescriptor("lively", tmp_path, "", 0, lively.config)
     return Deblurrer(lively, about, device=torch.device("cpu"), precision=torch.float32)
 
 

@@ -15,10 +15,10 @@ from skimage import data
 from torch import Tensor
 
 import fdikp
-import fdikp.weights
+import fdikp.models
 from fdikp import Deblurrer, FdikpError, Photo, PhotoError, load_model, read_photo, write_photo
 from fdikp.imaging.tiles import spans
-from fdikp.network import FDIKP, GRID
+from fdikp.network import FDIKP, SIZE_MULTIPLE
 
 
 @pytest.fixture(scope="module")
@@ -201,7 +201,7 @@ class TestTiles:
             model = load_model(tiny_weights, device="cpu", precision="float32", tile=tile)
             return np.abs(np.diff(model(picture / 255.0), axis=1)).mean(axis=(0, 2))
 
-        cut_up = spans(picture.shape[1], 128, 32, GRID)
+        cut_up = spans(picture.shape[1], 128, 32, SIZE_MULTIPLE)
         borders = sorted({edge - 1 for s in cut_up for edge in (s.start, s.stop)} - {-1, picture.shape[1] - 1})
         assert len(borders) == 4
         tiled, whole = steps(128)[borders], steps(0)[borders]

@@ -6,11 +6,11 @@ from itertools import pairwise
 import pytest
 import torch
 
-from fdikp.light import srgb_to_linear
 from fdikp.synthesis import Aperture, RenderSettings, aperture_kernels, render_pair
 from fdikp.synthesis.depth import draw_scene
 from fdikp.synthesis.draws import Draws
 from fdikp.synthesis.sensor import add_mottle
+from fdikp.transfer_functions import srgb_to_linear
 
 CLEAN = RenderSettings(
     share_toned=0,

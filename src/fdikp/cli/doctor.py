@@ -152,13 +152,13 @@ def _models() -> Iterator[Finding]:
     """A finding for each shipped model: whether its weights are whole, and its speed on the default device."""
     import numpy as np
 
-    from fdikp import load_model, weights
+    from fdikp import load_model, models
     from fdikp.errors import FdikpError
 
-    if not weights.available():
+    if not models.available():
         yield Finding("models", {"error": "no weights ship with this installation; reinstall fdikp"}, ok=False)
     picture = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
-    for name in weights.available():
+    for name in models.available():
         try:
             model = load_model(name)
             model(picture)

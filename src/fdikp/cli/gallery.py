@@ -9,11 +9,11 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from fdikp.evaluation.figures.canvas import UNSIGNED, drawn, shrunk
-from fdikp.light import linear_to_srgb, srgb_to_linear
 from fdikp.synthesis import Aperture, Field, RenderSettings, Scene, Surface, render_scene
 from fdikp.synthesis.depth import coverage, smooth_noise
 from fdikp.synthesis.draws import Draws
 from fdikp.synthesis.lens import ThinLens, draw_lens
+from fdikp.transfer_functions import linear_to_srgb, srgb_to_linear
 
 APERTURES = {
     "circle": Aperture(edge=0.05, diffraction=0.3),

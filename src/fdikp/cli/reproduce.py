@@ -18,7 +18,7 @@ from fdikp.cli.stopping import stop_code
 from fdikp.errors import DataError
 from fdikp.evaluation.ablations import ABLATIONS, Budget, budget_of, proxy_run, real_run
 from fdikp.files import cannot_be_written, replacing
-from fdikp.weights import DEFAULT
+from fdikp.models import DEFAULT
 
 if TYPE_CHECKING:
     from fdikp.data import EvaluationSet

@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fdikp import weights
+from fdikp import models
 from fdikp.errors import FdikpError
 from fdikp.imaging import Photo
 from fdikp.inference.devices import choose_device, choose_precision
 from fdikp.inference.image_types import map_image, pixels_of
 from fdikp.inference.tiled import SMALLEST_TILE, Engine, Progress, TiledInference, rgb, white
-from fdikp.network import FDIKP, GRID, NetworkConfig, Stage
+from fdikp.network import FDIKP, SIZE_MULTIPLE, NetworkConfig, Stage
 
 TILE = 512
 """Side of a tile, pixels. The pooled predictors and Fourier blocks see a whole tile, so it stays near what training
@@ -56,7 +56,7 @@ class Analysis:
 
 
 def load_model(
-    name_or_path: str | os.PathLike[str] = weights.DEFAULT,
+    name_or_path: str | os.PathLike[str] = models.DEFAULT,
     device: str = "auto",
     precision: str = "auto",
     *,
@@ -66,7 +66,7 @@ def load_model(
     """Load a model that brings photographs back into focus.
 
     Args:
-        name_or_path: a model that ships (`fdikp.weights.available()`), or a `.safetensors` file.
+        name_or_path: a model that ships (`fdikp.models.available()`), or a `.safetensors` file.
         device: `auto`, or a torch device such as `cpu`, `cuda`, `cuda:1`, `mps`.
         precision: `auto`, `float32`, `bfloat16` or `float16`. Fourier transforms and sampling are float32 in each.
         tile: side of the tiles a large picture is cut into, a multiple of 16 and at least 64; 0 for no tiles.
@@ -77,12 +77,12 @@ def load_model(
         WeightsError: no such model, or its weights are damaged or of another shape.
         FdikpError: the device is not usable, or the precision or tile is not one of those above.
     """
-    if tile and (tile % GRID or tile < SMALLEST_TILE):
+    if tile and (tile % SIZE_MULTIPLE or tile < SMALLEST_TILE):
         raise FdikpError(
-            f"tile {tile}: not a multiple of {GRID} of at least {SMALLEST_TILE}; use 512, or 0 for no tiles"
+            f"tile {tile}: not a multiple of {SIZE_MULTIPLE} of at least {SMALLEST_TILE}; use 512, or 0 for no tiles"
         )
     chosen = choose_device(device)
-    network, about = weights.load(name_or_path)
+    network, about = models.load(name_or_path)
     exact = choose_precision(precision, chosen)
     return Deblurrer(network, about, device=chosen, precision=exact, tile=tile, ensemble=ensemble)
 
@@ -102,7 +102,7 @@ class Deblurrer:
     def __init__(
         self,
         network: FDIKP,
-        about: weights.Weights,
+        about: models.ModelDescriptor,
         *,
         device: torch.device,
         precision: torch.dtype,

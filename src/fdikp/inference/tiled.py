@@ -12,7 +12,7 @@ from torch import Tensor
 from fdikp.errors import FdikpError
 from fdikp.imaging.tiles import Span, blend, spans
 from fdikp.inference.ensemble import ensemble_stages
-from fdikp.network import FDIKP, GRID, Stage
+from fdikp.network import FDIKP, SIZE_MULTIPLE, Stage
 from fdikp.network.fdikp import pad, working_size
 
 log = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 OVERLAP = 64
 """Least overlap of neighbouring tiles, pixels."""
 
-SMALLEST_TILE = 4 * GRID
+SMALLEST_TILE = 4 * SIZE_MULTIPLE
 """Where halving after running out of memory ends."""
 
 BATCH_PIXELS = {"cuda": 1680 * 1120}
@@ -86,7 +86,7 @@ class TiledInference:
         """
         tile, batch = self.engine.tile, 0
         while True:
-            rows, columns = (spans(side, tile, min(OVERLAP, tile // 4), GRID) for side in pixels.shape[:2])
+            rows, columns = (spans(side, tile, min(OVERLAP, tile // 4), SIZE_MULTIPLE) for side in pixels.shape[:2])
             batch = batch or self._batch(rows, columns)
             try:
                 yield from self._bands(pixels, outputs, rows, columns, batch)
@@ -114,7 +114,7 @@ class TiledInference:
         return -(-tiles // -(-tiles // most))
 
     def _halved(self, tile: int) -> int:
-        half = tile // 2 // GRID * GRID
+        half = tile // 2 // SIZE_MULTIPLE * SIZE_MULTIPLE
         if half < SMALLEST_TILE:
             raise FdikpError(
                 f"out of memory even with tiles of {tile} pixels; close other programs or use --device cpu"

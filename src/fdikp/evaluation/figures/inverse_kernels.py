@@ -193,9 +193,9 @@ def of_models(
     from fdikp.evaluation.kernel_path.interventions import kernel_path_of
     from fdikp.evaluation.kernel_path.known_blur import MARGIN, crops, uniform_pair
     from fdikp.evaluation.kernel_path.measure import look
-    from fdikp.network import GRID, SCALES, SMALLEST
+    from fdikp.network import MIN_SIZE, SCALES, SIZE_MULTIPLE
 
-    size = max(SMALLEST, (min(picture.shape[:2]) - 2 * MARGIN) // GRID * GRID)
+    size = max(MIN_SIZE, (min(picture.shape[:2]) - 2 * MARGIN) // SIZE_MULTIPLE * SIZE_MULTIPLE)
     pair = uniform_pair(crops([picture], size)[0], radius, aperture)
     predicted = []
     for name, network in models.items():
