@@ -34,7 +34,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from skimage import data
 from torch import Tensor, nn
 
-from fdikp import weights
+from fdikp import models
 from fdikp.allocator import configure_malloc
 from fdikp.bench.machine import describe
 from fdikp.bench.timing import in_turn, ratio
@@ -109,8 +109,8 @@ def fourier(n: int) -> tuple[Tensor, Tensor]:
 
 def build(name: str) -> FDIKP:
     """A model that ships, or one of `PRESETS` untrained."""
-    if name in weights.available():
-        return weights.load(name)[0]
+    if name in models.available():
+        return models.load(name)[0]
     torch.manual_seed(0)
     network = FDIKP(PRESETS[name]).eval().requires_grad_(False)
     gates = network.dsrm.apu.gates
@@ -243,7 +243,7 @@ def quality(network: FDIKP, exact: FDIKP, measured: list[tuple[Tensor, Tensor]])
 @torch.inference_mode()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", choices=sorted({*PRESETS, *weights.available()}))
+    parser.add_argument("model", choices=sorted({*PRESETS, *models.available()}))
     parser.add_argument("--calibrate", type=Path, help="pairs whose sources int8 is calibrated with")
     parser.add_argument("--pairs", type=Path, help="pairs to tell what each way gains, in PSNR")
     parser.add_argument("--runs", type=int, default=9)

@@ -13,7 +13,7 @@ from fdikp.cli.console import UsageError
 from fdikp.cli.model_options import Flag
 from fdikp.errors import FdikpError
 from fdikp.files import atomic_write, cannot_be_written
-from fdikp.weights import DEFAULT
+from fdikp.models import DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,7 +18,7 @@ from fdikp.cli.model_options import Flag
 from fdikp.cli.progress import Bars
 from fdikp.cli.stopping import stop_code
 from fdikp.errors import DataError
-from fdikp.weights import DEFAULT
+from fdikp.models import DEFAULT
 
 if TYPE_CHECKING:
     import numpy as np
@@ -164,7 +164,7 @@ def _models(options: Options) -> "list[Deblurrer]":
     names = [model.name for model in models]
     for model, name in zip(models, wanted, strict=True):
         if names.count(model.name) > 1:  # weights of several runs may all be called after their recipe
-            model.weights = replace(model.weights, name=name)
+            model.descriptor = replace(model.descriptor, name=name)
     return models
 
 
@@ -175,7 +175,7 @@ def _store(options: Options, evaluator: "Evaluator", models: "Sequence[Deblurrer
     if options.out is None:
         return None
     about = evaluator.about(models) | {"split": options.measuring.split}
-    about |= {f"weights of {model.name}": model.weights.sha256 for model in models}
+    about |= {f"weights of {model.name}": model.descriptor.sha256 for model in models}
     return Store(options.out, about, resume=options.resume)
 
 

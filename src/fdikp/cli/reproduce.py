@@ -17,8 +17,8 @@ from fdikp.cli.progress import Bars
 from fdikp.cli.stopping import stop_code
 from fdikp.errors import DataError
 from fdikp.files import atomic_write, cannot_be_written
+from fdikp.models import DEFAULT
 from fdikp.paper.ablations import ABLATIONS, Budget, budget_of, proxy_run, real_run
-from fdikp.weights import DEFAULT
 
 if TYPE_CHECKING:
     from fdikp.data import EvaluationSet

@@ -50,7 +50,7 @@ class Engine(Protocol):
     """Restores photos. A job calls it from one thread at a time."""
 
     @property
-    def weights(self) -> Model:
+    def descriptor(self) -> Model:
         """The model it runs."""
 
     def restore(
