@@ -23,7 +23,7 @@ class Engine(Protocol):
     """Restores photos. A job calls it from one thread at a time."""
 
     @property
-    def weights(self) -> Model:
+    def descriptor(self) -> Model:
         """The model that it runs."""
 
     def restore(
