@@ -1,6 +1,8 @@
 """Which package may import which: dependencies point one way, from the command line down to errors."""
 
 import ast
+import subprocess
+import sys
 from collections import defaultdict
 from pathlib import Path
 
@@ -76,3 +78,16 @@ def test_the_table_has_no_circle() -> None:
         ready = {name for name, others in MAY_IMPORT.items() if name not in done and others <= done}
         assert ready, f"a circle among {set(MAY_IMPORT) - done}"
         done |= ready
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        "import fdikp.imaging",
+        "from fdikp.models.descriptor import describe; describe('fdikp-lite').to_dict()",
+        "import fdikp.models; fdikp.models.describe('fdikp-base')",
+    ],
+)
+def test_no_torch_is_needed(work: str) -> None:
+    blocked = f"import sys; sys.modules['torch'] = None; {work}"  # then `import torch` raises ImportError
+    subprocess.run([sys.executable, "-c", blocked], check=True)
