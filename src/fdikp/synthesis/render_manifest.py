@@ -1,4 +1,4 @@
-"""What `fdikp render` made: manifest.json beside the pairs, from which a stopped run goes on."""
+"""The manifest of a rendered set: manifest.json beside the pairs, from which a stopped run resumes."""
 
 import hashlib
 import json
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 NAME = "manifest.json"
 
 SAVE_EVERY = 10.0
-"""Seconds between two savings; pairs that the file does not name are made again after a crash."""
+"""Seconds between two saves; after a crash, pairs that the file does not list are rendered again."""
 
 
 @dataclass
 class Manifest:
-    """The pairs that are made, by number."""
+    """The finished pairs of a set, by number."""
 
     pairs: "RenderedSet"
     rows: dict[int, dict[str, Any]] = field(default_factory=dict)
@@ -33,15 +33,15 @@ class Manifest:
 
     @cached_property
     def header(self) -> dict[str, Any]:
-        """What all pairs share. Sets that agree in `made_with` hold the same pairs."""
+        """The settings that all pairs share. Sets with equal `made_with` hold the same pairs."""
         return _header(self.pairs)
 
     @classmethod
     def open(cls, pairs: "RenderedSet", *, overwrite: bool) -> "Manifest":
-        """Begin a set in its folder, or go on with the one that is there.
+        """Begin a set in its folder, or resume the set that is there.
 
         Raises:
-            PhotoError: the folder holds something else, or a set that was made otherwise and is not to be overwritten.
+            PhotoError: the folder holds other files, or a set with other settings and `overwrite` is False.
         """
         manifest = cls(pairs)
         earlier = _read(pairs.folder)
@@ -60,7 +60,7 @@ class Manifest:
         return manifest
 
     def _continue(self, earlier: dict[str, Any]) -> None:
-        """Take over the rows of an earlier run of the same set."""
+        """Load the rows of an earlier run of the same set."""
         for name, value in self.header["made_with"].items():
             before = earlier.get("made_with", {}).get(name)
             if before != value:
@@ -72,11 +72,11 @@ class Manifest:
             self.rows[int(Path(row["file"]).stem)] = row
 
     def has(self, number: int) -> bool:
-        """Whether a pair is made and all of its files are there."""
+        """Whether a pair is finished and all of its files exist."""
         return number in self.rows and all(file.is_file() for file in self.pairs.files(number).values())
 
     def add(self, number: int, row: dict[str, Any]) -> None:
-        """A pair is made."""
+        """Record a finished pair."""
         self.rows[number] = row
         if time.monotonic() - self.saved > SAVE_EVERY:
             self.save()
@@ -118,7 +118,7 @@ def _header(pairs: "RenderedSet") -> dict[str, Any]:
 
 
 def _read(folder: Path) -> dict[str, Any] | None:
-    """The manifest in a folder; None if there is no set in it."""
+    """The manifest in a folder; None if the folder is missing or empty."""
     try:
         if not folder.is_dir() or not any(folder.iterdir()):
             return None
