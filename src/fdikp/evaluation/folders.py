@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from fdikp.data import picture_size, read_picture
-from fdikp.data.layouts import CAPTURES_APART
-from fdikp.data.pictures import refuse
+from fdikp.data import image_size, read_image
+from fdikp.data.faults import raise_faults
+from fdikp.data.layouts import MAX_NUMBER_GAP
 from fdikp.errors import DataError
 from fdikp.evaluation.results import ImageResult
 from fdikp.imaging import as_unit
@@ -61,7 +61,7 @@ def gather(title: str, files: Iterable[tuple[Path, Path]]) -> Folder:
         name = relative.with_suffix("").as_posix()
         if named.setdefault(name, file) is not file:
             faults.append(f"{file}: {named[name].name} has the same name; remove one of them")
-    refuse(faults)
+    raise_faults(faults)
     return Folder(title, named)
 
 
@@ -100,7 +100,7 @@ def match(target: Folder, methods: Sequence[Folder], source: Folder | None = Non
     else:
         targets = _matched(first, target, faults)
     outputs = {method.title: _matched(first, method, faults) for method in methods}
-    refuse(faults)
+    raise_faults(faults)
     return [
         MatchedImage(
             name,
@@ -140,7 +140,7 @@ def by_capture(first: Folder, other: Folder) -> dict[str, Path] | None:
     numbers = [[_capture(name) for name in order] for order in orders]
     if len(orders[0]) != len(orders[1]) or set(numbers[0]) & set(numbers[1]):
         return None
-    near = (0 < abs(a - b) <= CAPTURES_APART and min(a, b) >= 0 for a, b in zip(*numbers, strict=True))
+    near = (0 < abs(a - b) <= MAX_NUMBER_GAP and min(a, b) >= 0 for a, b in zip(*numbers, strict=True))
     return {a: other.files[b] for a, b in zip(*orders, strict=True)} if all(near) else None
 
 
@@ -169,7 +169,7 @@ def check(images: Sequence[MatchedImage], protocol: "Protocol", data: str = "") 
     prepared_sizes: list[tuple[int, int]] = []
     for file in dict.fromkeys(file for image in images for file in image.files):
         try:
-            sizes[file] = picture_size(file)
+            sizes[file] = image_size(file)
         except DataError as error:
             faults += error.faults
     for image in images:
@@ -188,7 +188,7 @@ def check(images: Sequence[MatchedImage], protocol: "Protocol", data: str = "") 
             for file in image.files
             if file in sizes and sizes[file] not in allowed[file]
         ]
-    refuse(faults)
+    raise_faults(faults)
     return prepared_sizes
 
 
@@ -233,7 +233,7 @@ def score_folders(
                     ImageResult(title, data, image.name, None, width, height, dict(before), dict(after), None)
                 )
         done()
-    refuse(list(dict.fromkeys(faults)))
+    raise_faults(list(dict.fromkeys(faults)))
     return tuple(results)
 
 
@@ -253,7 +253,7 @@ def _scores(
 
 def _unit(file: Path) -> Tensor:
     """[1, 3, H, W] float32 in 0..1; float files may exceed that range."""
-    pixels = as_unit(read_picture(file))
+    pixels = as_unit(read_image(file))
     return torch.from_numpy(pixels).permute(2, 0, 1)[None].contiguous()
 
 

@@ -14,7 +14,7 @@ from fdikp.errors import DataError
 from fdikp.evaluation.evaluate import Evaluator
 from fdikp.evaluation.results import ImageResult, SummaryRow
 from fdikp.evaluation.tables import grid
-from fdikp.files import cannot_be_written, replacing
+from fdikp.files import atomic_write, cannot_be_written
 from fdikp.metrics.registry import METRICS
 from fdikp.paper.ablations import ABLATIONS, Variant, ordering_rows, orderings
 from fdikp.training.loop import train
@@ -100,7 +100,7 @@ def _scored(
     if key not in cached:
         cached[key] = [vars(restored.result) for restored in evaluator.results(model, data, (), limit)]
         try:
-            with replacing(cache) as file:
+            with atomic_write(cache) as file:
                 file.write(json.dumps(cached).encode())
         except OSError as error:
             raise DataError(cannot_be_written(cache, error)) from error

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from fdikp.imaging import as_unit
+from fdikp.imaging.limits import white_level
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,7 +51,7 @@ def shrink(array: np.ndarray, longest: int) -> np.ndarray:
 
 def to_uint8(image: np.ndarray, longest: int = 1200) -> np.ndarray:
     """An image [H, W, C] (uint8, uint16, or floats in 0..1) as uint8, with no side longer than `longest`."""
-    white = 255 / {"uint8": 255, "uint16": 65535}.get(image.dtype.name, 1)
+    white = 255 / white_level(image.dtype.name)
     return np.rint(shrink(image, longest) * white).clip(0, 255).astype(np.uint8)
 
 

@@ -8,12 +8,13 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from fdikp.imaging.limits import white_level
 from fdikp.light import linear_to_srgb, srgb_to_linear
 from fdikp.plots.canvas import UNSIGNED, render, shrink
 from fdikp.synthesis import Aperture, Field, RenderSettings, Scene, Surface, render_scene
 from fdikp.synthesis.depth import coverage, smooth_noise
-from fdikp.synthesis.draws import Draws
 from fdikp.synthesis.lens import ThinLens, draw_lens
+from fdikp.synthesis.rng import RandomStream
 
 APERTURES = {
     "circle": Aperture(edge=0.05, diffraction=0.3),
@@ -37,11 +38,11 @@ BRIGHTNESS = 0.4
 
 def gallery(pixels: np.ndarray, settings: RenderSettings, seed: int) -> np.ndarray:
     """The sheet [H, W, 3] uint8 for a photo [H, W, 1 or 3]."""
-    white = {"uint8": 255.0, "uint16": 65535.0}.get(pixels.dtype.name, 1.0)
+    white = white_level(pixels.dtype.name)
     image = torch.from_numpy(shrink(pixels, LONGEST) / white).float().permute(2, 0, 1).expand(3, -1, -1)
     light = _with_lights(srgb_to_linear(image), BRIGHTNESS * math.pi * settings.max_radius**2)
     height, width = light.shape[-2:]
-    scene = _scene(Draws(seed), height, width, settings.max_radius)
+    scene = _scene(RandomStream(seed), height, width, settings.max_radius)
     field = Field.of_tile(0, 0, width, height, width, height)
 
     proportion = min(max(height / width, 0.3), 2.0)
@@ -88,7 +89,7 @@ def _places(light: Tensor) -> list[tuple[int, int]]:
     return [(int(y * (height - 1)), int(x * (width - 1))) for y in LIGHTS for x in LIGHTS]
 
 
-def _scene(draws: Draws, height: int, width: int, max_radius: float) -> Scene:
+def _scene(draws: RandomStream, height: int, width: int, max_radius: float) -> Scene:
     """A wall that recedes to the right, an object in focus before it, and one out of focus in front of that."""
     lens: ThinLens = draw_lens(draws, max(height, width), max_radius)
 

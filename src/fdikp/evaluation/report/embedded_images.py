@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from PIL import Image
 
-from fdikp.data import read_picture
+from fdikp.data import read_image
 from fdikp.evaluation.report.escaping import plain
 from fdikp.evaluation.report.selection import ReportScene
 from fdikp.evaluation.results import ImageResult
@@ -120,7 +120,7 @@ def _pixels(image: ImageData) -> np.ndarray:
     """[H, W, 3] uint8."""
     if isinstance(image, np.ndarray):
         return image
-    pixels = read_picture(image)
+    pixels = read_image(image)
     return pixels if pixels.dtype == np.uint8 else np.rint(as_unit(pixels).clip(0, 1) * 255).astype(np.uint8)
 
 
