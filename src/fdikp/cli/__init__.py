@@ -95,7 +95,7 @@ def overview() -> str:
         "  fdikp deblur photo.jpg                  writes photo_deblurred.jpg\n"
         "  fdikp deblur holiday/ -o fixed/         a folder and all below it\n"
         "  fdikp analyse photo.jpg -o analysis/    kernels, blur map and coefficients as pictures\n"
-        "  fdikp render sharp/ pairs/              pairs of sharp and out-of-focus pictures\n"
+        "  fdikp render sharp/ -o pairs/           pairs of sharp and out-of-focus pictures\n"
         "  fdikp train --from fdikp-lite --data my-pairs/    fine-tunes on pairs of your own\n\n"
         "'fdikp VERB --help' explains each verb, 'fdikp --version' says which fdikp this is."
     )
