@@ -26,9 +26,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "paper": {
         "data", "evaluation", "imaging", "inference", "metrics", "network", "plots", "synthesis", "training",
     },
+    "jobs": {"imaging", "plots"},
     "cli": {
-        "bench", "data", "evaluation", "imaging", "inference", "metrics", "network", "paper", "plots", "synthesis",
-        "training", "weights",
+        "bench", "data", "evaluation", "imaging", "inference", "jobs", "metrics", "network", "paper", "plots",
+        "synthesis", "training", "weights",
     },
 }  # fmt: skip
 """By package, the others that it may import; `__init__` and `__main__` of fdikp itself may import all.

@@ -49,12 +49,12 @@ class FdikpError(Exception):
         self.hint = hint
 
     def located(self: _Error, where: str) -> _Error:
-        """The same error with the place named in front, unless the line names it already.
+        """The same error with the place in front, unless the line has `where: ` already.
 
         >>> PhotoError("is empty", code="photo_damaged").located("a.jpg")
         PhotoError('a.jpg: is empty')
         """
-        if where in str(self):
+        if f"{where}: " in str(self):
             return self
         error = copy.copy(self)
         error.args = (f"{where}: {self}",)
@@ -65,6 +65,28 @@ class RequestError(FdikpError):
     """A request has a value that is not allowed, or names nothing to work on."""
 
     default_code = "request_invalid"
+
+
+class ArgumentError(RequestError, ValueError):
+    """An argument of a function has a value that is not allowed, or that cannot be used on this machine.
+
+    Args:
+        reason: why not. The message is `argument=value: reason; hint`. A program whose options have other names, such
+            as the command line, writes its own message from the attributes.
+        argument: its name.
+        value: what was given.
+        code: as for `FdikpError`.
+        hint: as for `FdikpError`.
+    """
+
+    def __init__(
+        self, reason: str, *, argument: str = "", value: object = None, code: ErrorCode | None = None, hint: str = ""
+    ) -> None:
+        # Without an argument the reason is a whole message: so `pickle` makes the error again
+        super().__init__(f"{argument}={value!r}: {reason}" if argument else reason, code=code, hint=hint)
+        self.argument = argument
+        self.value = value
+        self.reason = reason
 
 
 class Cancelled(FdikpError):  # noqa: N818 (as in asyncio and concurrent.futures: not a fault)

@@ -285,7 +285,7 @@ def test_photographs_that_cannot_be_used_are_named_once_and_the_others_are(rende
         (["sharp", "-o", ""], 2, "empty"),
         (["nowhere", "-o", "out"], 1, "nowhere: no such file"),
         (["empty", "-o", "out"], 2, "no photo in empty"),
-        (["*.jpg", "-o", "out"], 2, "matches"),
+        (["*.jpg", "-o", "out"], 2, "no photo matches"),
         (["sharp", "-o", "sharp/a.png"], 2, "sharp/a.png: is a file"),
         (["sharp", "-o", "sharp/a.png/out"], 1, "sharp/a.png/out"),
         (["sharp/deep", "-o", "sharp"], 2, "lies in the folder for the pairs"),

@@ -13,7 +13,6 @@ import tyro
 
 from fdikp.cli import console
 from fdikp.cli.console import UsageError
-from fdikp.cli.find import Search
 from fdikp.cli.model_options import Flag
 from fdikp.cli.progress import Bars
 from fdikp.errors import DataError
@@ -137,15 +136,16 @@ def _folders(options: Options) -> "tuple[Folder, Folder | None, list[Folder]]":
     from fdikp.data.faults import raise_faults
     from fdikp.data.listing import IMAGE_SUFFIXES
     from fdikp.evaluation.folders import gather
+    from fdikp.jobs.discover import InputFinder
 
-    search = Search(lambda path: path.suffix.lower() in IMAGE_SUFFIXES)
+    search = InputFinder(lambda path: path.suffix.lower() in IMAGE_SUFFIXES)
     places = [options.target, options.source or options.target, *options.inputs]
     folders: list[Folder] = []
     faults: list[str] = []
     for place, title in zip(places, [*places[:2], *titles(options.inputs)], strict=True):
         try:
             found = search.find([place])
-            raise_faults([one.error for one in found if one.error])
+            raise_faults([str(one.error) for one in found if one.error])
             if not found:
                 raise DataError(f"{place}: no pictures in it; give a folder with JPEG, PNG, WebP or TIFF files")
             folders.append(gather(title, [(one.place, one.path) for one in found]))

@@ -13,7 +13,6 @@ import tyro
 
 from fdikp.cli import console
 from fdikp.cli.console import UsageError
-from fdikp.cli.find import Search
 from fdikp.cli.model_options import Flag
 from fdikp.cli.progress import Bars
 from fdikp.cli.stopping import stop_code
@@ -188,12 +187,12 @@ def _pair_set(options: Options) -> "RenderedSet":
 
 def _find_photos(inputs: Sequence[str], output: Path | None) -> list[Path]:
     """The sharp photos among the inputs. A named file that cannot be used is an error."""
-    from fdikp.imaging.formats import is_photo_path
+    from fdikp.jobs.discover import InputFinder
 
-    found = Search(is_photo_path, output).find(inputs)
+    found = InputFinder(output=output).find(inputs)
     for photo in found:
         if photo.error:
-            raise PhotoError(photo.error)
+            raise photo.error
     if not found:
         raise UsageError(f"no photo in {', '.join(inputs)}")
     return [photo.path for photo in found]

@@ -21,6 +21,7 @@ def check_size(width: int, height: int, max_pixels: int) -> None:
     """Raise PhotoError if a file declares more than `max_pixels` pixels."""
     if width * height > max_pixels:
         raise PhotoError(
-            f"declares {width} × {height} pixels, more than the limit of {max_pixels / 1e6:g} million; "
-            f"raise it with --max-pixels if the file is to be trusted"
+            f"declares {width} × {height} pixels, more than the limit of {max_pixels / 1e6:g} million",
+            code="too_many_pixels",
+            hint="raise max_pixels if you trust the file",
         )

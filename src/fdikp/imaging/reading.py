@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from fdikp.errors import PhotoError
+from fdikp.errors import PhotoError, PhotoNotFoundError
 from fdikp.imaging import exif, jpeg, png, tiff, webp
 from fdikp.imaging._vips import has_operation, pyvips
 from fdikp.imaging.colour import as_grey_or_rgb, fit_float_range
@@ -48,9 +48,11 @@ def read_photo(source: str | os.PathLike[str] | bytes, *, max_pixels: int = MAX_
         with _open(source) as file:
             return _read(source, file, max_pixels)
     except PhotoError as error:
-        raise PhotoError(f"{name}: {error}") from error.__cause__
+        raise error.located(name) from error.__cause__
+    except FileNotFoundError as error:
+        raise PhotoNotFoundError(f"{name}: cannot be read: {error.strerror or error}") from error
     except OSError as error:
-        raise PhotoError(f"{name}: cannot be read: {error.strerror or error}") from error
+        raise PhotoError(f"{name}: cannot be read: {error.strerror or error}", code="photo_unreadable") from error
 
 
 def _open(source: str | os.PathLike[str] | bytes) -> BinaryIO:
@@ -59,10 +61,10 @@ def _open(source: str | os.PathLike[str] | bytes) -> BinaryIO:
         return io.BytesIO(source)
     try:
         if not stat.S_ISREG(os.stat(source).st_mode):  # noqa: PTH116 - before opening: opening a pipe would wait
-            raise PhotoError("is not a file; give the photograph itself")
+            raise PhotoError("is not a file; give the photograph itself", code="photo_unreadable")
         return open(source, "rb")  # noqa: PTH123 - the caller closes it
     except ValueError as error:
-        raise PhotoError("is not a possible file name") from error
+        raise PhotoError("is not a possible file name", code="photo_unreadable") from error
 
 
 def _read(source: str | os.PathLike[str] | bytes, file: BinaryIO, max_pixels: int) -> Photo:
@@ -71,7 +73,8 @@ def _read(source: str | os.PathLike[str] | bytes, file: BinaryIO, max_pixels: in
     kind = sniff(head)
     if kind is None:
         reason = "is empty" if not head else "is not a photograph in a format that fdikp reads"
-        raise PhotoError(f"{reason}; give a JPEG, PNG, TIFF, WebP, AVIF or camera RAW file")
+        hint = "give a JPEG, PNG, TIFF, WebP, AVIF or camera RAW file"
+        raise PhotoError(reason, code="photo_unsupported", hint=hint)
     header = _tiff_header(file) if kind == "tiff" else None
     if kind == "raw" or (header is not None and header.is_raw):
         return read_raw(file, max_pixels)
@@ -103,10 +106,13 @@ def _damaged(kind: str, error: Exception, header: tiff.TiffHeader | None = None)
     title = FORMATS[kind].title
     if header is not None and header.oddity:
         reason = f"is damaged, or has {header.oddity}, which this build of libvips cannot decode"
-        return PhotoError(f"{reason}; convert it to a TIFF of 8 or 16 bits or 32-bit float")
+        hint = "convert it to a TIFF of 8 or 16 bits or 32-bit float"
+        return PhotoError(reason, code="photo_damaged", hint=hint)
     if kind == "heic":
-        return PhotoError(f"is damaged, or this build of libvips has no {title} decoder; convert it to JPEG or TIFF")
-    return PhotoError(f"the {title} data is cut short, damaged or of an unknown kind; copy or export it again")
+        reason = f"is damaged, or this build of libvips has no {title} decoder"
+        return PhotoError(reason, code="photo_damaged", hint="convert it to JPEG or TIFF")
+    reason = f"the {title} data is cut short, damaged or of an unknown kind"
+    return PhotoError(reason, code="photo_damaged", hint="copy or export it again")
 
 
 def _vips_source(source: str | os.PathLike[str] | bytes, header: tiff.TiffHeader | None) -> Any:
@@ -131,7 +137,9 @@ def _decode(source: Any, kind: str, max_pixels: int) -> tuple[Any, np.ndarray, l
     operation = f"{FORMATS[kind].loader}load_source"
     if not has_operation(operation):
         raise PhotoError(
-            f"{FORMATS[kind].title} cannot be read by this build of libvips; convert it to JPEG, PNG or TIFF"
+            f"{FORMATS[kind].title} cannot be read by this build of libvips",
+            code="photo_unsupported",
+            hint="convert it to JPEG, PNG or TIFF",
         )
     level = _FAIL_ON.get(kind, "error")
     image = pyvips.Operation.call(operation, source, access="sequential", fail_on=level)

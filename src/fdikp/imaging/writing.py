@@ -43,7 +43,7 @@ def write_photo(
         with atomic_write(path) as file:
             notes = encode(photo, format, file, quality, strip)
     except PhotoError as error:
-        raise PhotoError(f"{name}: {error}") from error.__cause__
+        raise error.located(name) from error.__cause__
     except OSError as error:
         raise PhotoError(cannot_be_written(name, error)) from error
     except ValueError as error:  # a NUL in the name
