@@ -22,12 +22,12 @@ from pathlib import Path
 import torch
 
 import fdikp
-from fdikp import weights
+from fdikp import models
 from fdikp.data import find_images, read_image
 from fdikp.data.faults import map_all
 from fdikp.errors import FdikpError
 from fdikp.files import atomic_write
-from fdikp.network import GRID
+from fdikp.network import SIZE_MULTIPLE
 from fdikp.paper.kernel_path import as_csv, as_json, crops, markdown, measure
 from fdikp.paper.kernel_path.known_blur import MIXED
 from fdikp.paper.kernel_path.response import SPACING
@@ -39,7 +39,7 @@ def main() -> None:
     options = parse()
     started = time.perf_counter()
     try:
-        network, about = weights.load(options.weights)
+        network, about = models.load(options.weights)
         files = [file for folder in options.data for file in find_images(folder)][: options.images]
         if len(files) < 2:
             raise FdikpError(f"{files[0]}: the only image; give a folder with at least two")
@@ -67,7 +67,7 @@ def main() -> None:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--weights", default=weights.DEFAULT, help="a shipped model, or a .safetensors file")
+    parser.add_argument("--weights", default=models.DEFAULT, help="a shipped model, or a .safetensors file")
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders of sharp photos")
     parser.add_argument("--images", type=count, help="use at most this many, the first by path")
     parser.add_argument("--size", type=size, default=256, help="side of the crops, pixels")
@@ -94,8 +94,8 @@ def count(text: str) -> int:
 
 def size(text: str) -> int:
     value = int(text)
-    if value < SPACING or value % GRID:
-        raise argparse.ArgumentTypeError(f"{text}: must be a multiple of {GRID} and at least {SPACING}")
+    if value < SPACING or value % SIZE_MULTIPLE:
+        raise argparse.ArgumentTypeError(f"{text}: must be a multiple of {SIZE_MULTIPLE} and at least {SPACING}")
     return value
 
 

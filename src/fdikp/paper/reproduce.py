@@ -82,7 +82,7 @@ def train_and_score(
         for data in sets:
             progress(f"{number} of {len(runs)}: scoring {run.variant.label}, seed {run.seed}, on {data.name}")
             yield Score(
-                run, model.weights.parameters, _scored(run, model.weights.sha256, data, evaluator, model, limit)
+                run, model.descriptor.parameters, _scored(run, model.descriptor.sha256, data, evaluator, model, limit)
             )
 
 
