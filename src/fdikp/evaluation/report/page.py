@@ -24,7 +24,7 @@ HEADINGS = {
     "distribution": ("Distribution", "Means hide losses: each block is one image, each triangle a mean."),
     "extremes": (
         "Worst and best",
-        "The input is on the left of the handle, the result on the right. Drag it, or use the arrow keys.",
+        "Left of the handle is the input, right of it the result. Drag it, or use arrow keys.",
     ),
     "look": ("Look closer", ""),
     "images": ("All images", ""),
