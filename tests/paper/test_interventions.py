@@ -68,12 +68,12 @@ def test_known_coefficients_spare_work_and_change_nothing_else(lively):
 def test_delta_kernels_make_position_adaptive_convolution_the_identity(lively):
     """Before any training the refinement is the identity: each candidate is then the image itself."""
     found = []
-    handle = lively.fikp.register_forward_hook(lambda module, inputs, output: found.append(output.changes))
+    handle = lively.fikp.register_forward_hook(lambda module, inputs, output: found.append(output.candidate_residuals))
     under(lively, Intervention(delta_kernels), photograph())
     handle.remove()
     assert len(found) == 3
-    for changes in found:
-        torch.testing.assert_close(changes, changes[:, -1:].expand_as(changes), atol=1e-5, rtol=0)
+    for residuals in found:
+        torch.testing.assert_close(residuals, residuals[:, -1:].expand_as(residuals), atol=1e-5, rtol=0)
 
 
 def test_dilation_1_is_plain_convolution(lively):

@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 
 from fdikp.network import NetworkConfig
-from fdikp.network.blur import BlurMap
+from fdikp.network.dilation import DilationMap
 
 IN_FOCUS = 0.01
 """A pixel is in focus where no channel of input and target differs by as much as this."""
 
 SHARP = 0.5
-"""A pixel shows detail in focus where an untrained `BlurMap` gives the target a dilation below this, pixels. Its blur
+"""A pixel shows detail in focus where an untrained `DilationMap` gives the target a dilation below this, pixels. Its blur
 radius is then below about one pixel, and its neighbourhood is not flat."""
 
 
@@ -28,9 +28,9 @@ def sharp_pixels(blurred: Tensor, target: Tensor) -> Tensor:
     "all-in-focus" photos have in places, and restoring that would count as an error.
     """
     truth = target.float().clamp(0, 1)[None]
-    return focus_pixels(blurred, target) & (_blur_map(truth.device)(truth)[0, 0] < SHARP)
+    return focus_pixels(blurred, target) & (_dilation_map(truth.device)(truth)[0, 0] < SHARP)
 
 
 @cache
-def _blur_map(device: torch.device) -> BlurMap:
-    return BlurMap(NetworkConfig()).requires_grad_(False).to(device)
+def _dilation_map(device: torch.device) -> DilationMap:
+    return DilationMap(NetworkConfig()).requires_grad_(False).to(device)
