@@ -12,8 +12,8 @@ IN_FOCUS = 0.01
 """A pixel is in focus where no channel of input and target differs by as much as this."""
 
 SHARP = 0.5
-"""A pixel shows detail in focus where an untrained `DilationMap` gives the target a dilation below this, pixels. Its blur
-radius is then below about one pixel, and its neighbourhood is not flat."""
+"""A pixel shows detail in focus where an untrained `DilationMap` gives the target a dilation below this, pixels. Its
+blur radius is then below about one pixel, and its neighbourhood is not flat."""
 
 
 def focus_pixels(blurred: Tensor, target: Tensor) -> Tensor:
