@@ -36,10 +36,9 @@ from plain import Plain, lively
 
 KINDS = {
     "convolutions in torch": ("convolution", "conv_transpose"),
-    "native kernels: convolutions": ("fdikp_winograd",),
-    "native kernels: attention within strips": ("fdikp_attend",),
-    "native kernels: position adaptive convolution": ("fdikp_pac",),
-    "native kernels: others": ("fdikp_",),
+    "native: convolutions": ("fdikp_winograd",),
+    "native: position adaptive convolution": ("fdikp_pac",),
+    "native: other kernels": ("fdikp_",),
     "position adaptive convolution in torch": ("fdikp::pac", "grid_sampler"),
     "matrix products": ("addmm", "aten::mm", "bmm", "matmul", "baddbmm"),
     "Fourier transforms": ("fft",),
