@@ -26,11 +26,11 @@ from fdikp import weights
 from fdikp.data import find_pictures, read_picture
 from fdikp.data.pictures import each
 from fdikp.errors import FdikpError
-from fdikp.evaluation.kernel_path import as_csv, as_json, crops, markdown, measure
-from fdikp.evaluation.kernel_path.known_blur import MIXED
-from fdikp.evaluation.kernel_path.response import CELL
 from fdikp.files import replacing
 from fdikp.network import GRID
+from fdikp.paper.kernel_path import as_csv, as_json, crops, markdown, measure
+from fdikp.paper.kernel_path.known_blur import MIXED
+from fdikp.paper.kernel_path.response import CELL
 
 RADII = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0)
 

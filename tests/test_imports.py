@@ -20,13 +20,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "data": {"imaging", "synthesis"},
     "inference": {"imaging", "network", "weights"},
     "training": {"data", "imaging", "inference", "metrics", "network", "synthesis", "weights"},
-    "evaluation": {
-        "data", "imaging", "inference", "metrics", "network", "synthesis", "training", "weights",
+    "plots": {"imaging", "synthesis"},
+    "evaluation": {"data", "imaging", "inference", "metrics", "network", "plots"},
+    "bench": {"evaluation", "inference", "plots"},
+    "paper": {
+        "data", "evaluation", "imaging", "inference", "metrics", "network", "plots", "synthesis", "training",
     },
-    "benchmark": {"evaluation", "inference", "network"},
     "cli": {
-        "benchmark", "data", "evaluation", "imaging", "inference", "metrics", "network", "synthesis", "training",
-        "weights",
+        "bench", "data", "evaluation", "imaging", "inference", "metrics", "network", "paper", "plots", "synthesis",
+        "training", "weights",
     },
 }  # fmt: skip
 """By package, the others that it may import; `__init__` and `__main__` of fdikp itself may import all.

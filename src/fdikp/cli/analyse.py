@@ -98,8 +98,8 @@ def run(options: Options) -> int:
 
 
 def _write_pictures(before: "np.ndarray", analysis: "Analysis", folder: Path, name: str) -> None:
-    from fdikp.cli import figures
     from fdikp.imaging import Photo, write_photo
+    from fdikp.plots import analysis as figures
 
     tiles = len(analysis.kernels)
     central = _central(analysis)

@@ -19,10 +19,10 @@ from fdikp.cli.progress import Bars
 from fdikp.errors import DataError
 
 if TYPE_CHECKING:
-    from fdikp.evaluation.compare import Table
     from fdikp.evaluation.folders import Case, Folder
     from fdikp.evaluation.protocols import Protocol
     from fdikp.evaluation.results import Evaluation
+    from fdikp.evaluation.tables import Table
     from fdikp.metrics.lpips import LPIPS
 
 
@@ -94,7 +94,7 @@ def _compare(options: Options) -> None:
     from fdikp.evaluation.compare import tables
     from fdikp.evaluation.folders import check, match, score_folders
     from fdikp.evaluation.protocols import find_protocol
-    from fdikp.evaluation.results import Evaluation, ModelAbout
+    from fdikp.evaluation.results import Evaluation, ModelInfo
 
     try:
         protocol = find_protocol(options.protocol)
@@ -108,7 +108,7 @@ def _compare(options: Options) -> None:
     with Bars(len(cases), "pictures") as bars:
         results = score_folders(cases, protocol, lpips, data, bars.end)
     about = {"protocol": protocol.describe()} | _about(options, cases) | {"LPIPS": about_lpips}
-    models = tuple(ModelAbout(method.title, None, None, None, None) for method in methods)
+    models = tuple(ModelInfo(method.title, None, None, None, None) for method in methods)
     evaluation = Evaluation(options.protocol, about, models, results)
     if options.json is not None:
         _write(options.json, evaluation.to_json())

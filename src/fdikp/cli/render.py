@@ -17,11 +17,11 @@ import tyro
 from fdikp.cli import console
 from fdikp.cli.console import UsageError
 from fdikp.cli.find import Found, Search
-from fdikp.cli.manifest import Manifest
 from fdikp.cli.model_options import Flag
 from fdikp.cli.progress import Bars
 from fdikp.cli.stopping import stop_code
 from fdikp.errors import PhotoError
+from fdikp.synthesis.render_manifest import Manifest
 from fdikp.synthesis.settings import RenderSettings
 
 if TYPE_CHECKING:
@@ -221,8 +221,8 @@ def _photographs(inputs: list[str], out: Path | None) -> list[Found]:
 
 
 def _draw_gallery(options: Options, file: Path) -> int:
-    from fdikp.cli.gallery import chart, gallery
     from fdikp.imaging import Photo, read_photo, write_photo
+    from fdikp.plots.gallery import chart, gallery
 
     if options.inputs:
         picture = read_photo(_photographs([*options.inputs], None)[0].path, max_pixels=options.max_pixels).pixels

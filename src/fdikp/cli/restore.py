@@ -238,8 +238,8 @@ class Restorer:
 
     def _write_figures(self, job: Job, photo: "Photo", restored: "Restoration") -> None:
         """Write the pictures that go with a result."""
-        from fdikp.cli import figures
         from fdikp.imaging import Metadata, Photo, write_photo
+        from fdikp.plots import analysis as figures
 
         if job.blur_map is not None and restored.blur_map is not None:
             picture = figures.blur_map(restored.blur_map, f"Blur map of {job.source.name}")

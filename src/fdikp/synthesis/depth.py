@@ -129,7 +129,7 @@ def _radius(draws: Draws, settings: RenderSettings) -> float:
     """Radius of a surface out of focus: any from the smallest to the largest alike, as `small_radii` stands.
 
     Kernels fitted to the clearly blurred parts of real pairs have quartiles of 4, 5.5 and 6.5 pixels (Lytro) and 4.7,
-    7.5 and 9 (EPFL): `benchmarks/real_blur.py`. Those too faint to be fitted are below.
+    7.5 and 9 (EPFL): `research/real_blur.py`. Those too faint to be fitted are below.
     """
     share: float = draws.uniform(0.0, 1.0) ** settings.small_radii
     return settings.min_radius + (settings.max_radius - settings.min_radius) * share

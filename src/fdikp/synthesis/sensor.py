@@ -34,7 +34,7 @@ def add_mottle(image: Tensor, draws: Draws) -> Tensor:
 
     Real pairs have it, whatever it stems from: what a disc leaves undescribed of their blur is as large, lies in the
     same frequencies, and costs as much where it is laid upon a picture that it has nothing to do with
-    (`benchmarks/twins.py`).
+    (`research/twins.py`).
     """
     width, size = draws.log_uniform(0.5, 2.0), draws.log_uniform(1e-3, 1.5e-2)
     reach = math.ceil(3 * width)

@@ -15,7 +15,7 @@ class ToneCurve:
     x → x^p, then x^c / (x^c + (1 - x)^c), where p is `power` and c `contrast`. Both keep 0 and 1, and the S-curve 1/2.
 
     The blur of real pairs is better described under such a curve than under the sRGB curve alone
-    (`benchmarks/real_blur.py`): cameras encode for the eye.
+    (`research/real_blur.py`): cameras encode for the eye.
     """
 
     contrast: float = 1.0
