@@ -21,6 +21,7 @@ myst_heading_anchors = 3
 
 # Docstrings: a name in single backticks is a link where it is documented, and code where it is not
 default_role = "py:obj"
+napoleon_numpy_docstring = False
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
@@ -38,9 +39,9 @@ html_show_sphinx = False
 
 
 def keep_first_line(app: Sphinx, what: str, name: str, thing: object, options: object, lines: list[str]) -> None:
-    """Keep napoleon from reading "[H, W] float32: the dilation" as a type and a description."""
+    """Keep napoleon from reading "[H, W] float32: the dilation" as a type and a description, by an empty comment."""
     if what in ("attribute", "data", "property"):
-        lines.insert(0, "")
+        lines[:0] = ["..", ""]
 
 
 def setup(app: Sphinx) -> None:
