@@ -39,7 +39,7 @@ from fdikp.allocator import keep_freed_memory
 from fdikp.bench.machine import describe
 from fdikp.bench.timing import in_turn, ratio
 from fdikp.data.pairs import find_pairs
-from fdikp.data.pictures import read_unit
+from fdikp.data.readers import read_unit
 from fdikp.evaluation.cost import PeakMemory
 from fdikp.evaluation.tables import grid
 from fdikp.network import FDIKP, PRESETS, SCALES

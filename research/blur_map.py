@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from fdikp.data import load_pictures
+from fdikp.data import load_images
 from fdikp.network import SCALES, downsample
 from fdikp.network.blur import START, START_BIAS, detail
 from fdikp.synthesis import RenderSettings
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders of sharp photographs")
     parser.add_argument("--pairs", type=int, default=80)
     options = parser.parse_args()
-    stream = RenderedStream(load_pictures(options.data), 8, 5, RenderSettings())
+    stream = RenderedStream(load_images(options.data), 8, 5, RenderSettings())
     batch = stream.batch(0, options.pairs, 128, torch.device("cpu"))
     assert batch.radius is not None
     seen, wanted = [], []

@@ -261,7 +261,7 @@ def test_photographs_that_cannot_be_used_are_named_once_and_the_others_are(rende
         (["sharp", ""], 2, "empty"),
         (["nowhere", "out"], 1, "nowhere: no such file"),
         (["empty", "out"], 2, "no photograph in empty"),
-        (["*.jpg", "out"], 2, "no photograph matches"),
+        (["*.jpg", "out"], 2, "no photo matches"),
         (["sharp", "sharp/a.png"], 2, "sharp/a.png: is a file"),
         (["sharp", "sharp/a.png/out"], 1, "sharp/a.png/out"),
         (["sharp/deep", "sharp"], 2, "lies in the folder for the pairs"),

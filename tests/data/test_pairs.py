@@ -80,7 +80,7 @@ def test_what_has_no_known_layout_or_no_pictures(files, tmp_path):
     assert find_pairs(files("a.png")) is None
     for kind in ("source", "target"):
         (tmp_path / kind).mkdir()
-    with pytest.raises(DataError, match=r"source: no pictures in it.*target: no pictures in it"):
+    with pytest.raises(DataError, match=r"source: no images in it.*target: no images in it"):
         find_pairs(tmp_path)
 
 

@@ -14,7 +14,7 @@ from fdikp.cli.console import UsageError
 from fdikp.cli.model_options import Flag, ModelOptions
 from fdikp.cli.progress import Bars
 from fdikp.errors import PhotoError
-from fdikp.files import cannot_be_written, replacing
+from fdikp.files import atomic_write, cannot_be_written
 
 if TYPE_CHECKING:
     import numpy as np
@@ -207,7 +207,7 @@ def _kernel_numbers(kernels: "np.ndarray") -> Iterator[dict[str, Any]]:
 def whole(path: Path) -> Iterator[BinaryIO]:
     """A file to write that appears under its name when it is whole, or never."""
     try:
-        with replacing(path) as file:
+        with atomic_write(path) as file:
             yield file
     except OSError as error:
         raise PhotoError(cannot_be_written(path, error)) from error

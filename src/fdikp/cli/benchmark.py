@@ -12,7 +12,7 @@ from fdikp.cli import console
 from fdikp.cli.console import UsageError
 from fdikp.cli.model_options import Flag
 from fdikp.errors import FdikpError
-from fdikp.files import cannot_be_written, replacing
+from fdikp.files import atomic_write, cannot_be_written
 from fdikp.weights import DEFAULT
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def _keep(folder: Path, found: "Benchmark", text: str) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in (("benchmark.json", found.to_json()), ("benchmark.md", text)):
-            with replacing(folder / name) as file:
+            with atomic_write(folder / name) as file:
                 file.write(content.encode())
     except OSError as error:
         raise FdikpError(cannot_be_written(folder, error)) from error

@@ -16,7 +16,6 @@ import tyro
 
 from fdikp.cli import console
 from fdikp.cli.console import UsageError
-from fdikp.cli.find import Found, Search
 from fdikp.cli.model_options import Flag
 from fdikp.cli.progress import Bars
 from fdikp.cli.stopping import stop_code
@@ -25,6 +24,7 @@ from fdikp.synthesis.render_manifest import Manifest
 from fdikp.synthesis.settings import RenderSettings
 
 if TYPE_CHECKING:
+    from fdikp.jobs.discover import InputPath
     from fdikp.synthesis.dataset import RenderedSet
 
 
@@ -207,14 +207,14 @@ def _pair_set(options: Options) -> "RenderedSet":
     )
 
 
-def _photographs(inputs: list[str], out: Path | None) -> list[Found]:
+def _photographs(inputs: list[str], out: Path | None) -> "list[InputPath]":
     """The sharp photographs that the inputs mean; one that is named and cannot be used ends the run."""
-    from fdikp.imaging.formats import is_photo_path
+    from fdikp.jobs.discover import InputFinder
 
-    found = Search(is_photo_path, out).find(inputs)
+    found = InputFinder(output=out).find(inputs)
     for one in found:
         if one.error:
-            raise PhotoError(one.error)
+            raise one.error
     if not found:
         raise UsageError(f"no photograph in {', '.join(inputs)}")
     return found

@@ -16,7 +16,7 @@ from fdikp.cli.data_options import DataOptions
 from fdikp.cli.progress import Bars
 from fdikp.cli.stopping import stop_code
 from fdikp.errors import DataError
-from fdikp.files import cannot_be_written, replacing
+from fdikp.files import atomic_write, cannot_be_written
 from fdikp.paper.ablations import ABLATIONS, Budget, budget_of, proxy_run, real_run
 from fdikp.weights import DEFAULT
 
@@ -191,7 +191,7 @@ def _tell(file: Path, text: str) -> None:
 
 def _write(file: Path, text: str) -> None:
     try:
-        with replacing(file) as written:
+        with atomic_write(file) as written:
             written.write(text.encode())
     except OSError as error:
         raise DataError(cannot_be_written(file, error)) from error

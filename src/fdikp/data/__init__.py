@@ -2,9 +2,10 @@
 on, checked as a whole; `headers` and `pictures` read files; `groups` and `manifest` read lists that come with a set.
 """
 
-from fdikp.data.headers import check_pictures, picture_size
+from fdikp.data.headers import image_size, image_sizes
+from fdikp.data.listing import find_images
 from fdikp.data.pairs import LAYOUTS, PairFiles, PairSet, find_pairs
-from fdikp.data.pictures import find_pictures, load_pictures, read_picture, read_pictures
+from fdikp.data.readers import load_images, read_image, read_images
 from fdikp.data.sets import SETS, EvaluationSet, Sample, open_set
 
 __all__ = [
@@ -14,12 +15,12 @@ __all__ = [
     "PairFiles",
     "PairSet",
     "Sample",
-    "check_pictures",
+    "find_images",
     "find_pairs",
-    "find_pictures",
-    "load_pictures",
+    "image_size",
+    "image_sizes",
+    "load_images",
     "open_set",
-    "picture_size",
-    "read_picture",
-    "read_pictures",
+    "read_image",
+    "read_images",
 ]

@@ -6,11 +6,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from fdikp.data.pictures import BROKEN, each, unreadable
+from fdikp.data.faults import DECODE_ERRORS, map_all, unreadable
+from fdikp.imaging.exif import SIDEWAYS
 from fdikp.imaging.ifd import IfdReader
-
-SIDEWAYS = (5, 6, 7, 8)
-"""EXIF orientations that exchange rows and columns."""
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """How TIFF and BigTIFF files begin."""
@@ -45,11 +43,11 @@ def read_header(file: Path) -> Header:
         with file.open("rb") as data:
             head = data.read(26)
         return _tiff(file) if head.startswith(_TIFF) else _other(file, head)
-    except BROKEN as error:
+    except DECODE_ERRORS as error:
         raise unreadable(file, error) from error
 
 
-def picture_size(file: Path) -> tuple[int, int]:
+def image_size(file: Path) -> tuple[int, int]:
     """Height and width, upright.
 
     Raises:
@@ -59,14 +57,14 @@ def picture_size(file: Path) -> tuple[int, int]:
     return header.height, header.width
 
 
-def check_pictures(files: Iterable[Path]) -> dict[Path, tuple[int, int]]:
+def image_sizes(files: Iterable[Path]) -> dict[Path, tuple[int, int]]:
     """The size of each picture.
 
     Raises:
         DataError: some are missing, cut short or no pictures; all of them are named.
     """
     unique = list(dict.fromkeys(files))
-    return dict(zip(unique, each(picture_size, unique), strict=True))
+    return dict(zip(unique, map_all(image_size, unique), strict=True))
 
 
 def _other(file: Path, head: bytes) -> Header:
@@ -100,7 +98,7 @@ def _tiff(file: Path) -> Header:
         entries, _ = reader.entries(reader.first_offset)
         fields = {tag: reader.field(entry).numbers() for tag, entry in entries.items() if tag in _READ}
     if not fields.get(_WIDTH) or not fields.get(_HEIGHT):
-        raise OSError("not a picture")
+        raise OSError("not an image")
     size = file.stat().st_size
     for starts, lengths in _PLACES:
         pieces = zip(fields.get(starts, ()), fields.get(lengths, ()), strict=False)

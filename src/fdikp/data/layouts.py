@@ -6,41 +6,15 @@ raises nothing: what does not match is among the listing's faults, so that all o
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 from fdikp.data.groups import dpdd_groups
-from fdikp.data.pictures import SUFFIXES
+from fdikp.data.listing import Entry, Listing, Split, images_in, number_of
+from fdikp.data.manifest import read_manifest
 
-Split = Literal["train", "val", "test"]
-
-CAPTURES_APART = 3
+MAX_NUMBER_GAP = 3
 """DPDD: source and target were taken one after the other; their file numbers differ by no more than this."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One picture of a set."""
-
-    name: str
-    source: Path
-    target: Path | None = None
-    """The sharp picture of the same scene; None where there is no ground truth, or where it is missing."""
-    group: str | None = None
-    """A part of the set that is also reported alone."""
-
-
-@dataclass
-class Listing:
-    """What a layout finds in a folder."""
-
-    entries: list[Entry] = field(default_factory=list)
-    """In a fixed order."""
-    faults: list[str] = field(default_factory=list)
-    """Why the set cannot be used as it is, a line each."""
-    notes: list[str] = field(default_factory=list)
-    """What the user should know of a set that can."""
 
 
 Layout = Callable[[Path, Split | None], Listing | None]
@@ -72,12 +46,12 @@ def lfdof(folder: Path, split: Split | None) -> Listing | None:
         if not inputs.is_dir():
             continue
         listing = Listing()
-        targets = _by_key(pictures_in(truth, listing.faults), _stem, listing.faults)
+        targets = _by_key(images_in(truth, listing.faults), _stem, listing.faults)
         if not targets:
             return listing
         scenes = sorted(scene for scene in inputs.iterdir() if scene.is_dir() and not scene.name.startswith("."))
         for scene in scenes:
-            sources = pictures_in(scene, listing.faults)
+            sources = images_in(scene, listing.faults)
             listing.entries += [Entry(file.stem, file, targets.get(scene.name)) for file in sources]
             if scene.name not in targets:
                 listing.faults.append(f"{scene}: no {scene.name}.png in {truth}; copy the data set again")
@@ -108,7 +82,7 @@ def rtf(folder: Path, split: Split | None) -> Listing | None:
 def cuhk(folder: Path, split: Split | None) -> Listing | None:
     """CUHK (Shi et al. 2014): a flat folder of photographs, without ground truth; those blurred by motion left out."""
     for root in _roots(folder, "CUHK"):
-        files = pictures_in(root, []) if root.is_dir() else []
+        files = images_in(root, []) if root.is_dir() else []
         defocused = [file for file in files if file.name.startswith("out_of_focus")]
         if files:
             return Listing([Entry(file.stem, file) for file in defocused or files])
@@ -121,7 +95,7 @@ def pixeldp(folder: Path, split: Split | None) -> Listing | None:
         sources = root / "test_c" / "source"
         if sources.is_dir() and not (root / "test_c" / "target").is_dir():
             listing = Listing()
-            listing.entries = [Entry(file.stem, file) for file in pictures_in(sources, listing.faults)]
+            listing.entries = [Entry(file.stem, file) for file in images_in(sources, listing.faults)]
             return listing
     return None
 
@@ -143,32 +117,9 @@ def own_pairs(folder: Path, split: Split | None) -> Listing | None:
     The two folders lie in the folder itself, or in `train`, `val` and `test` in it. A manifest is not divided.
     """
     if folder.suffix.lower() == ".csv" and folder.is_file():
-        from fdikp.data.manifest import read_manifest
-
         return None if split else read_manifest(folder)
     base = folder / split if split else folder
     return _by_name(base) if (base / "source").is_dir() and (base / "target").is_dir() else None
-
-
-def pictures_in(folder: Path, faults: list[str]) -> list[Path]:
-    """The pictures in a folder by name, hidden files left out; that there are none is a fault."""
-    there = folder.iterdir() if folder.is_dir() else ()
-    named = (file for file in there if file.suffix.lower() in SUFFIXES and not file.name.startswith("."))
-    files = sorted(file for file in named if not file.is_dir())
-    if not files:
-        missing = "no pictures in it" if folder.is_dir() else "no such folder"
-        faults.append(f"{folder}: {missing}; copy the data set again")
-    return files
-
-
-def number_of(file: Path) -> int:
-    """The running number at the end of a file's name, such as a camera puts there.
-
-    >>> number_of(Path("1P0A0917.png"))
-    917
-    """
-    digits = re.search(r"(\d+)$", file.stem)
-    return int(digits[1]) if digits else 0
 
 
 def _roots(folder: Path, *names: str) -> Iterator[Path]:
@@ -192,7 +143,7 @@ def _dpdd_folders(root: Path, split: Split | None) -> Iterator[tuple[Path, Path]
 def _by_capture(sources: Path, targets: Path) -> Listing:
     """Pairs in the order of names, whose numbers must be near each other."""
     listing = Listing()
-    blurred, sharp = (pictures_in(folder, listing.faults) for folder in (sources, targets))
+    blurred, sharp = (images_in(folder, listing.faults) for folder in (sources, targets))
     if listing.faults:
         return listing
     if len(blurred) == len(sharp):
@@ -210,12 +161,12 @@ def _by_capture(sources: Path, targets: Path) -> Listing:
         for file in files:
             if not any(_near(file, other) for other in others):
                 where = targets.name if files is blurred else sources.name
-                listing.faults.append(f"{file}: no picture in {where} has a number within {CAPTURES_APART} of its own")
+                listing.faults.append(f"{file}: no picture in {where} has a number within {MAX_NUMBER_GAP} of its own")
     return listing
 
 
 def _near(one: Path, other: Path) -> bool:
-    return abs(number_of(one) - number_of(other)) <= CAPTURES_APART
+    return abs(number_of(one) - number_of(other)) <= MAX_NUMBER_GAP
 
 
 def _by_name(base: Path) -> Listing:
@@ -228,7 +179,7 @@ def _matched(
 ) -> Listing:
     """Pairs whose keys are equal. A counterpart that is missing on either side is a fault."""
     listing = Listing()
-    blurred, sharp = (pictures_in(folder, listing.faults) for folder in (sources, targets))
+    blurred, sharp = (images_in(folder, listing.faults) for folder in (sources, targets))
     if single and len(sharp) == 1:
         listing.entries = [Entry(s.stem, s, sharp[0]) for s in blurred]
         return listing

@@ -3,7 +3,7 @@
 import csv
 from pathlib import Path
 
-from fdikp.data.layouts import Entry, Listing
+from fdikp.data.listing import Entry, Listing
 
 COLUMNS = ("source", "target", "group", "name")
 """What a manifest says of a pair; group and name may be left out, other columns are not looked at."""

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from fdikp.data.headers import check_pictures
-from fdikp.data.layouts import Layout, Split, dpdd, lfdof, own_pairs
-from fdikp.data.pictures import refuse
+from fdikp.data.faults import raise_faults
+from fdikp.data.headers import image_sizes
+from fdikp.data.layouts import Layout, dpdd, lfdof, own_pairs
+from fdikp.data.listing import Split
 from fdikp.errors import DataError
 
 LAYOUTS: dict[str, Layout] = {"DPDD": dpdd, "LFDOF": lfdof, "own pairs": own_pairs}
@@ -35,18 +36,18 @@ class PairSet:
         Raises:
             DataError: files cannot be read, the pictures of a pair differ in size, or have a side below `smallest`.
         """
-        sizes = check_pictures(file for pair in self.pairs for file in (pair.source, pair.target))
+        sizes = image_sizes(file for pair in self.pairs for file in (pair.source, pair.target))
         faults = []
         for pair in self.pairs:
             (height, width), (high, wide) = sizes[pair.source], sizes[pair.target]
             if (height, width) != (high, wide):
-                faults.append(sizes_differ(pair.source, (height, width), pair.target, (high, wide)))
+                faults.append(size_mismatch(pair.source, (height, width), pair.target, (high, wide)))
             elif min(height, width) < smallest:
                 faults.append(
                     f"{pair.source} is {width}x{height}, smaller than the crop of {smallest}: "
                     "give a smaller --crop or remove it"
                 )
-        refuse(faults)
+        raise_faults(faults)
         return sizes
 
 
@@ -61,7 +62,7 @@ def find_pairs(folder: Path, split: Split | None = None) -> PairSet | None:
     for name, layout in LAYOUTS.items():
         listing = layout(folder, split)
         if listing is not None:
-            refuse(listing.faults)
+            raise_faults(listing.faults)
             pairs = [PairFiles(e.name, e.source, e.target) for e in listing.entries if e.target]
             if not pairs:
                 raise DataError(f"{folder}: laid out as {name}, but without pictures; copy the data set again")
@@ -69,7 +70,7 @@ def find_pairs(folder: Path, split: Split | None = None) -> PairSet | None:
     return None
 
 
-def sizes_differ(source: Path, size: tuple[int, int], target: Path, other: tuple[int, int]) -> str:
+def size_mismatch(source: Path, size: tuple[int, int], target: Path, other: tuple[int, int]) -> str:
     """The fault that the pictures of a pair, (height, width) each, are not of one size."""
     return (
         f"{source} is {size[1]}x{size[0]} but its target {target.name} {other[1]}x{other[0]}: "

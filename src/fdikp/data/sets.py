@@ -9,10 +9,12 @@ from typing import cast, get_args
 import numpy as np
 
 from fdikp.data import layouts
+from fdikp.data.faults import try_map
 from fdikp.data.headers import Header, read_header
-from fdikp.data.layouts import Entry, Layout, Listing, Split
-from fdikp.data.pairs import sizes_differ
-from fdikp.data.pictures import read_unit, try_each
+from fdikp.data.layouts import Layout
+from fdikp.data.listing import Entry, Listing, Split
+from fdikp.data.pairs import size_mismatch
+from fdikp.data.readers import read_unit
 from fdikp.errors import DataError
 
 Pixels = tuple[np.ndarray, np.ndarray | None]
@@ -171,17 +173,17 @@ def _name_faults(entries: list[Entry]) -> list[str]:
 def _inspect(entries: list[Entry], deep: bool) -> tuple[dict[Path, Header], list[str]]:
     """The header of every file that can be read, and what is wrong with the files."""
     files = list(dict.fromkeys(file for e in entries for file in (e.source, e.target) if file))
-    found = dict(zip(files, try_each(read_header, files), strict=True))
+    found = dict(zip(files, try_map(read_header, files), strict=True))
     headers = {file: header for file, header in found.items() if isinstance(header, Header)}
     faults = [str(error) for error in found.values() if isinstance(error, DataError)]
     decoded = [file for file, header in headers.items() if deep or header.floating]
-    faults += [str(error) for error in try_each(_decode, decoded) if error]
+    faults += [str(error) for error in try_map(_decode, decoded) if error]
     for entry in entries:
         source, target = headers.get(entry.source), entry.target and headers.get(entry.target)
         if entry.target and source and target:
             size, other = (source.height, source.width), (target.height, target.width)
             if size != other:
-                faults.append(sizes_differ(entry.source, size, entry.target, other))
+                faults.append(size_mismatch(entry.source, size, entry.target, other))
     depths = [header.bits for header in headers.values()]
     most = max(depths, key=depths.count, default=8)
     faults += [

@@ -12,7 +12,7 @@ from typing import Any
 from fdikp.errors import DataError
 from fdikp.evaluation.results import Evaluation, ImageResult, ModelInfo
 from fdikp.evaluation.tables import Table, csv_rows, latex, markdown
-from fdikp.files import cannot_be_written, replacing
+from fdikp.files import atomic_write, cannot_be_written
 
 PARTS = "images.jsonl"
 """A line for each picture, written as it is measured; the first line says what all numbers depend on."""
@@ -87,7 +87,7 @@ class Store:
         }
         for name, text in documents.items():
             try:
-                with replacing(self.folder / name) as file:
+                with atomic_write(self.folder / name) as file:
                     file.write(text().encode())
             except OSError as error:
                 raise DataError(cannot_be_written(self.folder / name, error)) from error

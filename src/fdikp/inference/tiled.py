@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from fdikp.errors import FdikpError
+from fdikp.imaging.limits import white_level
 from fdikp.imaging.tiles import Span, blend, spans
 from fdikp.inference.ensemble import ensemble_stages
 from fdikp.network import FDIKP, GRID, Stage
@@ -198,7 +199,7 @@ def _part(stage: Stage, which: slice) -> Stage:
 
 def white(dtype: torch.dtype) -> float:
     """The value of white in pixels of this type."""
-    return {torch.uint8: 255.0, torch.uint16: 65535.0}.get(dtype, 1.0)
+    return white_level(str(dtype).removeprefix("torch."))
 
 
 def rgb(pixels: Tensor) -> Tensor:

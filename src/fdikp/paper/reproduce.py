@@ -14,7 +14,7 @@ from fdikp.errors import DataError
 from fdikp.evaluation.evaluate import Evaluator
 from fdikp.evaluation.results import ImageResult, SummaryRow
 from fdikp.evaluation.tables import grid
-from fdikp.files import cannot_be_written, replacing
+from fdikp.files import atomic_write, cannot_be_written
 from fdikp.metrics.registry import METRICS
 from fdikp.paper.ablations import ABLATIONS, Variant, ordering_rows, orderings
 from fdikp.training.loop import train
@@ -99,7 +99,7 @@ def _scored(
     if key not in known:
         known[key] = [vars(restored.result) for restored in evaluator.results(model, data, (), limit)]
         try:
-            with replacing(kept) as file:
+            with atomic_write(kept) as file:
                 file.write(json.dumps(known).encode())
         except OSError as error:
             raise DataError(cannot_be_written(kept, error)) from error

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from fdikp.imaging import as_unit
+from fdikp.imaging.limits import white_level
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,7 +46,7 @@ def shrunk(array: np.ndarray, longest: int) -> np.ndarray:
 
 def in_8_bits(picture: np.ndarray, longest: int = 1200) -> np.ndarray:
     """A picture [H, W, C] (uint8, uint16, or floats in 0..1) as uint8, no side longer than `longest`."""
-    white = 255 / {"uint8": 255, "uint16": 65535}.get(picture.dtype.name, 1)
+    white = 255 / white_level(picture.dtype.name)
     return np.rint(shrunk(picture, longest) * white).clip(0, 255).astype(np.uint8)
 
 

@@ -8,6 +8,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from fdikp.imaging.limits import white_level
 from fdikp.light import linear_to_srgb, srgb_to_linear
 from fdikp.plots.canvas import UNSIGNED, drawn, shrunk
 from fdikp.synthesis import Aperture, Field, RenderSettings, Scene, Surface, render_scene
@@ -37,7 +38,7 @@ BRIGHTNESS = 0.4
 
 def gallery(pixels: np.ndarray, settings: RenderSettings, seed: int) -> np.ndarray:
     """The sheet [H, W, 3] uint8 for a photograph [H, W, 1 or 3]."""
-    white = {"uint8": 255.0, "uint16": 65535.0}.get(pixels.dtype.name, 1.0)
+    white = white_level(pixels.dtype.name)
     picture = torch.from_numpy(shrunk(pixels, LONGEST) / white).float().permute(2, 0, 1).expand(3, -1, -1)
     light = _with_lights(srgb_to_linear(picture), BRIGHTNESS * math.pi * settings.max_radius**2)
     height, width = light.shape[-2:]

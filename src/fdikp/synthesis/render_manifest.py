@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import fdikp
 from fdikp.errors import PhotoError
-from fdikp.files import cannot_be_written, replacing
+from fdikp.files import atomic_write, cannot_be_written
 
 if TYPE_CHECKING:
     from fdikp.synthesis.dataset import RenderedSet
@@ -86,7 +86,7 @@ class Manifest:
         rows = [self.rows[number] for number in sorted(self.rows)]
         path = self.pairs.folder / NAME
         try:
-            with replacing(path) as file:
+            with atomic_write(path) as file:
                 file.write(json.dumps({**self.header, "pairs": rows}, indent=1).encode() + b"\n")
         except OSError as error:
             raise PhotoError(cannot_be_written(path, error)) from error

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from fdikp.errors import TrainingError
-from fdikp.files import replacing
+from fdikp.files import atomic_write
 
 NAME, NEW, BEFORE = "checkpoint.pt", "checkpoint-new.pt", "checkpoint-before.pt"
 """The newest state; one that is whole but was not yet given its name; the one before, should the newest be damaged."""
@@ -28,7 +28,7 @@ def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
     """
     memory = io.BytesIO()
     torch.save(state, memory)
-    with replacing(folder / NEW) as file:
+    with atomic_write(folder / NEW) as file:
         file.write(memory.getbuffer())
         file.write(hashlib.sha256(memory.getbuffer()).digest())
     if (folder / NAME).exists():

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fdikp.data import PairFiles, PairSet, read_picture
-from fdikp.data.pictures import each, is_deep
+from fdikp.data import PairFiles, PairSet, read_image
+from fdikp.data.faults import map_all
+from fdikp.data.readers import needs_libvips
 from fdikp.imaging import as_unit
 from fdikp.synthesis import RenderSettings, render_pair
 from fdikp.synthesis.draws import Draws
@@ -139,7 +140,7 @@ class PairedStream:
     def _piece(self, number: int, pair: PairFiles, crop: int) -> Tensor:
         """[2, 3, crop, crop] float32 0..1: the same piece of source and target, flipped and turned alike."""
         draws = Draws(_mix(self.seed, number))
-        source, target = (self._kept[f] if f in self._kept else read_picture(f) for f in (pair.source, pair.target))
+        source, target = (self._kept[f] if f in self._kept else read_image(f) for f in (pair.source, pair.target))
         top, left = (draws.integer(0, side - crop) for side in source.shape[:2])
         both = np.stack([as_unit(image[top : top + crop, left : left + crop]) for image in (source, target)])
         piece = torch.from_numpy(both).permute(0, 3, 1, 2)
@@ -154,11 +155,11 @@ def _load(sizes: dict[Path, tuple[int, int]], most: float) -> dict[Path, np.ndar
     """As many of the pictures, in their order, as `most` bytes hold."""
     files = []
     for file, (height, width) in sizes.items():
-        most -= height * width * (6 if is_deep(file) else 3)
+        most -= height * width * (6 if needs_libvips(file) else 3)
         if most < 0:
             break
         files.append(file)
-    return dict(zip(files, each(read_picture, files), strict=True))
+    return dict(zip(files, map_all(read_image, files), strict=True))
 
 
 class _Order:

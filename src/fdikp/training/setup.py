@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from fdikp import weights
-from fdikp.data import PairSet, find_pairs, find_pictures, read_pictures
-from fdikp.data.pictures import is_deep, reads_16_bits
+from fdikp.data import PairSet, find_images, find_pairs, read_images
+from fdikp.data.readers import needs_libvips, reads_16_bits
 from fdikp.errors import DataError, TrainingError
 from fdikp.inference.devices import choose_device
 from fdikp.metrics.lpips import LPIPS
@@ -151,14 +151,14 @@ def prepare(recipe: Recipe) -> Prepared:
     pairs = _real_pairs(recipe)
     held: list[Path] = []
     if pairs is None:
-        files = [file for folder in recipe.data for file in find_pictures(folder)]
+        files = [file for folder in recipe.data for file in find_images(folder)]
         files, held = set_aside(files, held_out_names(recipe.held_out))
-        stream: Stream = RenderedStream(read_pictures(files), recipe.margin, recipe.seed, recipe.rendering)
+        stream: Stream = RenderedStream(read_images(files), recipe.margin, recipe.seed, recipe.rendering)
         if held:
             notes.append(f"{len(held)} of {len(files) + len(held)} photographs are held out and not trained on")
     else:
         stream = PairedStream(pairs, recipe.seed, max(recipe.crop), recipe.memory)
-        if not reads_16_bits() and any(is_deep(pair.source) for pair in pairs.pairs):
+        if not reads_16_bits() and any(needs_libvips(pair.source) for pair in pairs.pairs):
             notes.append("16-bit pictures are read as 8 bit: pyvips is not installed")
     validation = _validation_sets(recipe, pairs, held)
     if not validation:
@@ -182,7 +182,7 @@ def _validation_sets(recipe: Recipe, pairs: PairSet | None, held: list[Path]) ->
             raise DataError(
                 f"--validate {HELD_OUT}: --data has no photograph of the held-out list; name some with --held-out FILE"
             )
-        crops = crops_of(held_out_pairs(read_pictures(sorted(held, key=lambda file: file.name))))
+        crops = crops_of(held_out_pairs(read_images(sorted(held, key=lambda file: file.name))))
         about = f"{len(crops)} pairs of {len(held)} photographs that are held out"
         sets.append(ValidationSet(name, crops, about, has_loss=True))
     if not named and pairs is not None and (found := find_pairs(recipe.data[0], "val")):

@@ -10,7 +10,7 @@ import torch
 
 import fdikp
 from fdikp import weights
-from fdikp.files import replacing
+from fdikp.files import atomic_write
 from fdikp.training.log import NAME, read_log
 from fdikp.training.recipe import Recipe
 from fdikp.training.setup import Run
@@ -24,9 +24,9 @@ def write_summary(recipe: Recipe, run: Run, done: float, where: dict[str, Any], 
     lines = read_log(recipe.out / NAME)
     facts = _facts(recipe, run, done, lines) | where
     try:
-        with replacing(recipe.out / "summary.json") as file:
+        with atomic_write(recipe.out / "summary.json") as file:
             file.write(json.dumps(facts | {"recipe": recipe.to_dict()}, indent=2).encode() + b"\n")
-        with replacing(recipe.out / "summary.md") as file:
+        with atomic_write(recipe.out / "summary.md") as file:
             file.write(_markdown(facts, recipe).encode())
         _plot(lines, recipe.out / "curve.png", f"{facts['model']}, {facts['steps']} steps")
     except ImportError:
@@ -133,7 +133,7 @@ def _plot(lines: list[dict[str, Any]], file: Path, title: str) -> None:
     rate.set_ylabel("learning rate")
     rate.set_xlabel("step")
     figure.suptitle(title)
-    with replacing(file) as written:
+    with atomic_write(file) as written:
         figure.savefig(written, format="png", dpi=110)
 
 

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from PIL import Image
 
-from fdikp.data import read_picture
+from fdikp.data import read_image
 from fdikp.evaluation.report.escaping import plain
 from fdikp.evaluation.report.selection import Scene
 from fdikp.evaluation.results import ImageResult
@@ -120,7 +120,7 @@ def _pixels(picture: Picture) -> np.ndarray:
     """[H, W, 3] uint8."""
     if isinstance(picture, np.ndarray):
         return picture
-    pixels = read_picture(picture)
+    pixels = read_image(picture)
     return pixels if pixels.dtype == np.uint8 else np.rint(as_unit(pixels).clip(0, 1) * 255).astype(np.uint8)
 
 

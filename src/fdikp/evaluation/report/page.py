@@ -14,7 +14,7 @@ from fdikp.evaluation.report.escaping import plain, script_data, text
 from fdikp.evaluation.report.html_tables import Published, about, change, listing, summary
 from fdikp.evaluation.report.selection import RankingMetric, Scene, extremes, merits, scenes
 from fdikp.evaluation.results import Evaluation, ImageResult
-from fdikp.files import cannot_be_written, replacing
+from fdikp.files import atomic_write, cannot_be_written
 from fdikp.metrics.registry import METRICS
 
 NAME = "report.html"
@@ -58,7 +58,7 @@ def write_report(
     page = _page(evaluation, pictures, published, most)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(file) as written:
+        with atomic_write(file) as written:
             written.write(page.encode())
     except OSError as error:
         raise FdikpError(cannot_be_written(file, error)) from error

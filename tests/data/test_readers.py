@@ -5,9 +5,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from fdikp.data import load_pictures, read_picture
-from fdikp.data import pictures as module
-from fdikp.data.pictures import read_unit
+from fdikp.data import load_images, read_image, readers
+from fdikp.data.readers import read_unit
 from fdikp.errors import DataError
 
 
@@ -27,14 +26,14 @@ def test_folders_are_read_deeply_and_in_order(tmp_path, save):
         save(name, level=level)
     (tmp_path / "a" / "deep" / "2.png").rename(tmp_path / "a" / "deep" / "2.PNG")
     (tmp_path / "a" / "notes.txt").write_text("no picture")
-    pictures = load_pictures([tmp_path / "a", tmp_path / "b"])
+    pictures = load_images([tmp_path / "a", tmp_path / "b"])
     assert [int(p[0, 0, 0]) for p in pictures] == [0, 1, 2]
     assert pictures[0].shape == (9, 7, 3)
     with pytest.raises(DataError, match="none: no such folder"):
-        load_pictures([tmp_path / "a", tmp_path / "none"])
+        load_images([tmp_path / "a", tmp_path / "none"])
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="empty: no pictures"):
-        load_pictures([tmp_path / "empty"])
+    with pytest.raises(DataError, match="empty: no images"):
+        load_images([tmp_path / "empty"])
 
 
 def test_16_bits_stay_where_libvips_is_and_become_8_where_not(tmp_path, monkeypatch):
@@ -42,15 +41,15 @@ def test_16_bits_stay_where_libvips_is_and_become_8_where_not(tmp_path, monkeypa
     pixels = np.arange(48 * 3, dtype=np.uint16).reshape(6, 8, 3) * 400
     file = tmp_path / "deep.png"
     pyvips.Image.new_from_array(pixels, interpretation="rgb16").pngsave(str(file))
-    assert np.array_equal(read_picture(file), pixels)
-    monkeypatch.setattr(module, "reads_16_bits", lambda: False)
-    assert np.array_equal(read_picture(file), (pixels >> 8).astype(np.uint8))
+    assert np.array_equal(read_image(file), pixels)
+    monkeypatch.setattr(readers, "reads_16_bits", lambda: False)
+    assert np.array_equal(read_image(file), (pixels >> 8).astype(np.uint8))
 
 
 def test_pictures_are_upright(save):
     exif = Image.Exif()
     exif[274] = 6
-    assert read_picture(save("turned.jpg", (16, 24), exif=exif)).shape == (24, 16, 3)
+    assert read_image(save("turned.jpg", (16, 24), exif=exif)).shape == (24, 16, 3)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fdikp.cli.pipeline import pipeline
+from fdikp.jobs.pipeline import pipeline
 
-STAGES = ("read", "work", "write")
+STAGES = ("read", "process", "write")
 
 
 class BoomError(Exception):
@@ -105,15 +105,15 @@ def test_an_exception_of_any_stage_comes_out_and_every_thread_ends(
     assert caught.value is raised
     assert set(threading.enumerate()) <= before
     # What was worked on is written, and of what follows the failed item, no more than was under way
-    assert recorder.of("write") == [item for item in recorder.of("work") if (stage, item) != ("write", where)]
+    assert recorder.of("write") == [item for item in recorder.of("process") if (stage, item) != ("write", where)]
     if stage != "write":
-        assert recorder.of("work") == list(range(where))
+        assert recorder.of("process") == list(range(where))
     assert len(recorder.of("read")) <= where + 3
 
 
 @pytest.mark.parametrize(
     ("room", "together"),
-    [(4, {"read": 2, "work": 1, "write": 0}), (2, {"read": 1, "work": 0}), (0, {"read": 2, "write": 1})],
+    [(4, {"read": 2, "process": 1, "write": 0}), (2, {"read": 1, "process": 0}), (0, {"read": 2, "write": 1})],
 )
 def test_stages_run_side_by_side_in_threads_of_their_own(room: int, together: dict[str, int]) -> None:
     """The stages meet, each at its item, which they could not if one waited for another."""
@@ -132,7 +132,7 @@ def test_stages_run_side_by_side_in_threads_of_their_own(room: int, together: di
 
     pipeline(range(3), *map(met, STAGES), weight=recorder.weights.__getitem__, room=room)
     assert [len(threads) for threads in recorder.threads.values()] == [1, 1, 1]
-    assert recorder.threads["work"] == {threading.current_thread()}
+    assert recorder.threads["process"] == {threading.current_thread()}
     assert len(set.union(*recorder.threads.values())) == 3
 
 

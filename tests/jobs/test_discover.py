@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from fdikp.cli.console import UsageError
-from fdikp.cli.find import Search, split_glob
+from fdikp.errors import RequestError
+from fdikp.jobs.discover import InputFinder, split_glob
 
 
 def is_photo(path: Path) -> bool:
@@ -26,8 +26,8 @@ def files(tmp_path, monkeypatch):
 
 def search(*inputs: str, **options) -> dict[str, str]:
     """What is found, and where it goes."""
-    found = Search(is_photo, **{"suffixes": ("_deblurred",), **options}).find(inputs)
-    return {one.path.as_posix(): one.error or one.place.as_posix() for one in found}
+    found = InputFinder(is_photo, **{"suffixes": ("_deblurred",), **options}).find(inputs)
+    return {one.path.as_posix(): str(one.error or one.place.as_posix()) for one in found}
 
 
 def test_a_folder_is_searched_to_the_bottom_and_mirrored(files):
@@ -116,10 +116,11 @@ def test_an_absolute_glob(files, tmp_path):
     assert split_glob(tmp_path / "x" / "*.jpg") == (tmp_path / "x", "*.jpg")
 
 
-def test_a_glob_without_match_is_a_wrong_command_line(files):
+def test_a_glob_without_match_is_a_wrong_request(files):
     files("x/notes.txt")
-    with pytest.raises(UsageError, match=r"x/\*: no photograph matches"):
+    with pytest.raises(RequestError, match=r"x/\*: no photo matches") as raised:
         search("x/*")
+    assert raised.value.code == "no_photo_found"
 
 
 def test_what_is_missing_or_no_file_is_said(files):
