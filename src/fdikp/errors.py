@@ -67,6 +67,28 @@ class RequestError(FdikpError):
     default_code = "request_invalid"
 
 
+class ArgumentError(RequestError, ValueError):
+    """An argument of a function has a value that is not allowed, or that cannot be used on this machine.
+
+    Args:
+        reason: why not. The message is `argument=value: reason; hint`. A program whose options have other names, such
+            as the command line, writes its own message from the attributes.
+        argument: its name.
+        value: what was given.
+        code: as for `FdikpError`.
+        hint: as for `FdikpError`.
+    """
+
+    def __init__(
+        self, reason: str, *, argument: str = "", value: object = None, code: ErrorCode | None = None, hint: str = ""
+    ) -> None:
+        # Without an argument the reason is a whole message: so `pickle` makes the error again
+        super().__init__(f"{argument}={value!r}: {reason}" if argument else reason, code=code, hint=hint)
+        self.argument = argument
+        self.value = value
+        self.reason = reason
+
+
 class Cancelled(FdikpError):  # noqa: N818 (as in asyncio and concurrent.futures: not a fault)
     """The caller cancelled the work; nothing was written."""
 

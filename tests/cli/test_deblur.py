@@ -121,9 +121,9 @@ def test_strength_tile_and_max_pixels_reach_the_library(deblur, picture, monkeyp
 
 def test_the_default_tile_is_the_librarys():
     from fdikp.cli.model_options import ModelOptions
-    from fdikp.inference.deblurrer import TILE
+    from fdikp.inference.tiled import DEFAULT_TILE
 
-    assert ModelOptions().tile == TILE
+    assert ModelOptions().tile == DEFAULT_TILE
 
 
 def test_an_existing_result_is_refused_skipped_or_replaced(deblur, picture, tmp_path):

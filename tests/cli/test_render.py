@@ -15,21 +15,21 @@ from PIL import Image
 
 COMMAND = [sys.executable, "-c", "import sys; from fdikp.cli import main; sys.exit(main())", "render"]
 CLEAN = [
-    "--share-sharp",
+    "--p-sharp",
     "1",
-    "--share-noisy",
+    "--p-noise",
     "0",
-    "--share-jpeg",
+    "--p-jpeg",
     "0",
-    "--share-sharpened",
+    "--p-sharpened",
     "0",
-    "--share-toned",
+    "--p-tone-curve",
     "0",
-    "--share-mottled",
+    "--p-luminance-noise",
     "0",
     "--no-keep-grain",
 ]
-CLEAN += ["--share-oversharpened", "0", "--share-lifted", "0"]
+CLEAN += ["--p-oversharpened", "0", "--p-highlight-boost", "0"]
 
 
 @pytest.fixture
@@ -114,11 +114,11 @@ def test_16_bits_in_and_out(render, tmp_path):
             "0",
             "--depth",
             "16",
-            "--share-uniform",
+            "--p-uniform",
             "1",
-            "--share-sharp",
+            "--p-sharp",
             "0",
-            "--share-jpeg",
+            "--p-jpeg",
             "0",
         ).code
         == 0
@@ -146,7 +146,7 @@ def profile() -> bytes:
 
 
 def test_the_result_does_not_depend_on_workers(render, sharp):
-    settings = ["--size", "24", "--count", "9", "--radius-maps", "--share-cats-eye", "1", "--share-mosaic", "1"]
+    settings = ["--size", "24", "--count", "9", "--radius-maps", "--p-cats-eye", "1", "--p-mosaic", "1"]
     assert render(sharp, "one", *settings, "--workers", "1").code == 0
     assert render(sharp, "four", *settings, "--workers", "4").code == 0
     assert contents("one") == contents("four")
@@ -283,7 +283,7 @@ def test_what_goes_wrong_is_one_line(render, sharp, tree, tmp_path, args, code, 
     assert tree() == before
 
 
-@pytest.mark.parametrize("args", [["--share-sharp", "2"], ["--max-radius", "0"], ["--depth", "12"], ["--splitt", "x"]])
+@pytest.mark.parametrize("args", [["--p-sharp", "2"], ["--max-radius", "0"], ["--depth", "12"], ["--splitt", "x"]])
 def test_what_cannot_be_parsed_is_refused(render, sharp, tree, args):
     before = tree()
     done = render(sharp, "out", *args)

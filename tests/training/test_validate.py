@@ -57,7 +57,7 @@ CPU = torch.device("cpu")
 
 
 def test_kodak_photographs_are_rendered_with_their_numbers_as_seeds(kodak):
-    from fdikp.synthesis.pairs import kodak_pair
+    from fdikp.synthesis.kodak import kodak_pair
 
     found = load_set("kodak", kodak, 128)
     assert [crop.name for crop in found.crops] == ["kodim03", "kodim04"]

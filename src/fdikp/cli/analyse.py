@@ -19,7 +19,8 @@ from fdikp.files import atomic_write, cannot_be_written
 if TYPE_CHECKING:
     import numpy as np
 
-    from fdikp.inference.deblurrer import Analysis, Deblurrer
+    from fdikp.inference.deblurrer import Deblurrer
+    from fdikp.inference.results import Analysis
 
 NAMES = ("overview.png", "blur_map.png", "kernels.png", "coefficients.png", "analysis.npz", "analysis.json")
 """What is written beside the result."""

@@ -7,7 +7,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 
-from fdikp.errors import RequestError, as_fdikp_error
+from fdikp.errors import ArgumentError, RequestError, as_fdikp_error
 
 DEBUG = "FDIKP_DEBUG"
 """The environment variable that makes unexpected errors print their tracebacks."""
@@ -19,7 +19,6 @@ FLAG_HINTS: dict[str, str] = {
     "output_is_input": "give another --output or --suffix, or --overwrite",
     "output_collision": "give another --suffix, --format or --output, or deblur them separately",
     "output_unwritable": "give another --output or --suffix",
-    "device_unusable": "give --device auto or cpu",
 }
 """By the code of an error, the flags that help against it: they replace the hint of the library."""
 
@@ -63,7 +62,11 @@ def explain(error: Exception) -> str:
     fault = as_fdikp_error(error)
     if fault.code == "internal_error" and os.environ.get(DEBUG):
         traceback.print_exception(error)
-    return with_flags(str(fault), fault.code, fault.hint or None)[0]
+    line = str(fault)
+    if isinstance(fault, ArgumentError):
+        flag = fault.argument.replace("_", "-")
+        line = line.replace(f"{fault.argument}={fault.value!r}", f"--{flag} {fault.value}", 1)
+    return with_flags(line, fault.code, fault.hint or None)[0]
 
 
 @contextlib.contextmanager

@@ -144,7 +144,7 @@ def _rendered(
     """Make pairs, several at a time, and yield in turn what a manifest says of each, or why there is none."""
     import torch
 
-    from fdikp.synthesis.dataset import PictureError
+    from fdikp.synthesis.dataset import UnusablePhotoError
 
     todo = iter(numbers)
     pending: deque[tuple[int, Future[dict[str, Any]]]] = deque()
@@ -159,7 +159,7 @@ def _rendered(
             number, future = pending.popleft()
             try:
                 yield number, future.result()
-            except PictureError as error:
+            except UnusablePhotoError as error:
                 yield number, error
     finally:
         pool.shutdown(cancel_futures=True)

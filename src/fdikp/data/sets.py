@@ -211,7 +211,7 @@ def _read(source: Path, target: Path | None) -> Pixels:
 
 def _render(sharp: Path) -> Pixels:
     """A picture of the Kodak benchmark, rendered out of focus, and as it is."""
-    from fdikp.synthesis.pairs import kodak_pair
+    from fdikp.synthesis.kodak import kodak_pair
 
     pair = kodak_pair(sharp)
     source, target = (np.ascontiguousarray(image.permute(1, 2, 0).numpy()) for image in (pair.blurred, pair.target))

@@ -16,7 +16,8 @@ from fdikp.errors import DataError
 from fdikp.evaluation.cost import PeakMemory, gflop
 from fdikp.evaluation.protocols import DEFAULT, Protocol, find_protocol
 from fdikp.evaluation.results import Evaluation, ImageResult, ModelInfo
-from fdikp.inference.deblurrer import Deblurrer, load_model
+from fdikp.inference.deblurrer import Deblurrer
+from fdikp.inference.load import load_model
 from fdikp.metrics.focus import sharp_pixels
 from fdikp.metrics.lpips import LPIPS
 from fdikp.metrics.no_reference import no_reference

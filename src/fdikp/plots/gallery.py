@@ -13,8 +13,8 @@ from fdikp.light import linear_to_srgb, srgb_to_linear
 from fdikp.plots.canvas import UNSIGNED, drawn, shrunk
 from fdikp.synthesis import Aperture, Field, RenderSettings, Scene, Surface, render_scene
 from fdikp.synthesis.depth import coverage, smooth_noise
-from fdikp.synthesis.draws import Draws
 from fdikp.synthesis.lens import ThinLens, draw_lens
+from fdikp.synthesis.rng import RandomStream
 
 APERTURES = {
     "circle": Aperture(edge=0.05, diffraction=0.3),
@@ -42,7 +42,7 @@ def gallery(pixels: np.ndarray, settings: RenderSettings, seed: int) -> np.ndarr
     picture = torch.from_numpy(shrunk(pixels, LONGEST) / white).float().permute(2, 0, 1).expand(3, -1, -1)
     light = _with_lights(srgb_to_linear(picture), BRIGHTNESS * math.pi * settings.max_radius**2)
     height, width = light.shape[-2:]
-    scene = _scene(Draws(seed), height, width, settings.max_radius)
+    scene = _scene(RandomStream(seed), height, width, settings.max_radius)
     field = Field.of_tile(0, 0, width, height, width, height)
 
     proportion = min(max(height / width, 0.3), 2.0)
@@ -89,7 +89,7 @@ def _places(light: Tensor) -> list[tuple[int, int]]:
     return [(int(y * (height - 1)), int(x * (width - 1))) for y in LIGHTS for x in LIGHTS]
 
 
-def _scene(draws: Draws, height: int, width: int, max_radius: float) -> Scene:
+def _scene(draws: RandomStream, height: int, width: int, max_radius: float) -> Scene:
     """A wall that leads away to the right, an object in focus before it, and one out of focus in front of that."""
     lens: ThinLens = draw_lens(draws, max(height, width), max_radius)
 

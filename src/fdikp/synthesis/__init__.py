@@ -17,16 +17,16 @@ from typing import TYPE_CHECKING, Any
 from fdikp.synthesis.settings import RenderSettings
 
 _LAZY = {
-    "KODAK_SETTINGS": "pairs",
+    "KODAK_SETTINGS": "kodak",
     "Aperture": "aperture",
     "Field": "field",
-    "KodakPair": "pairs",
+    "KodakPair": "kodak",
     "Rendered": "render",
     "Scene": "depth",
     "Surface": "depth",
     "ThinLens": "lens",
     "aperture_kernels": "aperture",
-    "kodak_pairs": "pairs",
+    "kodak_pairs": "kodak",
     "render_pair": "render",
     "render_scene": "compose",
 }
@@ -52,8 +52,8 @@ if TYPE_CHECKING:
     from fdikp.synthesis.compose import render_scene
     from fdikp.synthesis.depth import Scene, Surface
     from fdikp.synthesis.field import Field
+    from fdikp.synthesis.kodak import KODAK_SETTINGS, KodakPair, kodak_pairs
     from fdikp.synthesis.lens import ThinLens
-    from fdikp.synthesis.pairs import KODAK_SETTINGS, KodakPair, kodak_pairs
     from fdikp.synthesis.render import Rendered, render_pair
 
 

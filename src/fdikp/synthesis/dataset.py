@@ -13,16 +13,16 @@ from torch import Tensor
 
 from fdikp.errors import PhotoError
 from fdikp.imaging import Metadata, Photo, as_unit, read_photo, write_photo
-from fdikp.synthesis.draws import Draws
 from fdikp.synthesis.field import Field
 from fdikp.synthesis.render import Rendered, render_pair
+from fdikp.synthesis.rng import RandomStream
 from fdikp.synthesis.settings import RenderSettings
 
 RADIUS_UNIT = 1 / 256
 """Pixels of blur radius that a step of a radius map stands for."""
 
 
-class PictureError(PhotoError):
+class UnusablePhotoError(PhotoError):
     """A sharp picture that no pair can be made of. Others may do."""
 
 
@@ -65,24 +65,24 @@ class RenderedSet:
         """Render a pair and write its files, each whole or not at all. Returns what a manifest says of it.
 
         Raises:
-            PictureError: its photograph is damaged, or smaller than a pair.
+            UnusablePhotoError: its photograph is damaged, or smaller than a pair.
             PhotoError: a file cannot be written.
         """
         path = self.picture(number)
         try:
             photo = read_photo(path, max_pixels=self.max_pixels)
         except PhotoError as error:
-            raise PictureError(str(error)) from error
-        draws = Draws(self.seed).fork(f"pair {number}")
+            raise UnusablePhotoError(str(error)) from error
+        rng = RandomStream(self.seed).fork(f"pair {number}")
         width, height = self.size or photo.width, self.size or photo.height
         if width > photo.width or height > photo.height:
             largest = min(photo.width, photo.height)
-            raise PictureError(
+            raise UnusablePhotoError(
                 f"{path}: {photo.width}×{photo.height} pixels, smaller than a pair; choose a --size up to {largest}"
             )
-        place = draws.fork("tile")
+        place = rng.fork("tile")
         x, y = place.integer(0, photo.width - width), place.integer(0, photo.height - height)
-        pair = self._rendered(photo, (x, y, width, height), draws.seed)
+        pair = self._rendered(photo, (x, y, width, height), rng.seed)
         # A grey photograph's profile does not fit the colour picture that noise makes of it
         metadata = Metadata(icc=photo.metadata.icc if photo.pixels.shape[2] == 3 else None)
         pixels = {
@@ -97,7 +97,7 @@ class RenderedSet:
             "file": f"{number:06}.png",
             "picture": str(path),
             "tile": [x, y, width, height],
-            "seed": draws.seed,
+            "seed": rng.seed,
             "radius_mean": round(float(radius.mean()), 4),
             "radius_median": round(float(radius.median()), 4),
             "radius_max": round(float(radius.max()), 4),
@@ -124,7 +124,7 @@ class RenderedSet:
 @lru_cache(maxsize=4)
 def _order(seed: int, epoch: int, count: int) -> list[int]:
     """In which order an epoch goes through the photographs."""
-    generator = torch.Generator().manual_seed(Draws(seed).fork(f"order {epoch}").seed)
+    generator = torch.Generator().manual_seed(RandomStream(seed).fork(f"order {epoch}").seed)
     return [int(n) for n in torch.randperm(count, generator=generator)]
 
 

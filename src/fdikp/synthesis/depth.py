@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fdikp.synthesis.draws import Draws
 from fdikp.synthesis.lens import ThinLens, draw_lens
+from fdikp.synthesis.rng import RandomStream
 from fdikp.synthesis.settings import RenderSettings
 
 
@@ -76,67 +76,67 @@ class Scene:
     lens: ThinLens
 
 
-def draw_scene(draws: Draws, picture: Tensor, settings: RenderSettings) -> Scene:
+def draw_scene(rng: RandomStream, picture: Tensor, settings: RenderSettings) -> Scene:
     """The scene of one pair. picture: [3, H, W]; outlines may follow its edges."""
     height, width = picture.shape[-2:]
-    lens = draw_lens(draws.fork("lens"), max(settings.frame, height, width), settings.max_radius)
-    return Scene(tuple(_draw_surfaces(draws, picture, settings, lens)), lens)
+    lens = draw_lens(rng.fork("lens"), max(settings.frame, height, width), settings.max_radius)
+    return Scene(tuple(_draw_surfaces(rng, picture, settings, lens)), lens)
 
 
-def _draw_surfaces(draws: Draws, picture: Tensor, settings: RenderSettings, lens: ThinLens) -> list[Surface]:
-    kind = draws.uniform(0.0, 1.0)
-    if kind < settings.share_sharp:
-        return [_surface(draws, picture, settings, lens, 0.0, 0.0)]
-    kind -= settings.share_sharp
-    if kind < settings.share_uniform:
-        radius = _radius(draws, settings)
-        return [_surface(draws, picture, settings, lens, radius, radius)]
-    kind -= settings.share_uniform
-    if kind < settings.share_single:
-        crossing = draws.chance(0.2)  # the focal plane cuts the surface, else one end of it is in focus
-        near = -_radius(draws, settings) if crossing else 0.0
-        return [_surface(draws, picture, settings, lens, near, _radius(draws, settings))]
-    return _draw_layers(draws, picture, settings, lens)
+def _draw_surfaces(rng: RandomStream, picture: Tensor, settings: RenderSettings, lens: ThinLens) -> list[Surface]:
+    kind = rng.uniform(0.0, 1.0)
+    if kind < settings.p_sharp:
+        return [_surface(rng, picture, settings, lens, 0.0, 0.0)]
+    kind -= settings.p_sharp
+    if kind < settings.p_uniform:
+        radius = _radius(rng, settings)
+        return [_surface(rng, picture, settings, lens, radius, radius)]
+    kind -= settings.p_uniform
+    if kind < settings.p_single:
+        crossing = rng.chance(0.2)  # the focal plane cuts the surface, else one end of it is in focus
+        near = -_radius(rng, settings) if crossing else 0.0
+        return [_surface(rng, picture, settings, lens, near, _radius(rng, settings))]
+    return _draw_layers(rng, picture, settings, lens)
 
 
-def _draw_layers(draws: Draws, picture: Tensor, settings: RenderSettings, lens: ThinLens) -> list[Surface]:
+def _draw_layers(rng: RandomStream, picture: Tensor, settings: RenderSettings, lens: ThinLens) -> list[Surface]:
     """A background and one or two cut-out surfaces, one of them in focus (nearly always)."""
-    count = 3 if draws.chance(0.3) else 2
-    focus = draws.integer(0, count - 1)
-    behind = sorted((_radius(draws, settings) for _ in range(focus)), reverse=True)
-    before = sorted((-_radius(draws, settings) for _ in range(count - focus - 1)), reverse=True)
-    if before and draws.chance(0.2):
+    count = 3 if rng.chance(0.3) else 2
+    focus = rng.integer(0, count - 1)
+    behind = sorted((_radius(rng, settings) for _ in range(focus)), reverse=True)
+    before = sorted((-_radius(rng, settings) for _ in range(count - focus - 1)), reverse=True)
+    if before and rng.chance(0.2):
         before[0] = 0.0  # two surfaces in focus, one occluding the other
-    missed = draws.chance(0.05)  # focus on nothing in the picture
+    missed = rng.chance(0.05)  # focus on nothing in the picture
     surfaces = []
     furthest = settings.max_radius
     for index, radius in enumerate([*behind, 0.0, *before]):
         low = high = radius
         if index == focus and missed:
-            low = high = 0.5 * _radius(draws, settings)
-        elif index == focus and draws.chance(0.2):
-            high = _radius(draws, settings)
-        elif draws.chance(0.5):
-            high = radius * draws.uniform(0.5, 1.5)
+            low = high = 0.5 * _radius(rng, settings)
+        elif index == focus and rng.chance(0.2):
+            high = _radius(rng, settings)
+        elif rng.chance(0.5):
+            high = radius * rng.uniform(0.5, 1.5)
         # What is drawn before a surface reaches no further back than it
         low, high = min(low, furthest), max(-settings.max_radius, min(high, furthest))
         furthest = max(low, high)
-        surfaces.append(_surface(draws, picture, settings, lens, low, high, cut_out=index > 0))
+        surfaces.append(_surface(rng, picture, settings, lens, low, high, cut_out=index > 0))
     return surfaces
 
 
-def _radius(draws: Draws, settings: RenderSettings) -> float:
-    """Radius of a surface out of focus: any from the smallest to the largest alike, as `small_radii` stands.
+def _radius(rng: RandomStream, settings: RenderSettings) -> float:
+    """Radius of a surface out of focus: any from the smallest to the largest alike, as `radius_exponent` stands.
 
     Kernels fitted to the clearly blurred parts of real pairs have quartiles of 4, 5.5 and 6.5 pixels (Lytro) and 4.7,
     7.5 and 9 (EPFL): `research/real_blur.py`. Those too faint to be fitted are below.
     """
-    share: float = draws.uniform(0.0, 1.0) ** settings.small_radii
+    share: float = rng.uniform(0.0, 1.0) ** settings.radius_exponent
     return settings.min_radius + (settings.max_radius - settings.min_radius) * share
 
 
 def _surface(
-    draws: Draws,
+    rng: RandomStream,
     picture: Tensor,
     settings: RenderSettings,
     lens: ThinLens,
@@ -150,41 +150,41 @@ def _surface(
     gain = (1.0, 1.0, 1.0)
     matte = torch.ones(1, height, width, device=picture.device)
     if cut_out:
-        matte = _draw_matte(draws, picture)
-        if draws.chance(settings.share_foreign):
-            flip = ((-1,), (-2,), (-1, -2))[draws.integer(0, 2)]
-            level = draws.log_uniform(0.5, 1.6)
-            gain = (level * draws.uniform(0.85, 1.15), level, level * draws.uniform(0.85, 1.15))
-    ramp = torch.zeros(1, height, width) if low == high else _draw_ramp(draws, height, width)
+        matte = _draw_matte(rng, picture)
+        if rng.chance(settings.p_foreign):
+            flip = ((-1,), (-2,), (-1, -2))[rng.integer(0, 2)]
+            level = rng.log_uniform(0.5, 1.6)
+            gain = (level * rng.uniform(0.85, 1.15), level, level * rng.uniform(0.85, 1.15))
+    ramp = torch.zeros(1, height, width) if low == high else _draw_ramp(rng, height, width)
     ends = lens.inverse_distance(low), lens.inverse_distance(high)
     levels = 1 if low == high else settings.levels
     return Surface(matte, ends, ramp.to(picture.device), levels, flip, gain)
 
 
-def _draw_ramp(draws: Draws, height: int, width: int) -> Tensor:
+def _draw_ramp(rng: RandomStream, height: int, width: int) -> Tensor:
     """[1, H, W] from 0 to 1: a slanted plane or a smooth field, from a gentle slope to nearly a step."""
-    field = _plane(draws, height, width) if draws.chance(0.5) else smooth_noise(draws, height, width, 1, 3)
+    field = _plane(rng, height, width) if rng.chance(0.5) else smooth_noise(rng, height, width, 1, 3)
     field = (field - field.mean()) / field.std().clamp_min(1e-6)
-    steepness = draws.log_uniform(0.25, 6.0)
-    return (0.5 + steepness * (field - draws.uniform(-0.5, 0.9))).clamp(0.0, 1.0)
+    steepness = rng.log_uniform(0.25, 6.0)
+    return (0.5 + steepness * (field - rng.uniform(-0.5, 0.9))).clamp(0.0, 1.0)
 
 
-def _draw_matte(draws: Draws, picture: Tensor) -> Tensor:
+def _draw_matte(rng: RandomStream, picture: Tensor) -> Tensor:
     """[1, H, W] coverage of a cut-out surface: blob, image-guided blob, convex shape, or thin branches and wires."""
     height, width = picture.shape[-2:]
-    kind = draws.uniform(0.0, 1.0)
+    kind = rng.uniform(0.0, 1.0)
     if kind < 0.3:
-        field = smooth_noise(draws, height, width, 1, 6)
-        field = field - _quantile(field, draws.uniform(0.25, 0.75))
+        field = smooth_noise(rng, height, width, 1, 6)
+        field = field - _quantile(field, rng.uniform(0.25, 0.75))
     elif kind < 0.55:
-        field = 0.6 * smooth_noise(draws, height, width, 1, 5) + _smooth_luminance(picture).cpu()
-        field = field - _quantile(field, draws.uniform(0.25, 0.75))
+        field = 0.6 * smooth_noise(rng, height, width, 1, 5) + _smooth_luminance(picture).cpu()
+        field = field - _quantile(field, rng.uniform(0.25, 0.75))
     elif kind < 0.85:
-        field = _convex(draws, height, width)
+        field = _convex(rng, height, width)
     else:
-        field = smooth_noise(draws, height, width, 2, 6).abs()
-        field = _quantile(field, draws.uniform(0.08, 0.35)) - field
-    softness = draws.uniform(1.0, 1.5) if draws.chance(0.8) else draws.uniform(1.5, 4.0)
+        field = smooth_noise(rng, height, width, 2, 6).abs()
+        field = _quantile(field, rng.uniform(0.08, 0.35)) - field
+    softness = rng.uniform(1.0, 1.5) if rng.chance(0.8) else rng.uniform(1.5, 4.0)
     return coverage(field, softness).to(picture.device)
 
 
@@ -197,35 +197,35 @@ def coverage(field: Tensor, softness: float) -> Tensor:
     return (0.5 + field / (slope * softness)).clamp(0.0, 1.0)
 
 
-def smooth_noise(draws: Draws, height: int, width: int, low: int, high: int) -> Tensor:
+def smooth_noise(rng: RandomStream, height: int, width: int, low: int, high: int) -> Tensor:
     """[1, H, W] noise of about unit variance with `low`..`high` bumps along the shorter side, and finer ones on it."""
-    cells = draws.log_uniform(low, high + 1)
-    roughness = draws.uniform(0.0, 0.35)
+    cells = rng.log_uniform(low, high + 1)
+    roughness = rng.uniform(0.0, 0.35)
     field = torch.zeros(1, 1, height, width)
     for octave, weight in ((1, 1.0), (3, roughness)):
         rows = max(2, round(octave * cells * height / min(height, width))) + 1
         columns = max(2, round(octave * cells * width / min(height, width))) + 1
-        grid = draws.normal(1, 1, rows, columns)
+        grid = rng.normal(1, 1, rows, columns)
         field = field + weight * F.interpolate(grid, (height, width), mode="bicubic", align_corners=True)
     return field[0]
 
 
-def _plane(draws: Draws, height: int, width: int) -> Tensor:
+def _plane(rng: RandomStream, height: int, width: int) -> Tensor:
     """[1, H, W] signed distance in pixels from a random line through the picture."""
-    x, y = draws.uniform(0.2, 0.8) * width, draws.uniform(0.2, 0.8) * height
-    normal = draws.normal(2)
+    x, y = rng.uniform(0.2, 0.8) * width, rng.uniform(0.2, 0.8) * height
+    normal = rng.normal(2)
     normal = normal / normal.norm().clamp_min(1e-6)
     rows = torch.arange(height, dtype=torch.float32)[:, None] - y
     columns = torch.arange(width, dtype=torch.float32)[None, :] - x
     return (rows * normal[0] + columns * normal[1])[None]
 
 
-def _convex(draws: Draws, height: int, width: int) -> Tensor:
+def _convex(rng: RandomStream, height: int, width: int) -> Tensor:
     """[1, H, W] distance inside a half-plane, wedge or polygon; positive inside."""
-    sides = draws.integer(1, 4)
-    planes = torch.cat([_plane(draws, height, width) for _ in range(sides)])
+    sides = rng.integer(1, 4)
+    planes = torch.cat([_plane(rng, height, width) for _ in range(sides)])
     inside = planes.amin(dim=0, keepdim=True)
-    return inside if draws.chance(0.5) else -inside
+    return inside if rng.chance(0.5) else -inside
 
 
 def _smooth_luminance(picture: Tensor) -> Tensor:

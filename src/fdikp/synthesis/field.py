@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fdikp.synthesis.draws import Draws
+from fdikp.synthesis.rng import RandomStream
 
 SPACING = 0.4
 """Field heights between places for which kernels are made; between them their blurs are blended."""
@@ -55,9 +55,9 @@ def _hats(low: float, high: float, length: int) -> list[tuple[float, Tensor]]:
     return [(place, weight) for place, weight in hats if weight.any()]  # tiny pictures have no pixel near some
 
 
-def draw_field(draws: Draws, height: int, width: int, frame: int) -> Field:
+def draw_field(rng: RandomStream, height: int, width: int, frame: int) -> Field:
     """A tile of height x width pixels somewhere in a photograph of 3:2 with `frame` pixels along its long side (0: the
     tile is the photograph); larger tiles reach from border to border."""
     frame_width, frame_height = max(frame, width), max(round(frame * 2 / 3), height)
-    x, y = draws.integer(0, frame_width - width), draws.integer(0, frame_height - height)
+    x, y = rng.integer(0, frame_width - width), rng.integer(0, frame_height - height)
     return Field.of_tile(x, y, width, height, frame_width, frame_height)

@@ -7,7 +7,7 @@ SPOT = 7
 """Spots are looked at in the square that reaches so many pixels from their middle."""
 
 
-def lift_highlights(light: Tensor, gain: float, spot_gain: float = 1.0) -> Tensor:
+def boost_highlights(light: Tensor, gain: float, spot_gain: float = 1.0) -> Tensor:
     """Brightness beyond 1 for pixels at the sensor's limit, [..., 3, H, W] linear light.
 
     A clipped lamp is brighter than its pixel says; blurred, it is a disc with a hard edge and not a grey smudge.

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from fdikp.synthesis.draws import Draws
+from fdikp.synthesis.rng import RandomStream
 
 SENSOR_WIDTH = 36.0
 """Long side of a full-frame sensor in millimetres."""
@@ -55,12 +55,12 @@ class ThinLens:
         return 1.0 / self.focus_distance - blur_radius / self.radius_per_dioptre
 
 
-def draw_lens(draws: Draws, width: int, max_radius: float) -> ThinLens:
+def draw_lens(rng: RandomStream, width: int, max_radius: float) -> ThinLens:
     """A lens of a full-frame camera whose picture is `width` pixels wide, focused so that some distance behind the
     focal plane has the blur radius `max_radius` (pixels). Ours: 24 to 135 mm, f/1.4 to f/5.6."""
-    focal_length = draws.log_uniform(24.0, 135.0)
-    f_number = draws.log_uniform(1.4, 5.6)
+    focal_length = rng.log_uniform(24.0, 135.0)
+    f_number = rng.log_uniform(1.4, 5.6)
     pitch = SENSOR_WIDTH / width
-    at_infinity = max_radius * draws.log_uniform(1.05, 3.0)
+    at_infinity = max_radius * rng.log_uniform(1.05, 3.0)
     focus = focal_length + focal_length**2 / (f_number * 2.0 * pitch * at_infinity)
     return ThinLens(focal_length, f_number, focus / 1000.0, pitch)

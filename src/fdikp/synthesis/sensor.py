@@ -9,39 +9,39 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from fdikp.synthesis.draws import Draws
 from fdikp.synthesis.mosaic import through_mosaic
+from fdikp.synthesis.rng import RandomStream
 
 
-def add_noise(light: Tensor, draws: Draws, mosaic: int | None = None) -> Tensor:
+def add_noise(light: Tensor, rng: RandomStream, mosaic: int | None = None) -> Tensor:
     """Shot and read noise of a random ISO on linear light [3, H, W], standard deviation sqrt(shot * light + read^2).
 
     With a mosaic (its pattern, see `through_mosaic`) the noise is that of the sensor's pixels, and goes with the light
     through the interpolation. Without, it is white, or half the time correlated as it would be after that.
     """
-    shot = draws.log_uniform(2e-6, 3e-4)
-    read = draws.log_uniform(1e-4, 2e-3)
-    noise = draws.normal(*light.shape).to(light.device)
-    correlated = draws.chance(0.5)
+    shot = rng.log_uniform(2e-6, 3e-4)
+    read = rng.log_uniform(1e-4, 2e-3)
+    noise = rng.normal(*light.shape).to(light.device)
+    correlated = rng.chance(0.5)
     if correlated and mosaic is None:
         noise = _binomial(noise) * 2.0  # a little less than what brings the variance back: cameras also denoise
     noisy = light + noise * (shot * light.clamp_min(0.0) + read * read).sqrt()
     return noisy if mosaic is None else through_mosaic(noisy, mosaic)
 
 
-def add_mottle(image: Tensor, draws: Draws) -> Tensor:
+def add_luminance_noise(image: Tensor, rng: RandomStream) -> Tensor:
     """Soft grain in the brightness of a picture [3, H, W], sRGB 0..1: what noise is after a camera's denoising.
 
     Real pairs have it, whatever it stems from: what a disc leaves undescribed of their blur is as large, lies in the
     same frequencies, and costs as much where it is laid upon a picture that it has nothing to do with
     (`research/twins.py`).
     """
-    width, size = draws.log_uniform(0.5, 2.0), draws.log_uniform(1e-3, 1.5e-2)
+    width, size = rng.log_uniform(0.5, 2.0), rng.log_uniform(1e-3, 1.5e-2)
     reach = math.ceil(3 * width)
     taps = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / width) ** 2)
     taps /= taps.square().sum().sqrt()  # keeps the variance
     height, length = image.shape[-2:]
-    noise = draws.normal(1, 1, height + 2 * reach, length + 2 * reach)
+    noise = rng.normal(1, 1, height + 2 * reach, length + 2 * reach)
     soft = F.conv2d(F.conv2d(noise, taps[None, None, :, None]), taps[None, None, None, :])[0]
     return (image + size * soft.to(image.device)).clamp(0.0, 1.0)
 

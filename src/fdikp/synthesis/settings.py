@@ -1,4 +1,4 @@
-"""What the renderer draws from: sizes, and the share of pairs that show each effect."""
+"""What the renderer rng from: sizes, and the share of pairs that show each effect."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
@@ -23,23 +23,23 @@ class RenderSettings:
     min_radius: float = 0.6
     """Smallest radius of a surface drawn out of focus."""
 
-    small_radii: float = 1.0
+    radius_exponent: float = 1.0
     """How much the small radii prevail: the exponent of a number drawn evenly from 0 to 1, which is the place between
     the smallest radius and the largest. At 1 all are as frequent."""
 
     levels: int = 7
     """Radii into which the depth range of one surface is cut; between two levels their blurs are blended."""
 
-    share_sharp: float = 0.25
+    p_sharp: float = 0.25
     """Pairs that are in focus everywhere: the network has to leave such pictures alone."""
 
-    share_uniform: float = 0.25
+    p_uniform: float = 0.25
     """Pairs blurred by one radius everywhere."""
 
-    share_single: float = 0.25
+    p_single: float = 0.25
     """Pairs of one surface whose depth varies. The rest have one or two cut-out surfaces before a background."""
 
-    share_foreign: float = 0.6
+    p_foreign: float = 0.6
     """Cut-out surfaces that show other content than the background, so that the outline is visible in focus."""
 
     linear: bool = True
@@ -49,19 +49,19 @@ class RenderSettings:
     """Whether surfaces are blurred apart and laid over each other; else the finished picture is blurred, at each pixel
     by the kernel of what is seen there, and nothing spreads over anything."""
 
-    share_shaped: float = 1.0
+    p_shaped_aperture: float = 1.0
     """Pairs whose aperture has a shape of its own; the others' is a disc with a hard edge."""
 
-    share_lifted: float = 0.1
+    p_highlight_boost: float = 0.1
     """Pairs whose clipped highlights are given back the brightness that clipping took."""
 
-    max_lift: float = 6.0
+    max_highlight_boost: float = 6.0
     """Largest gain on clipped highlights."""
 
-    max_spot_lift: float = 30.0
+    max_spot_boost: float = 30.0
     """Largest further gain on clipped spots in the dark, such as lamps; 1 for none."""
 
-    share_cats_eye: float = 0.4
+    p_cats_eye: float = 0.4
     """Round apertures whose kernels narrow toward the corners of the photograph: lenses stopped down until their blades
     show do not vignette."""
 
@@ -69,25 +69,25 @@ class RenderSettings:
     """Long side, in pixels, of the photograph of which a rendered tile is a piece; 0 is the tile itself. It says how
     far a tile may lie from the centre, and how wide the angle of view of a pixel is."""
 
-    share_toned: float = 0.6
+    p_tone_curve: float = 0.6
     """Pairs seen through a camera's tone curve, which both pictures share; the others' is the sRGB curve alone."""
 
-    share_noisy: float = 0.8
+    p_noise: float = 0.8
     """Pairs with sensor noise in the blurred picture."""
 
-    share_mosaic: float = 0.2
+    p_mosaic: float = 0.2
     """Noisy pairs whose two pictures went through a Bayer mosaic and its interpolation."""
 
-    share_mottled: float = 0.6
+    p_luminance_noise: float = 0.6
     """Pairs with soft grain in the blurred picture."""
 
-    share_sharpened: float = 0.1
+    p_sharpened: float = 0.1
     """Pairs that the camera sharpened: both pictures alike, as in a real pair."""
 
-    share_oversharpened: float = 0.02
+    p_oversharpened: float = 0.02
     """Pairs of which only the input was sharpened: the network learns to undo halos rather than to add them."""
 
-    share_jpeg: float = 0.8
+    p_jpeg: float = 0.8
     """Pairs whose blurred picture went through JPEG, as nearly all photographs did."""
 
     min_quality: int = 50
@@ -103,19 +103,21 @@ class RenderSettings:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name.startswith("share_") and not 0.0 <= value <= 1.0:
+            if field.name.startswith("p_") and not 0.0 <= value <= 1.0:
                 raise ValueError(f"{field.name} must be between 0 and 1, not {value:g}")
         if not 0.0 <= self.min_radius <= self.max_radius or not 0.0 < self.max_radius <= MAX_RADIUS:
             raise ValueError(
                 f"radii must have 0 <= min_radius <= max_radius <= {MAX_RADIUS:g}, "
                 f"not {self.min_radius:g} and {self.max_radius:g}"
             )
-        if not 0.0 < self.small_radii < 100.0:
-            raise ValueError(f"small_radii must be above 0 and below 100, not {self.small_radii:g}")
+        if not 0.0 < self.radius_exponent < 100.0:
+            raise ValueError(f"radius_exponent must be above 0 and below 100, not {self.radius_exponent:g}")
         if not 1 <= self.min_quality <= MAX_QUALITY:
             raise ValueError(f"min_quality must be from 1 to {MAX_QUALITY}, not {self.min_quality}")
-        if self.levels < 2 or self.frame < 0 or min(self.max_lift, self.max_spot_lift) < 1.0:
-            raise ValueError("levels must be at least 2, frame at least 0, max_lift and max_spot_lift at least 1")
+        if self.levels < 2 or self.frame < 0 or min(self.max_highlight_boost, self.max_spot_boost) < 1.0:
+            raise ValueError(
+                "levels must be at least 2, frame at least 0, max_highlight_boost and max_spot_boost at least 1"
+            )
 
     def changed(self, changes: Iterable[str]) -> "RenderSettings":
         """These settings with some changed, each said as NAME=VALUE.

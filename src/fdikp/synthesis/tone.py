@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from fdikp.light import linear_to_srgb, srgb_to_linear
-from fdikp.synthesis.draws import Draws
+from fdikp.synthesis.rng import RandomStream
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ PLAIN = ToneCurve()
 """The sRGB curve alone."""
 
 
-def draw_tone(draws: Draws) -> ToneCurve:
+def draw_tone(rng: RandomStream) -> ToneCurve:
     """More contrast than sRGB in most cameras, and a little darker or brighter."""
-    return ToneCurve(contrast=draws.uniform(0.95, 1.5), power=draws.log_uniform(0.87, 1.25))
+    return ToneCurve(contrast=rng.uniform(0.95, 1.5), power=rng.log_uniform(0.87, 1.25))
 
 
 def _contrast(x: Tensor, slope: float) -> Tensor:

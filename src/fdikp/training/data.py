@@ -20,7 +20,7 @@ from fdikp.data.faults import map_all
 from fdikp.data.readers import needs_libvips
 from fdikp.imaging import as_unit
 from fdikp.synthesis import RenderSettings, render_pair
-from fdikp.synthesis.draws import Draws
+from fdikp.synthesis.rng import RandomStream
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class RenderedStream:
         Reduced, soft photographs become sharp. Enlarged, sharp ones become soft, as most are at full size: what is in
         focus there is not blurred, and a network that has seen crisp targets only sharpens it all the same.
         """
-        draws = Draws(seed + 1)
+        draws = RandomStream(seed + 1)
         picture = self.pictures[self._order[number]]
         reduction = 1.0 if draws.chance(0.3) else draws.log_uniform(0.6, 2.0)
         side = min(round(size * reduction), *picture.shape[-2:])
@@ -139,7 +139,7 @@ class PairedStream:
 
     def _piece(self, number: int, pair: PairFiles, crop: int) -> Tensor:
         """[2, 3, crop, crop] float32 0..1: the same piece of source and target, flipped and turned alike."""
-        draws = Draws(_mix(self.seed, number))
+        draws = RandomStream(_mix(self.seed, number))
         source, target = (self._kept[f] if f in self._kept else read_image(f) for f in (pair.source, pair.target))
         top, left = (draws.integer(0, side - crop) for side in source.shape[:2])
         both = np.stack([as_unit(image[top : top + crop, left : left + crop]) for image in (source, target)])

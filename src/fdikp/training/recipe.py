@@ -116,7 +116,7 @@ class Recipe:
     distil: float = _option(0.5, "weight of the L1 distance to the teacher's results, scale by scale")
 
     render: tuple[str, ...] = _option(
-        (), "settings of the renderer to change, such as max_radius=12 share_jpeg=0.5; fdikp render --help has them all"
+        (), "settings of the renderer to change, such as max_radius=12 p_jpeg=0.5; fdikp render --help has them all"
     )
     seed: int = _option(0, "seed of everything random")
     device: str = _option("auto", "cuda, cpu, or auto")

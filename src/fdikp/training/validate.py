@@ -73,7 +73,7 @@ def load_set(name: str, folder: Path, crop: int) -> ValidationSet:
     listing = layouts.kodak(folder, None) if folder.is_dir() else None
     if listing is not None:
         raise_faults(listing.faults)
-        from fdikp.synthesis.pairs import kodak_pair
+        from fdikp.synthesis.kodak import kodak_pair
 
         rendered = [kodak_pair(entry.source) for entry in listing.entries]
         crops = [ValidationCrop(p.name, _centre(p.blurred, crop), _centre(p.target, crop)) for p in rendered]

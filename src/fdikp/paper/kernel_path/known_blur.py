@@ -24,8 +24,8 @@ from fdikp.synthesis import (
     render_scene,
 )
 from fdikp.synthesis.aperture import kernel_reach
-from fdikp.synthesis.draws import Draws
 from fdikp.synthesis.render import draw_aperture
+from fdikp.synthesis.rng import RandomStream
 from fdikp.synthesis.sensor import round_to_8_bits
 
 MARGIN = 32
@@ -33,17 +33,17 @@ MARGIN = 32
 
 MIXED = RenderSettings(
     max_radius=8.0,
-    small_radii=1.5,
-    share_sharp=0.0,
-    share_uniform=0.0,
-    share_lifted=0.0,
-    share_cats_eye=0.0,
-    share_toned=0.0,
-    share_noisy=0.0,
-    share_mottled=0.0,
-    share_sharpened=0.0,
-    share_oversharpened=0.0,
-    share_jpeg=0.0,
+    radius_exponent=1.5,
+    p_sharp=0.0,
+    p_uniform=0.0,
+    p_highlight_boost=0.0,
+    p_cats_eye=0.0,
+    p_tone_curve=0.0,
+    p_noise=0.0,
+    p_luminance_noise=0.0,
+    p_sharpened=0.0,
+    p_oversharpened=0.0,
+    p_jpeg=0.0,
     keep_grain=False,
 )
 """Scenes whose blur radius changes across the picture, up to 8 pixels, with one surface at least in focus (nearly
@@ -108,7 +108,7 @@ def crops(pictures: Sequence[np.ndarray], size: int) -> list[Tensor]:
 
 def uniform_pairs(sharp: Sequence[Tensor], radius: float) -> list[KnownPair]:
     """Each crop out of focus by one radius (pixels), through an aperture of its own: the n-th of seed n."""
-    return [uniform_pair(crop, radius, draw_aperture(Draws(n))) for n, crop in enumerate(sharp)]
+    return [uniform_pair(crop, radius, draw_aperture(RandomStream(n))) for n, crop in enumerate(sharp)]
 
 
 def uniform_pair(crop: Tensor, radius: float, aperture: Aperture) -> KnownPair:

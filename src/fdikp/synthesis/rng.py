@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 
-class Draws:
+class RandomStream:
     """A stream of random numbers that depends on the seed alone.
 
     The generator lives on the CPU whatever device renders, so that a seed means the same pair on every machine.
 
-    >>> Draws(3).uniform(0, 1) == Draws(3).uniform(0, 1)
+    >>> RandomStream(3).uniform(0, 1) == RandomStream(3).uniform(0, 1)
     True
     """
 
@@ -20,15 +20,15 @@ class Draws:
         self.seed = seed
         self._generator = torch.Generator().manual_seed(seed)
 
-    def fork(self, name: str) -> "Draws":
+    def fork(self, name: str) -> "RandomStream":
         """A second stream of the same seed, untouched by what this one has drawn and leaving it as it is.
 
-        What is added to the renderer draws from its own: the pairs of old seeds stay what they were.
+        What is added to the renderer rng from its own: the pairs of old seeds stay what they were.
 
-        >>> Draws(3).fork("lens").uniform(0, 1) == Draws(3).fork("mosaic").uniform(0, 1)
+        >>> RandomStream(3).fork("lens").uniform(0, 1) == RandomStream(3).fork("mosaic").uniform(0, 1)
         False
         """
-        return Draws((self.seed * 0x9E3779B97F4A7C15 + zlib.crc32(name.encode())) % 2**53)
+        return RandomStream((self.seed * 0x9E3779B97F4A7C15 + zlib.crc32(name.encode())) % 2**53)
 
     def uniform(self, low: float, high: float) -> float:
         """A number in [low, high)."""
