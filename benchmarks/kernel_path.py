@@ -22,12 +22,12 @@ from pathlib import Path
 import torch
 
 import fdikp
-from fdikp import weights
+from fdikp import models
 from fdikp.data import find_images, read_image
 from fdikp.data.faults import map_all
 from fdikp.errors import FdikpError
 from fdikp.files import atomic_write
-from fdikp.network import GRID
+from fdikp.network import SIZE_MULTIPLE
 from fdikp.paper.kernel_path import as_csv, as_json, crops, markdown, measure
 from fdikp.paper.kernel_path.known_blur import MIXED
 from fdikp.paper.kernel_path.response import CELL
@@ -39,7 +39,7 @@ def main() -> None:
     options = parse()
     started = time.perf_counter()
     try:
-        network, about = weights.load(options.weights)
+        network, about = models.load(options.weights)
         files = [file for folder in options.data for file in find_images(folder)][: options.pictures]
         if len(files) < 2:
             raise FdikpError(
@@ -69,7 +69,7 @@ def main() -> None:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--weights", default=weights.DEFAULT, help="a model that ships, or a safetensors file")
+    parser.add_argument("--weights", default=models.DEFAULT, help="a model that ships, or a safetensors file")
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders of sharp photographs")
     parser.add_argument("--pictures", type=count, help="so many of them at most, the first by path")
     parser.add_argument("--size", type=size, default=256, help="side of the crops, pixels")
@@ -94,8 +94,8 @@ def count(text: str) -> int:
 
 def size(text: str) -> int:
     value = int(text)
-    if value < CELL or value % GRID:
-        raise argparse.ArgumentTypeError(f"{text}: must be a multiple of {GRID} of at least {CELL}")
+    if value < CELL or value % SIZE_MULTIPLE:
+        raise argparse.ArgumentTypeError(f"{text}: must be a multiple of {SIZE_MULTIPLE} of at least {CELL}")
     return value
 
 

@@ -40,7 +40,7 @@ def main() -> None:
     text = (
         "\n\n".join(
             (
-                f"# {model.name}, sha256 {model.weights.sha256[:12]}…",
+                f"# {model.name}, sha256 {model.descriptor.sha256[:12]}…",
                 sharp(model, options.sharp),
                 spoilt(model, *options.data.split("=", 1)),
             )

@@ -23,8 +23,8 @@ from skimage import data
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
-from fdikp import weights
-from fdikp.allocator import keep_freed_memory
+from fdikp import models
+from fdikp.allocator import configure_malloc
 from fdikp.bench.machine import convolution, describe, matrix_product
 from fdikp.bench.timing import in_turn, ratio
 from fdikp.evaluation.cost import gflop
@@ -84,7 +84,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
-    keep_freed_memory()
+    configure_malloc()
     cpu = torch.device("cpu")
     dtype = choose_precision("auto", cpu)
     name = str(dtype).removeprefix("torch.")
@@ -93,7 +93,7 @@ def main() -> None:
     x = F.interpolate(F.avg_pool2d(x, 2), (side, side), mode="bicubic").clamp(0, 1)  # soft, as what is to be restored
     torch.manual_seed(0)
     base = lively(FDIKP(PRESETS["fdikp-base"]))
-    lite, about = weights.load("fdikp-lite")
+    lite, about = models.load("fdikp-lite")
     plain = {"base": Plain(base), "lite": Plain(lite)}
     fast = {
         key: net.to(dtype).to(memory_format=torch.channels_last) for key, net in (("base", base), ("lite", lite.eval()))

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import torch
 
-from fdikp import weights
-from fdikp.allocator import keep_freed_memory
+from fdikp import models
+from fdikp.allocator import configure_malloc
 from fdikp.bench.machine import describe
 from fdikp.bench.timing import in_turn
 from fdikp.evaluation.tables import grid
@@ -39,7 +39,7 @@ SETTINGS = [
 def step_of(model: str, precision: str, layout: str, optimizer: str, lpips: Path) -> Callable[[], object]:
     recipe = replace(LITE, precision=precision, memory_format=layout, optimizer=optimizer)
     numerics = Numerics.of(recipe, CPU)
-    network = weights.load(model)[0].requires_grad_(True).train()
+    network = models.load(model)[0].requires_grad_(True).train()
     network = network.to(memory_format=numerics.memory_format)  # type: ignore[call-overload]
     supervision = BlurSupervision(network)
     objective = Objective(network, recipe, numerics, supervision, LPIPS(lpips))
@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5, help="rounds")
     parser.add_argument("-o", "--output", type=Path, help="write the table here, with .md")
     options = parser.parse_args()
-    keep_freed_memory()
+    configure_malloc()
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     rows = []

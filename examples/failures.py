@@ -11,8 +11,8 @@ from skimage import data
 from torch import Tensor
 
 from fdikp import load_model
-from fdikp.light import linear_to_srgb, srgb_to_linear
 from fdikp.synthesis import Aperture, aperture_kernels
+from fdikp.transfer_functions import linear_to_srgb, srgb_to_linear
 
 REACH = 16
 """Largest distance from the centre of a kernel to its edge, in pixels."""

@@ -30,7 +30,7 @@ from typing import Any
 
 import torch
 
-from fdikp import load_model, weights
+from fdikp import load_model, models
 from fdikp.data import EvaluationSet, open_set
 from fdikp.evaluation.evaluate import Evaluator
 from fdikp.evaluation.protocols import find_protocol
@@ -208,14 +208,14 @@ def _run(job: tuple[Variant, int], options: argparse.Namespace) -> dict[str, flo
 
 def _of_range(largest: float, file: Path) -> Path:
     """The weights that ship, in a network of another largest dilation; where it was 1 it stays that."""
-    network, about = weights.load(START)
+    network, about = models.load(START)
     before = network.config.dilation_range
     assert network.fikp.blur is not None
     middle = torch.tensor([1.0 / before, 1.0 / largest]).logit()
     network.fikp.blur.weigh.bias.data += middle[1] - middle[0]  # type: ignore[operator]
     network.config = replace(network.config, dilation_range=largest)
     file.parent.mkdir(parents=True, exist_ok=True)
-    weights.save(network, file, name=about.name, half=False)
+    models.save(network, file, name=about.name, half=False)
     return file
 
 

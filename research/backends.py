@@ -34,8 +34,8 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from skimage import data
 from torch import Tensor, nn
 
-from fdikp import weights
-from fdikp.allocator import keep_freed_memory
+from fdikp import models
+from fdikp.allocator import configure_malloc
 from fdikp.bench.machine import describe
 from fdikp.bench.timing import in_turn, ratio
 from fdikp.data.pairs import find_pairs
@@ -109,8 +109,8 @@ def fourier(n: int) -> tuple[Tensor, Tensor]:
 
 def build(name: str) -> FDIKP:
     """A model that ships, or one of `PRESETS` untrained."""
-    if name in weights.available():
-        return weights.load(name)[0]
+    if name in models.available():
+        return models.load(name)[0]
     torch.manual_seed(0)
     network = FDIKP(PRESETS[name]).eval().requires_grad_(False)
     gates = network.dsrm.apu.gates
@@ -201,7 +201,7 @@ def load(way: str, network: FDIKP, folder: Path) -> FDIKP:
 
 def footprint(way: str, name: str, folder: Path) -> float | None:
     """Peak memory, MiB, of a process that restores one picture in this way and does nothing else."""
-    keep_freed_memory()
+    configure_malloc()
     memory = PeakMemory(CPU)
     with torch.inference_mode():
         load(way, build(name), folder)(picture())
@@ -243,12 +243,12 @@ def quality(network: FDIKP, exact: FDIKP, measured: list[tuple[Tensor, Tensor]])
 @torch.inference_mode()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", choices=sorted({*PRESETS, *weights.available()}))
+    parser.add_argument("model", choices=sorted({*PRESETS, *models.available()}))
     parser.add_argument("--calibrate", type=Path, help="pairs whose sources int8 is calibrated with")
     parser.add_argument("--pairs", type=Path, help="pairs to tell what each way gains, in PSNR")
     parser.add_argument("--runs", type=int, default=9)
     options = parser.parse_args()
-    keep_freed_memory()
+    configure_malloc()
     network, x = build(options.model), picture()
     ways = [TORCH16, TORCH32, *FLOAT, *(INT8 if options.calibrate else ())]
     with tempfile.TemporaryDirectory() as temporary:

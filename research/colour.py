@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from fdikp import weights
+from fdikp import models
 
 LUMA = (0.299, 0.587, 0.114)
 """Rec. 601, as JPEG has it."""
@@ -35,14 +35,14 @@ def main() -> None:
     options = parser.parse_args()
     if not 0 <= options.share <= 1:
         parser.error(f"share {options.share:g}: must be between 0 and 1")
-    network, about = weights.load(options.model)
+    network, about = models.load(options.model)
     matrix, layer = calmed(options.share), network.output
     with torch.no_grad():
         layer.weight.copy_(torch.einsum("ij,jkyx->ikyx", matrix, layer.weight))
         layer.bias.copy_(matrix @ layer.bias)
     parts = {"sha256": about.sha256, "colour": options.share}
-    weights.save(network, options.output, name=about.name, half=options.half, made_of=parts)
-    print(f"{options.model} -> {options.output}, sha256 {weights.sha256(Path(options.output))}")
+    models.save(network, options.output, name=about.name, half=options.half, made_of=parts)
+    print(f"{options.model} -> {options.output}, sha256 {models.sha256(Path(options.output))}")
 
 
 if __name__ == "__main__":

@@ -21,9 +21,9 @@ from fdikp.data import EvaluationSet, open_set
 from fdikp.evaluation.evaluate import Evaluator
 from fdikp.evaluation.protocols import find_protocol
 from fdikp.evaluation.tables import grid
-from fdikp.light import linear_to_srgb, srgb_to_linear
 from fdikp.synthesis import Aperture, aperture_kernels
 from fdikp.synthesis.tone import ToneCurve
+from fdikp.transfer_functions import linear_to_srgb, srgb_to_linear
 
 RADII = torch.tensor([0.6, 0.8, 1, 1.25, 1.5, 1.8, 2.1, 2.5, 3, 3.5, 4, 4.7, 5.5, 6.5, 7.5, 9, 10.5, 12.5, 15])
 REACH = 30

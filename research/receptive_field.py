@@ -15,7 +15,7 @@ import torch
 from skimage import data
 from torch import Tensor
 
-from fdikp import weights
+from fdikp import models
 
 
 def influence(network: torch.nn.Module, picture: Tensor, y: int, x: int) -> Tensor:
@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=384, help="side of the pictures")
     parser.add_argument("--places", type=int, default=4, help="pixels measured in each picture")
     options = parser.parse_args()
-    network, about = weights.load(options.model)
+    network, about = models.load(options.model)
     whole = measure(network, options)
     network.dsrm.bottleneck = torch.nn.Identity()
     local = measure(network, options)

@@ -23,9 +23,9 @@ from fdikp.data import EvaluationSet, open_set
 from fdikp.evaluation.evaluate import Evaluator
 from fdikp.evaluation.protocols import find_protocol
 from fdikp.evaluation.tables import grid
-from fdikp.light import linear_to_srgb, srgb_to_linear
 from fdikp.synthesis import Aperture, aperture_kernels
 from fdikp.synthesis.sensor import round_to_8_bits, through_jpeg
+from fdikp.transfer_functions import linear_to_srgb, srgb_to_linear
 
 SQUARE, REACH, RADII = real_blur.SQUARE, real_blur.REACH, real_blur.RADII
 NOISE_LEVELS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)

@@ -35,7 +35,7 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_scores_are_those_of_the_networks_own_output(pairs: Path, tiny_weights: Path) -> None:
     found = evaluate(tiny_weights, pairs)
-    network, _ = fdikp.weights.load(tiny_weights)
+    network, _ = fdikp.models.load(tiny_weights)
     assert [r.image for r in found.images] == ["0", "1", "2"]
     for result in found.images:
         source, target = (

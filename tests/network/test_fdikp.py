@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from fdikp.network import FDIKP, PRESETS, SMALLEST, downsample
+from fdikp.network import FDIKP, MIN_SIZE, PRESETS, downsample
 from fdikp.network.dsrm import DSRM
 from fdikp.network.fdikp import pad, working_size
 from fdikp.network.kernels import FIKP
@@ -66,7 +66,7 @@ def test_padding_is_a_mirror_and_repeats() -> None:
 @given(st.integers(1, 5000), st.integers(1, 5000))
 def test_working_size_is_the_least_that_fits(height: int, width: int) -> None:
     for side, padded in zip((height, width), working_size(height, width), strict=True):
-        assert padded % 16 == 0 and padded >= max(side, SMALLEST) and (padded - side < 16 or padded == SMALLEST)
+        assert padded % 16 == 0 and padded >= max(side, MIN_SIZE) and (padded - side < 16 or padded == MIN_SIZE)
 
 
 def test_the_coarsest_stage_deconvolves_one_image_and_each_spectrum_is_computed_once(

@@ -9,10 +9,10 @@ import torch.nn.functional as F
 from skimage import data
 from torch import Tensor
 
-from fdikp.light import linear_to_srgb, srgb_to_linear
 from fdikp.network import PRESETS
 from fdikp.network.kernels import FIKP, ROUNDING, FrequencyPredictor, inverse_kernel, rings, spectrum
 from fdikp.network.ops import box, plain_convolution, position_adaptive_convolution
+from fdikp.transfer_functions import linear_to_srgb, srgb_to_linear
 
 
 def known_blur(K: int = 5) -> Tensor:

@@ -8,6 +8,7 @@ from skimage.metrics import peak_signal_noise_ratio
 
 from fdikp.errors import DataError, FdikpError
 from fdikp.inference.deblurrer import Deblurrer
+from fdikp.models import ModelDescriptor
 from fdikp.network import FDIKP, PRESETS
 from fdikp.paper.figures import dilation_map, failures, inverse_kernels, spectra, strips
 from fdikp.paper.figures.inverse_kernels import Predicted
@@ -15,7 +16,6 @@ from fdikp.paper.figures.strips import Case, Strip
 from fdikp.paper.kernel_path.known_blur import blur_kernel
 from fdikp.plots import canvas
 from fdikp.synthesis import Aperture
-from fdikp.weights import Weights
 
 
 def well_drawn(picture: np.ndarray) -> bool:
@@ -32,7 +32,7 @@ def shown(axes) -> np.ndarray:
 
 @pytest.fixture
 def deblurrer(lively, tmp_path) -> Deblurrer:
-    about = Weights("lively", tmp_path, "", 0)
+    about = ModelDescriptor("lively", tmp_path, "", 0, lively.config)
     return Deblurrer(lively, about, device=torch.device("cpu"), precision=torch.float32)
 
 

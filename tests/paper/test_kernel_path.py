@@ -17,9 +17,8 @@ from scipy.stats import spearmanr
 from skimage import data
 from torch import Tensor
 
-from fdikp import weights
+from fdikp import models
 from fdikp.errors import DataError, FdikpError
-from fdikp.light import srgb_to_linear
 from fdikp.network import FDIKP, PRESETS, NetworkConfig
 from fdikp.paper.kernel_path import cells, correlation, crops, response
 from fdikp.paper.kernel_path.interventions import (
@@ -30,6 +29,7 @@ from fdikp.paper.kernel_path.interventions import (
 from fdikp.paper.kernel_path.known_blur import MARGIN, blur_kernel, mixed_pairs, out_of_focus, uniform_pairs
 from fdikp.paper.kernel_path.measure import measure
 from fdikp.synthesis import Aperture
+from fdikp.transfer_functions import srgb_to_linear
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "kernel_path.py"
 
@@ -264,7 +264,7 @@ class TestScript:
         config = NetworkConfig(
             widths=(8, 8, 16), encoder_blocks=(1, 1), decoder_blocks=(1, 1), bottleneck_depth=1, predictor_width=4
         )
-        weights.save(FDIKP(config), tmp_path / "tiny.safetensors", name="tiny")
+        models.save(FDIKP(config), tmp_path / "tiny.safetensors", name="tiny")
 
         def run(*args: str) -> None:
             given = ["--weights", str(tmp_path / "tiny.safetensors"), "--size", "80", "--radii", "2", *args]
@@ -277,7 +277,7 @@ class TestScript:
         run("--data", str(folder), "--pictures", "2", "--out", str(tmp_path / "out"))
         printed = capsys.readouterr().out
         assert (tmp_path / "out" / "kernel_path.md").read_text() == printed
-        assert "(2 pictures)" in printed and weights.sha256(tmp_path / "tiny.safetensors") in printed
+        assert "(2 pictures)" in printed and models.sha256(tmp_path / "tiny.safetensors") in printed
         rows = list(csv.DictReader((tmp_path / "out" / "kernel_path.csv").open()))
         document = json.loads((tmp_path / "out" / "kernel_path.json").read_text())
         assert len(rows) == len(document["cells"]) > 40

@@ -9,7 +9,7 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from fdikp import weights
+from fdikp import models
 from fdikp.data import load_images
 from fdikp.synthesis import RenderSettings
 from fdikp.training.checkpoint import load_checkpoint
@@ -43,7 +43,7 @@ def test_the_gradient_is_the_mean_of_the_shares(photographs, tiny_weights, tmp_p
     recipe = replace(RECIPES["lite"], data=(photographs,), crop=(64,), blur=0.1, hint=0.1, precision="fp32")
     stream = RenderedStream(load_images(recipe.data), recipe.margin, recipe.seed, RenderSettings())
     torch.manual_seed(recipe.seed)
-    network = weights.load(tiny_weights)[0].requires_grad_(True).train()
+    network = models.load(tiny_weights)[0].requires_grad_(True).train()
     judge = Objective(network, replace(recipe, beta=0.0), NUMERICS, BlurSupervision(network))
     for rank in range(2):
         batch = stream.batch(2 * rank, 2, 64, torch.device("cpu"))

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from skimage import data
 
-from fdikp import weights
+from fdikp import models
 from fdikp.errors import DataError
 from fdikp.metrics.focus import score
 from fdikp.training.checkpoint import load_checkpoint
@@ -45,7 +45,7 @@ def test_each_average_on_each_set(recipe, own_pairs, kodak, log_of):
     assert "loss" not in line["validation"]
     state = load_checkpoint(recipe.out)
     for name, file in (("0.1", "weights.safetensors"), ("0.9", "weights-ema-0.9.safetensors")):
-        network, about = weights.load(recipe.out / file)
+        network, about = models.load(recipe.out / file)
         assert about.name == "tiny"
         average = state["averages"][name]
         assert all(torch.equal(v, average[f"module.{key}"]) for key, v in network.state_dict().items())
@@ -67,7 +67,7 @@ def test_kodak_photographs_are_rendered_with_their_numbers_as_seeds(kodak):
 
 
 def test_scores_are_those_of_the_centre_of_each_pair(own_pairs, tiny_weights):
-    network, _ = weights.load(tiny_weights)
+    network, _ = models.load(tiny_weights)
     found = load_set("mine", own_pairs, 100)
     assert all(crop.source.shape == (3, 96, 96) for crop in found.crops)
     facts, strip = validate(network, found, Numerics.of(Recipe(precision="fp32"), CPU))

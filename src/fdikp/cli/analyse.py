@@ -157,8 +157,8 @@ def _numbers(analysis: "Analysis", model: "Deblurrer") -> dict[str, Any]:
         "height": height,
         "model": {
             "name": model.name,
-            "weights_sha256": model.weights.sha256,
-            "parameters": model.weights.parameters,
+            "weights_sha256": model.descriptor.sha256,
+            "parameters": model.descriptor.parameters,
             "device": str(model.device),
             "precision": str(model.precision).removeprefix("torch."),
             "tile": model.tile,

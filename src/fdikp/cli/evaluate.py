@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from fdikp.allocator import keep_freed_memory
+from fdikp.allocator import configure_malloc
 from fdikp.cli import console
 from fdikp.cli.console import UsageError
 from fdikp.cli.data_options import DataOptions
@@ -18,7 +18,7 @@ from fdikp.cli.model_options import Flag
 from fdikp.cli.progress import Bars
 from fdikp.cli.stopping import stop_code
 from fdikp.errors import DataError
-from fdikp.weights import DEFAULT
+from fdikp.models import DEFAULT
 
 if TYPE_CHECKING:
     import numpy as np
@@ -110,7 +110,7 @@ def run(options: Options) -> int:
     from fdikp.paper.comparison_tables import beside_paper, published
 
     _check(options)
-    keep_freed_memory()
+    configure_malloc()
     try:
         protocol = find_protocol(options.protocol)
     except DataError as error:
@@ -164,7 +164,7 @@ def _models(options: Options) -> "list[Deblurrer]":
     names = [model.name for model in models]
     for model, name in zip(models, wanted, strict=True):
         if names.count(model.name) > 1:  # weights of several runs may all be called after their recipe
-            model.weights = replace(model.weights, name=name)
+            model.descriptor = replace(model.descriptor, name=name)
     return models
 
 
@@ -175,7 +175,7 @@ def _store(options: Options, evaluator: "Evaluator", models: "Sequence[Deblurrer
     if options.out is None:
         return None
     about = evaluator.about(models) | {"split": options.measuring.split}
-    about |= {f"weights of {model.name}": model.weights.sha256 for model in models}
+    about |= {f"weights of {model.name}": model.descriptor.sha256 for model in models}
     return Store(options.out, about, resume=options.resume)
 
 

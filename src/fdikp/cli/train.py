@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fdikp.allocator import keep_freed_memory
+from fdikp.allocator import configure_malloc
 from fdikp.cli import console
 from fdikp.cli.console import UsageError
 from fdikp.cli.stopping import stop_code
@@ -98,7 +98,7 @@ def run(options: Recipe | Cooldown | StatusOptions) -> int:
         for line in describe(read_status(options.run, options.hours)).splitlines():
             console.result(line)
         return 0
-    keep_freed_memory()
+    configure_malloc()
     recipe = options if isinstance(options, Recipe) else options.begin()
     from fdikp.training.loop import train
 

@@ -134,7 +134,7 @@ class Evaluator:
 def model_info(model: Deblurrer, peak_mib: float | None = None) -> ModelInfo:
     """What a table says of a model."""
     return ModelInfo(
-        model.name, model.weights.sha256, model.weights.parameters, round(gflop(model.config), 1), peak_mib
+        model.name, model.descriptor.sha256, model.descriptor.parameters, round(gflop(model.config), 1), peak_mib
     )
 
 

@@ -9,14 +9,14 @@ Importing this module is cheap: torch is loaded when a name that needs it is fir
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from fdikp.network.config import PRESETS, NetworkConfig
+from fdikp.network.config import MIN_SIZE, PRESETS, SCALES, SIZE_MULTIPLE, NetworkConfig
 
-_LAZY = ("FDIKP", "GRID", "SCALES", "SMALLEST", "Stage", "downsample")
+_LAZY = ("FDIKP", "Stage", "downsample")
 
-__all__ = ["FDIKP", "GRID", "PRESETS", "SCALES", "SMALLEST", "NetworkConfig", "Stage", "downsample"]
+__all__ = ["FDIKP", "MIN_SIZE", "PRESETS", "SCALES", "SIZE_MULTIPLE", "NetworkConfig", "Stage", "downsample"]
 
 if TYPE_CHECKING:
-    from fdikp.network.fdikp import FDIKP, GRID, SCALES, SMALLEST, Stage, downsample
+    from fdikp.network.fdikp import FDIKP, Stage, downsample
 
 
 def __getattr__(name: str) -> Any:

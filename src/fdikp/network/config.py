@@ -1,7 +1,24 @@
 """What the network is made of, as data: every variant of the paper is a configuration, none a fork of the code."""
 
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
+
+SCALES = (4, 2, 1)
+"""How many times smaller than the photo each stage's image is, coarse to fine."""
+
+SIZE_MULTIPLE = 16
+"""Sides of the images that stages work on are multiples of this, in pixels: the coarsest scale (4) times the encoder's
+two halvings (4)."""
+
+MIN_SIZE = 48
+"""Smallest side of the images that stages work on, in pixels: at the coarsest scale its half-plane spectrum is 7 wide,
+the least that the KernelPredictor's 11×11 convolution with padding 2 can read."""
+
+BlurReads = Literal["detail", "image"]
+KernelsActOn = Literal["codes", "light"]
+
+BLUR_READS: tuple[BlurReads, ...] = get_args(BlurReads)
+KERNELS_ACT_ON: tuple[KernelsActOn, ...] = get_args(KernelsActOn)
 
 
 @dataclass(frozen=True)
@@ -50,16 +67,17 @@ class NetworkConfig:
     dilation_range: float = 2.0
     """The largest dilation D(p). Ours: 2, so that the sigmoid's middle is 1, plain convolution."""
 
-    blur_reads: Literal["detail", "image"] = "detail"
+    blur_reads: BlurReads = "detail"
     """What the dilated map is read from: the energy of detail, which is ours, or as in the paper the image."""
 
-    kernels_act_on: Literal["codes", "light"] = "codes"
+    kernels_act_on: KernelsActOn = "codes"
     """What inverse kernels are applied to: the encoded values of the picture, as in the paper, or linear light, where
     blur happens."""
 
     def __post_init__(self) -> None:
         for name in ("widths", "encoder_blocks", "decoder_blocks"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
+        object.__setattr__(self, "dilation_range", round(self.dilation_range, 6))  # as `encoded_config` stores it
         if self.kernel_size < 1 or self.kernel_size % 2 == 0:
             raise ValueError(f"kernel_size must be odd and positive, not {self.kernel_size}")
         if self.kernels < 1:

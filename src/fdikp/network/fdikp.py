@@ -1,25 +1,16 @@
 """The whole network (Fig. 3a): three stages, coarse to fine, with the same weights in each."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fdikp.network import ops
-from fdikp.network.config import NetworkConfig
+from fdikp.network import encoded_config, ops
+from fdikp.network.config import MIN_SIZE, SCALES, SIZE_MULTIPLE, NetworkConfig
 from fdikp.network.dsrm import DSRM, Memory
 from fdikp.network.kernels import FIKP, Deconvolved, FixedKernels
-
-SCALES = (4, 2, 1)
-"""How much smaller than the photograph each stage's image is, coarse to fine."""
-
-GRID = 16
-"""Sizes the stages work on are multiples of this: the coarsest scale (4) times the encoder's two halvings (4)."""
-
-SMALLEST = 48
-"""Smallest side the stages work on: at the coarsest scale its half-plane spectrum is 7 wide, the least that the
-Predictor's 11×11 convolution with padding 2 can read."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +49,7 @@ def working_size(height: int, width: int) -> tuple[int, int]:
     >>> working_size(1, 333)
     (48, 336)
     """
-    return tuple(max(SMALLEST, -(-side // GRID) * GRID) for side in (height, width))  # type: ignore[return-value]
+    return tuple(max(MIN_SIZE, -(-side // SIZE_MULTIPLE) * SIZE_MULTIPLE) for side in (height, width))  # type: ignore[return-value]
 
 
 def pad(x: Tensor, height: int, width: int) -> Tensor:
@@ -96,6 +87,8 @@ class FDIKP(nn.Module):
         with torch.no_grad():
             self.output.weight.copy_(torch.eye(3).repeat(1, config.candidates)[..., None, None])
             self.output.bias.zero_()  # type: ignore[union-attr]
+        self.register_buffer(encoded_config.KEY, torch.tensor(encoded_config.encode(config)))
+        self.register_load_state_dict_pre_hook(_check_encoded_config)  # type: ignore[no-untyped-call]
 
     def forward(self, x: Tensor) -> Tensor:
         """Restore photographs.
@@ -142,3 +135,21 @@ class FDIKP(nn.Module):
         image = ops.blend((halves[0].changes, halves[1].changes), coefficients, self.output, begin)
         kernels, dilation = (torch.stack(both, dim=1) for both in zip(*(half[1:] for half in halves), strict=True))
         return Stage(image, kernels, dilation.squeeze(2), coefficients.unflatten(1, (2, -1))), memory
+
+
+def _check_encoded_config(
+    module: nn.Module,
+    state_dict: dict[str, Any],
+    prefix: str,
+    local_metadata: dict[str, Any],
+    strict: bool,
+    missing_keys: list[str],
+    unexpected_keys: list[str],
+    error_msgs: list[str],
+) -> None:
+    """Accept a state dict without the encoded configuration, as older ones are, and refuse that of another network."""
+    assert isinstance(module, FDIKP)
+    own = encoded_config.encode(module.config)
+    given = state_dict.setdefault(prefix + encoded_config.KEY, torch.tensor(own))
+    if given.tolist() != own:
+        error_msgs.append(f"{prefix}{encoded_config.KEY} is {given.tolist()}, and of this network {own}")

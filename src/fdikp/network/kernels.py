@@ -7,10 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fdikp.light import linear_to_srgb, srgb_to_linear
 from fdikp.network import ops
 from fdikp.network.blur import BlurMap
 from fdikp.network.config import NetworkConfig
+from fdikp.transfer_functions import linear_to_srgb, srgb_to_linear
 
 ROUNDING = 1e-3
 """Amplitude, by an orthonormal transform, of what rounding to 8 bits adds to a picture (1/255/√12): of what is fainter

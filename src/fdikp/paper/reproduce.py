@@ -81,7 +81,7 @@ def run(
         for data in sets:
             say(f"{number} of {len(jobs)}: scoring {job.variant.label}, seed {job.seed}, on {data.name}")
             yield Score(
-                job, model.weights.parameters, _scored(job, model.weights.sha256, data, evaluator, model, limit)
+                job, model.descriptor.parameters, _scored(job, model.descriptor.sha256, data, evaluator, model, limit)
             )
 
 

@@ -9,12 +9,12 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from fdikp.imaging.limits import white_level
-from fdikp.light import linear_to_srgb, srgb_to_linear
 from fdikp.plots.canvas import UNSIGNED, drawn, shrunk
 from fdikp.synthesis import Aperture, Field, RenderSettings, Scene, Surface, render_scene
 from fdikp.synthesis.depth import coverage, smooth_noise
 from fdikp.synthesis.lens import ThinLens, draw_lens
 from fdikp.synthesis.rng import RandomStream
+from fdikp.transfer_functions import linear_to_srgb, srgb_to_linear
 
 APERTURES = {
     "circle": Aperture(edge=0.05, diffraction=0.3),

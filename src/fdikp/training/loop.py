@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from fdikp import weights
+from fdikp import models
 from fdikp.errors import TrainingError
 from fdikp.files import cannot_be_written
 from fdikp.training.average import measured_statistics
@@ -267,7 +267,7 @@ def _save(run: Run, recipe: Recipe) -> Path:
     try:
         save_checkpoint(recipe.out, run.state())
         for n, (decay, average) in enumerate(run.averages.by_decay.items()):
-            weights.save(
+            models.save(
                 average.network,
                 recipe.out / f"weights-ema-{decay}.safetensors" if n else file,
                 name=run.name,

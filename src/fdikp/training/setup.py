@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from fdikp import weights
+from fdikp import models
 from fdikp.data import PairSet, find_images, find_pairs, read_images
 from fdikp.data.readers import needs_libvips, reads_16_bits
 from fdikp.errors import DataError, TrainingError
@@ -263,7 +263,7 @@ def ready(recipe: Recipe, prepared: Prepared, fabric: "Fabric") -> Ready:
     notes = list(prepared.notes)
     name = recipe.config if recipe.narrow == 1 else f"{recipe.config} / {recipe.narrow}"
     if recipe.start:
-        network, about = weights.load(recipe.start)
+        network, about = models.load(recipe.start)
         if recipe.grow:
             network = _grown(network, recipe)
         name = name if network.config == recipe.network else about.name
@@ -281,7 +281,7 @@ def ready(recipe: Recipe, prepared: Prepared, fabric: "Fabric") -> Ready:
     # After the average, which would copy its hook
     supervision = BlurSupervision(network).to(fabric.device) if rendered and (recipe.blur or recipe.hint) else None
     lpips = LPIPS(prepared.lpips).to(fabric.device) if prepared.lpips else None
-    teacher = weights.load(recipe.teacher)[0] if recipe.teacher else None
+    teacher = models.load(recipe.teacher)[0] if recipe.teacher else None
     optimizer = build_optimizer(network, supervision, recipe)
     run = Run(name, network, supervision, averages, optimizer, WorkClock())
     _make_room(recipe, sum(p.numel() for p in network.parameters()))

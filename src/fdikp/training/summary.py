@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 import fdikp
-from fdikp import weights
+from fdikp import models
 from fdikp.files import atomic_write
 from fdikp.training.log import NAME, read_log
 from fdikp.training.recipe import Recipe
@@ -47,7 +47,7 @@ def _facts(recipe: Recipe, run: Run, done: float, lines: list[dict[str, Any]]) -
     facts: dict[str, Any] = {
         "model": run.name,
         "parameters": sum(p.numel() for p in run.network.parameters()),
-        "weights_sha256": weights.sha256(recipe.out / "weights.safetensors"),
+        "weights_sha256": models.sha256(recipe.out / "weights.safetensors"),
         "budget_used": round(done, 4),
         "steps": run.step,
         "steps_skipped": run.skipped,

@@ -15,7 +15,7 @@ from fdikp.errors import DataError
 from fdikp.imaging import as_unit
 from fdikp.metrics.focus import score, summarise
 from fdikp.metrics.lpips import LPIPS
-from fdikp.network import FDIKP, GRID
+from fdikp.network import FDIKP, SIZE_MULTIPLE
 from fdikp.training.data import Batch
 from fdikp.training.numerics import Numerics
 
@@ -99,7 +99,7 @@ def load_pairs(name: str, pairs: PairSet, crop: int, where: str) -> ValidationSe
     Raises:
         DataError: pictures cannot be read, do not match, or are smaller than the network's grid.
     """
-    pairs.check(smallest=GRID)
+    pairs.check(smallest=SIZE_MULTIPLE)
 
     def crop_of(file: Path) -> Tensor:
         image = read_image(file)
@@ -125,7 +125,7 @@ def _centre(image: Tensor, side: int) -> Tensor:
 
 def _middle(length: int, most: int) -> slice:
     """The middle of an axis, at most `most` long and a multiple of the network's grid."""
-    size = min(most, length) // GRID * GRID
+    size = min(most, length) // SIZE_MULTIPLE * SIZE_MULTIPLE
     first = (length - size) // 2
     return slice(first, first + size)
 

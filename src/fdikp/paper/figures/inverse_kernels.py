@@ -190,12 +190,12 @@ def of_models(
         FdikpError: a network predicts no kernels, or the picture is too small or without texture.
     """
     from fdikp.errors import DataError
-    from fdikp.network import GRID, SCALES, SMALLEST
+    from fdikp.network import MIN_SIZE, SCALES, SIZE_MULTIPLE
     from fdikp.paper.kernel_path.interventions import kernel_path_of
     from fdikp.paper.kernel_path.known_blur import MARGIN, crops, uniform_pair
     from fdikp.paper.kernel_path.measure import look
 
-    size = max(SMALLEST, (min(picture.shape[:2]) - 2 * MARGIN) // GRID * GRID)
+    size = max(MIN_SIZE, (min(picture.shape[:2]) - 2 * MARGIN) // SIZE_MULTIPLE * SIZE_MULTIPLE)
     pair = uniform_pair(crops([picture], size)[0], radius, aperture)
     predicted = []
     for name, network in models.items():

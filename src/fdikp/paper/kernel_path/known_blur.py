@@ -12,7 +12,6 @@ from torch import Tensor
 
 from fdikp.errors import DataError
 from fdikp.imaging import as_unit
-from fdikp.light import linear_to_srgb, srgb_to_linear
 from fdikp.synthesis import (
     Aperture,
     RenderSettings,
@@ -27,6 +26,7 @@ from fdikp.synthesis.aperture import kernel_reach
 from fdikp.synthesis.render import draw_aperture
 from fdikp.synthesis.rng import RandomStream
 from fdikp.synthesis.sensor import round_to_8_bits
+from fdikp.transfer_functions import linear_to_srgb, srgb_to_linear
 
 MARGIN = 32
 """Pixels rendered around each crop and cut off: what lies beyond the border is not known."""
