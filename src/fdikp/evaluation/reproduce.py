@@ -35,7 +35,7 @@ class Job:
     @property
     def weights(self) -> Path:
         """What its run leaves."""
-        return self.recipe.out / "weights.safetensors"
+        return self.recipe.runtime.output / "weights.safetensors"
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,12 @@ class Score:
 def trained(job: Job) -> bool:
     """Whether the run is finished, by this recipe. Where it lies and on how many threads it ran do not matter."""
     try:
-        summary = json.loads((job.recipe.out / "summary.json").read_text())
+        summary = json.loads((job.recipe.runtime.output / "summary.json").read_text())
+        before = Recipe.from_dict(summary["recipe"]).options()
     except (OSError, ValueError):
         return False
-    other = {name for name, value in job.recipe.to_dict().items() if summary["recipe"].get(name) != value}
-    return bool(summary["budget_used"] >= 1.0 and other <= {"out", "resume", "threads", "log_every"})
+    other = {name for name, value in job.recipe.options().items() if before[name] != value}
+    return bool(summary["budget_used"] >= 1.0 and other <= {"output", "resume", "threads", "log_every"})
 
 
 def run(
@@ -73,7 +74,8 @@ def run(
     """
     for number, job in enumerate(jobs, 1):
         if not trained(job):
-            say(f"{number} of {len(jobs)}: training {job.variant.label}, seed {job.seed}, in {job.recipe.out}")
+            folder = job.recipe.runtime.output
+            say(f"{number} of {len(jobs)}: training {job.variant.label}, seed {job.seed}, in {folder}")
             outcome = train(job.recipe, printed=False)
             if outcome.done < 1.0:
                 raise KeyboardInterrupt  # the run has kept what it needs to go on
@@ -88,7 +90,7 @@ def run(
 def _scored(job: Job, sha256: str, data: EvaluationSet, evaluator: Evaluator, model: Any, limit: int | None) -> Row:
     """Scores of one model on one set, kept beside its weights."""
     names = [sample.name for sample in data.samples[:limit]]
-    kept = job.recipe.out / "scores.json"
+    kept = job.recipe.runtime.output / "scores.json"
     key = f"{data.name} {evaluator.protocol.name} {len(names)} {evaluator.lpips is not None} {sha256}"
     try:
         known = json.loads(kept.read_text())
