@@ -23,14 +23,14 @@ import torch
 
 import fdikp
 from fdikp import weights
-from fdikp.data import find_pictures, read_picture
-from fdikp.data.pictures import each
+from fdikp.data import find_images, read_image
+from fdikp.data.faults import map_all
 from fdikp.errors import FdikpError
-from fdikp.evaluation.kernel_path import as_csv, as_json, crops, markdown, measure
-from fdikp.evaluation.kernel_path.known_blur import MIXED
-from fdikp.evaluation.kernel_path.response import CELL
-from fdikp.files import replacing
+from fdikp.files import atomic_write
 from fdikp.network import GRID
+from fdikp.paper.kernel_path import as_csv, as_json, crops, markdown, measure
+from fdikp.paper.kernel_path.known_blur import MIXED
+from fdikp.paper.kernel_path.response import CELL
 
 RADII = (1.0, 2.0, 3.0, 4.0, 6.0, 8.0)
 
@@ -40,12 +40,12 @@ def main() -> None:
     started = time.perf_counter()
     try:
         network, about = weights.load(options.weights)
-        files = [file for folder in options.data for file in find_pictures(folder)][: options.pictures]
+        files = [file for folder in options.data for file in find_images(folder)][: options.pictures]
         if len(files) < 2:
             raise FdikpError(
                 f"{files[0]}: the only picture, but kernels of another are needed; give a folder with more"
             )
-        sharp = crops(each(read_picture, files), options.size)
+        sharp = crops(map_all(read_image, files), options.size)
         cells = measure(network, sharp, options.radii, lambda what: print(what, file=sys.stderr))
     except FdikpError as error:
         sys.exit(f"kernel_path: {error}")
@@ -63,7 +63,7 @@ def main() -> None:
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
         for suffix, text in (("md", table), ("csv", as_csv(cells)), ("json", as_json(cells, told))):
-            with replacing(options.out / f"kernel_path.{suffix}") as file:
+            with atomic_write(options.out / f"kernel_path.{suffix}") as file:
                 file.write(text.encode())
 
 

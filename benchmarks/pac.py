@@ -18,8 +18,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from fdikp.benchmark.machine import describe
-from fdikp.benchmark.timing import Call, in_turn, ratio
+from fdikp.bench.machine import describe
+from fdikp.bench.timing import Call, in_turn, ratio
 from fdikp.inference.devices import choose_device
 from fdikp.network.ops import pac_cpu, pac_cuda
 from fdikp.network.ops.pac import position_adaptive_convolution, sampled

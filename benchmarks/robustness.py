@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from fdikp import load_model
-from fdikp.data import load_pictures, open_set
+from fdikp.data import load_images, open_set
 from fdikp.evaluation.evaluate import Evaluator
 from fdikp.evaluation.protocols import find_protocol
 from fdikp.evaluation.tables import grid
@@ -56,7 +56,7 @@ def main() -> None:
 def sharp(model: Deblurrer, folder: Path) -> str:
     """How sharp pictures come back."""
     found = []
-    for number, pixels in enumerate(load_pictures([folder]), 1):
+    for number, pixels in enumerate(load_images([folder]), 1):
         picture = torch.from_numpy(pixels).permute(2, 0, 1).float() / 255
         found.append((_psnr(model.predict(picture), picture), number))
     kept = sum(value > RETURNED for value, _ in found)

@@ -25,8 +25,8 @@ from torch.profiler import ProfilerActivity, profile
 
 from fdikp import weights
 from fdikp.allocator import keep_freed_memory
-from fdikp.benchmark.machine import convolution, describe, matrix_product
-from fdikp.benchmark.timing import in_turn, ratio
+from fdikp.bench.machine import convolution, describe, matrix_product
+from fdikp.bench.timing import in_turn, ratio
 from fdikp.evaluation.cost import gflop
 from fdikp.evaluation.tables import grid
 from fdikp.inference.devices import choose_precision

@@ -15,8 +15,8 @@ import torch
 
 from fdikp import weights
 from fdikp.allocator import keep_freed_memory
-from fdikp.benchmark.machine import describe
-from fdikp.benchmark.timing import in_turn
+from fdikp.bench.machine import describe
+from fdikp.bench.timing import in_turn
 from fdikp.evaluation.tables import grid
 from fdikp.inference.devices import has_bfloat16
 from fdikp.metrics.lpips import LPIPS

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from fdikp.files import cannot_be_written, replacing
+from fdikp.files import atomic_write, cannot_be_written
 
 
 def test_the_file_appears_when_it_is_whole(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"earlier")
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         file.write(b"new")
         assert path.read_bytes() == b"earlier"
     assert path.read_bytes() == b"new" and list(tmp_path.iterdir()) == [path]
@@ -21,7 +21,7 @@ def test_the_file_appears_when_it_is_whole(tmp_path: Path) -> None:
 def test_a_failure_leaves_the_earlier_file_and_nothing_else(tmp_path: Path, failure: BaseException) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"earlier")
-    with pytest.raises(type(failure)), replacing(path) as file:
+    with pytest.raises(type(failure)), atomic_write(path) as file:
         file.write(b"half")
         raise failure
     assert path.read_bytes() == b"earlier" and list(tmp_path.iterdir()) == [path]
@@ -31,7 +31,7 @@ def test_a_symbolic_link_stays_one(tmp_path: Path) -> None:
     (tmp_path / "real").write_bytes(b"earlier")
     link = tmp_path / "link"
     link.symlink_to("real")
-    with replacing(link) as file:
+    with atomic_write(link) as file:
         file.write(b"new")
     assert link.is_symlink() and (tmp_path / "real").read_bytes() == b"new"
 
@@ -39,7 +39,7 @@ def test_a_symbolic_link_stays_one(tmp_path: Path) -> None:
 def test_others_may_read_it_as_the_umask_says(tmp_path: Path) -> None:
     before = os.umask(0o022)
     try:
-        with replacing(tmp_path / "a") as file:
+        with atomic_write(tmp_path / "a") as file:
             file.write(b"new")
     finally:
         os.umask(before)

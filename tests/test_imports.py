@@ -20,13 +20,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "data": {"imaging", "synthesis"},
     "inference": {"imaging", "network", "weights"},
     "training": {"data", "imaging", "inference", "metrics", "network", "synthesis", "weights"},
-    "evaluation": {
-        "data", "imaging", "inference", "metrics", "network", "synthesis", "training", "weights",
+    "plots": {"imaging", "synthesis"},
+    "evaluation": {"data", "imaging", "inference", "metrics", "network", "plots"},
+    "bench": {"evaluation", "inference", "plots"},
+    "paper": {
+        "data", "evaluation", "imaging", "inference", "metrics", "network", "plots", "synthesis", "training",
     },
-    "benchmark": {"evaluation", "inference", "network"},
+    "jobs": {"imaging", "plots"},
     "cli": {
-        "benchmark", "data", "evaluation", "imaging", "inference", "metrics", "network", "synthesis", "training",
-        "weights",
+        "bench", "data", "evaluation", "imaging", "inference", "jobs", "metrics", "network", "paper", "plots",
+        "synthesis", "training", "weights",
     },
 }  # fmt: skip
 """By package, the others that it may import; `__init__` and `__main__` of fdikp itself may import all."""
@@ -75,3 +78,35 @@ def test_the_table_has_no_circle() -> None:
         ready = {name for name, others in MAY_IMPORT.items() if name not in done and others <= done}
         assert ready, f"a circle among {set(MAY_IMPORT) - done}"
         done |= ready
+
+
+def modules_of(package: str) -> dict[str, set[str]]:
+    """For each module of a package, the modules of the same package that it imports, in functions too.
+
+    Imports for type checkers alone do not count, nor does `__init__`, which collects the public names.
+    """
+    graph: dict[str, set[str]] = {}
+    for file in (SOURCE / package).rglob("*.py"):
+        if file.name == "__init__.py":
+            continue
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+                node.body = []
+        name = ".".join(file.relative_to(SOURCE.parent).with_suffix("").parts)
+        graph[name] = set()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                graph[name] |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+            elif isinstance(node, ast.Import):
+                graph[name] |= {alias.name for alias in node.names}
+    return {name: imported & graph.keys() for name, imported in graph.items()}
+
+
+@pytest.mark.parametrize("package", sorted(MAY_IMPORT))
+def test_modules_of_a_package_do_not_import_in_a_circle(package: str) -> None:
+    remaining = modules_of(package)
+    while remaining:
+        ready = {name for name, imported in remaining.items() if not imported & remaining.keys()}
+        assert ready, f"a circle among {sorted(remaining)}"
+        remaining = {name: imported for name, imported in remaining.items() if name not in ready}

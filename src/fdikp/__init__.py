@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "Analysis": "fdikp.inference.deblurrer",
+    "Analysis": "fdikp.inference.results",
     "Deblurrer": "fdikp.inference.deblurrer",
-    "load_model": "fdikp.inference.deblurrer",
+    "load_model": "fdikp.inference.load",
     "evaluate": "fdikp.evaluation.evaluate",
     "FdikpError": "fdikp.errors",
     "PhotoError": "fdikp.errors",
@@ -43,7 +43,9 @@ if TYPE_CHECKING:
     from fdikp.errors import FdikpError, PhotoError, WeightsError
     from fdikp.evaluation.evaluate import evaluate
     from fdikp.imaging import Photo, read_photo, write_photo
-    from fdikp.inference.deblurrer import Analysis, Deblurrer, load_model
+    from fdikp.inference.deblurrer import Deblurrer
+    from fdikp.inference.load import load_model
+    from fdikp.inference.results import Analysis
 
 
 # What is noticed is kept for the caller in notes; the log is for programs that ask for it

@@ -22,7 +22,7 @@ _ADVICE = {
 
 
 @contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Open a hidden file beside `path` that takes its place once the block ends, or vanishes if the block fails.
 
     The file is synced before it is renamed. A symbolic link stays one: the file it stands for is replaced.

@@ -25,7 +25,7 @@ def small(monkeypatch):
     """The machine's own rates, measured on little."""
     import torch
 
-    from fdikp.benchmark import suite
+    from fdikp.bench import suite
 
     def little(device, dtype):
         return lambda: torch.ones(64, 64).square().sum(), 1e-5

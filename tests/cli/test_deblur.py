@@ -121,9 +121,9 @@ def test_strength_tile_and_max_pixels_reach_the_library(deblur, picture, monkeyp
 
 def test_the_default_tile_is_the_librarys():
     from fdikp.cli.model_options import ModelOptions
-    from fdikp.inference.deblurrer import TILE
+    from fdikp.inference.tiled import DEFAULT_TILE
 
-    assert ModelOptions().tile == TILE
+    assert ModelOptions().tile == DEFAULT_TILE
 
 
 def test_an_existing_result_is_refused_skipped_or_replaced(deblur, picture, tmp_path):
@@ -182,7 +182,7 @@ def test_two_names_for_one_result_lose_nothing(deblur, picture, tmp_path):
     (tmp_path / "out/y").symlink_to("x")
     done = deblur("x", "y", "-o", "out", "--overwrite")
     assert (done.code, len(done.errors)) == (1, 2)
-    assert "was just written for another photograph" in done.err
+    assert "was just written for another photo" in done.err
     assert Image.open("out/x/a.png").size == (30, 20)
 
 
@@ -219,6 +219,8 @@ def test_json_lines(deblur, picture, tmp_path):
         "output": "out/a.png",
         "status": "ok",
         "error": None,
+        "code": None,
+        "hint": None,
         "width": 30,
         "height": 20,
         "seconds": 0,
@@ -230,8 +232,8 @@ def test_json_lines(deblur, picture, tmp_path):
         "weights_sha256": "",
     }
     assert (skipped["status"], skipped["output"]) == ("skipped", "out/b.jpg")
-    assert (failed["status"], failed["output"]) == ("failed", None)
-    assert done.errors == [f"fdikp: {failed['error']}", "fdikp: 1 of 3 photographs failed"]
+    assert (failed["status"], failed["output"], failed["code"]) == ("failed", None, "photo_unsupported")
+    assert done.errors == [f"fdikp: {failed['error']}", "fdikp: 1 of 3 photos failed"]
 
 
 def test_quiet(deblur, picture):
@@ -286,9 +288,9 @@ def test_bars_are_shown_on_a_terminal(deblur, picture, monkeypatch):
     picture("a.png"), picture("b.png")
     done = deblur("a.png", "b.png")
     assert done.code == 0
-    assert "photographs" in done.err and "2/2" in done.err and "b.png" in done.err
+    assert "photos" in done.err and "2/2" in done.err and "b.png" in done.err
     assert len(done.out.splitlines()) == 2  # stdout is no terminal here: it gets its lines
-    assert "photographs" not in deblur("a.png", "b.png", "--quiet", "--overwrite").err
+    assert "photos" not in deblur("a.png", "b.png", "--quiet", "--overwrite").err
 
 
 def test_ensemble_is_the_mean_of_eight_positions(run, picture, tmp_path, tiny_weights):

@@ -74,7 +74,7 @@ def test_a_bad_photograph_among_others(deblur, picture, tree, tmp_path, encoded,
     (tmp_path / "x/b.jpg").write_bytes(BAD[kind](encoded))
     done = deblur("x", "-o", "out")
     failed(done, "x/b.jpg: ", lines=2)
-    assert done.errors[-1] == "fdikp: 1 of 3 photographs failed"
+    assert done.errors[-1] == "fdikp: 1 of 3 photos failed"
     assert len(done.out.splitlines()) == 2
     assert tree("out") == ["a.png", "c.png"]
 
@@ -154,7 +154,7 @@ def test_a_result_that_fails_takes_its_side_pictures_with_it(deblur, picture, tr
 
     picture("a.png")
     monkeypatch.setattr(fdikp.imaging, "write_photo", failing, raising=False)
-    failed(deblur("a.png", "--blur-map", "--compare"), "a.png", "input/output error")
+    failed(deblur("a.png", "--blur-map", "--compare"), "a.png", "cannot be written: Input/output error")
     assert tree() == ["a.png"]
 
 

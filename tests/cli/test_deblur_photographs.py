@@ -131,7 +131,9 @@ class TestContentAgainstName:
         picture("a.jpg", (8, 8)), picture("a.png", format="JPEG"), picture("a.webp", format="JPEG")
         done = deblur("a.jpg", "a.png", "a.webp", "-o", "out")
         assert (done.code, len(done.errors)) == (1, 3)
-        assert "a.png: holds JPEG, so its result would be out/a.jpg, which is that of a.jpg too" in done.errors[0]
+        assert (
+            "a.png: holds JPEG, so its result would be out/a.jpg, which is also the result of a.jpg" in done.errors[0]
+        )
         assert tree("out") == ["a.jpg"]
         assert Image.open("out/a.jpg").size == (8, 8)
 

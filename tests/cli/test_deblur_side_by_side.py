@@ -46,34 +46,10 @@ def test_read_restored_and_written_at_once(deblur, picture, tree, meet):
     assert tree("out") == [f"{name}.png" for name in "abcd"]
 
 
-def test_large_photographs_wait_for_each_other(deblur, picture, monkeypatch):
-    import fdikp.imaging
-    from fdikp.cli import deblur as verb
-
-    monkeypatch.setattr(verb, "AHEAD", 1000)  # bytes
-    order = []
-
-    def noting(name):
-        function = getattr(fdikp.imaging, name)
-
-        def call(*args, **options):
-            order.append(name)
-            return function(*args, **options)
-
-        return call
-
-    for name in ("read_photo", "write_photo"):
-        monkeypatch.setattr(fdikp.imaging, name, noting(name), raising=False)
-    for name in "abc":
-        picture(f"x/{name}.png")
-    assert deblur("x", "-o", "out").code == 0
-    assert order == ["read_photo", "write_photo"] * 3
-
-
 def test_seconds_are_those_of_the_photograph(deblur, picture, monkeypatch):
     """On a clock of each thread's own, which only the network's work moves."""
-    from fdikp.cli import restore as module
     from fdikp.inference.deblurrer import Deblurrer
+    from fdikp.jobs import steps as module
 
     restore = Deblurrer.restore
     clock = threading.local()
@@ -108,7 +84,7 @@ def test_what_was_just_written_is_seen_however_far_ahead_it_was_read(deblur, pic
         (out / "y").symlink_to("x")
         done = deblur("x", "y", "-o", out, *existing)
         assert (done.code, len(done.errors), len(done.out.splitlines())) == (1, 2, 2)
-        assert f"y/a.png: {out}/y/a.png was just written for another photograph" in done.err
+        assert f"y/a.png: {out}/y/a.png was just written for another photo" in done.err
         assert Image.open(out / "x/a.png").size == (30, 20)
 
 

@@ -5,12 +5,12 @@ import sys
 import pytest
 
 import fdikp
-from fdikp.cli import VERBS, console, main
+from fdikp.cli import SUBCOMMANDS, console, main
 
 HEAVY = ("torch", "numpy", "pyvips", "matplotlib", "PIL", "rawpy", "scipy", "skimage")
 
 
-@pytest.mark.parametrize("args", [["--help"], ["--version"], *([verb, "--help"] for verb in VERBS)])
+@pytest.mark.parametrize("args", [["--help"], ["--version"], *([verb, "--help"] for verb in SUBCOMMANDS)])
 def test_help_is_instant(args):
     """Counted in modules, not seconds: a loaded machine must not fail it."""
     code = f"import sys; from fdikp.cli import main; main({args}); print(*sys.modules, file=sys.stderr)"
@@ -24,12 +24,12 @@ def test_help_is_instant(args):
 def test_help_names_every_verb_and_an_example(run):
     done = run("--help", model=False)
     assert done.code == 0
-    assert all(f"  {verb} " in done.out for verb in VERBS)
+    assert all(f"  {verb} " in done.out for verb in SUBCOMMANDS)
     assert "fdikp deblur holiday/ -o fixed/" in done.out
 
 
 def test_each_verbs_help_explains_every_option(run):
-    for verb in VERBS:
+    for verb in SUBCOMMANDS:
         done = run(verb, "--help", model=False)
         assert (done.code, done.err) == (0, "")
     done = run("deblur", "--help", model=False)

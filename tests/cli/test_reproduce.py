@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from fdikp.evaluation import ablations
-from fdikp.evaluation.ablations import Variant
+from fdikp.paper import ablations
+from fdikp.paper.ablations import Variant
 
 FULL, PLAIN = Variant("full", "paper-dpdd", 26.42), Variant("plain", "ablation/dsrm-dikp", 26.28)
 

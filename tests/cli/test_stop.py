@@ -29,7 +29,9 @@ def test_stopped_from_outside(picture, weights_file, tree, tmp_path, sent, code)
     process.send_signal(sent)
     out, err = process.communicate(timeout=30)
     assert process.returncode == code, (out, err)
-    stopped = re.fullmatch(r"fdikp: stopped; (\d+) of 60 done; run again with --skip-existing to go on\n", err)
+    stopped = re.fullmatch(
+        r"fdikp: stopped; (\d+) of 60 photos are done; run again with --skip-existing to continue\n", err
+    )
     assert stopped and 1 <= int(stopped[1]) < 60
     written = tree("out")
     assert len([name for name in written if "_blurmap" not in name]) in (int(stopped[1]), int(stopped[1]) + 1)
@@ -55,7 +57,7 @@ def test_what_was_stopped_goes_on(deblur, picture, tree, monkeypatch):
     monkeypatch.setattr(Deblurrer, "restore", interrupted)
     done = deblur("x", "-o", "out")
     assert done.code == 130
-    assert done.err == "fdikp: stopped; 2 of 4 done; run again with --skip-existing to go on\n"
+    assert done.err == "fdikp: stopped; 2 of 4 photos are done; run again with --skip-existing to continue\n"
     assert tree("out") == ["a.png", "b.png"]
     done = deblur("x", "-o", "out", "--skip-existing")
     assert (done.code, len(calls)) == (0, 5)

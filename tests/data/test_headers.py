@@ -3,7 +3,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from fdikp.data import check_pictures, picture_size, read_picture
+from fdikp.data import image_size, image_sizes, read_image
 from fdikp.data.headers import Header, read_header
 from fdikp.errors import DataError
 
@@ -15,9 +15,9 @@ def test_size_is_that_of_the_upright_pixels(files, suffix):
     folder = files(f"straight.{suffix}")
     files(f"turned.{suffix}", exif=exif)
     assert read_header(folder / f"straight.{suffix}") == Header(16, 24, 8)
-    assert picture_size(folder / f"turned.{suffix}") == (24, 16)
+    assert image_size(folder / f"turned.{suffix}") == (24, 16)
     if suffix == "jpg":
-        assert read_picture(folder / "turned.jpg").shape == (24, 16, 3)
+        assert read_image(folder / "turned.jpg").shape == (24, 16, 3)
 
 
 @pytest.mark.parametrize("big", [False, True])
@@ -52,13 +52,13 @@ def test_all_faults_are_told_at_once(files, tmp_path):
     whole, cut = files("whole.jpg", "cut.png") / "whole.jpg", tmp_path / "cut.png"
     cut.write_bytes(cut.read_bytes()[:-20])
     text = tmp_path / "text.png"
-    text.write_text("not a picture")
+    text.write_text("not an image")
     with pytest.raises(DataError) as error:
-        check_pictures([whole, cut, text, tmp_path / "gone.png"])
+        image_sizes([whole, cut, text, tmp_path / "gone.png"])
     message = str(error.value)
-    assert "cut short" in message and "not a picture" in message and "no such file" in message
+    assert "cut short" in message and "not an image" in message and "no such file" in message
     assert "whole.jpg" not in message
     assert "\n" not in message
     with pytest.raises(DataError, match=r"and 3 more such faults") as error:
-        check_pictures([tmp_path / f"{n}.png" for n in range(8)])
+        image_sizes([tmp_path / f"{n}.png" for n in range(8)])
     assert [fault.split(":")[0] for fault in error.value.faults] == [str(tmp_path / f"{n}.png") for n in range(8)]

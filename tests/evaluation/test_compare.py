@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from fdikp.evaluation.compare import differences, ranking, signed, tables
-from fdikp.evaluation.results import Evaluation, ImageResult, ModelAbout
+from fdikp.evaluation.results import Evaluation, ImageResult, ModelInfo
 from fdikp.evaluation.statistics import mean_interval
 
 
@@ -14,7 +14,7 @@ def evaluation(scores: dict[str, list[float]], metric: str = "psnr", before: flo
         for model, values in scores.items()
         for n, value in enumerate(values)
     ]
-    models = tuple(ModelAbout(model, None, None, None, None) for model in scores)
+    models = tuple(ModelInfo(model, None, None, None, None) for model in scores)
     return Evaluation("defocus", {}, models, tuple(results))
 
 

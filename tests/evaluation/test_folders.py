@@ -149,7 +149,7 @@ def test_all_files_of_the_wrong_size_or_damaged_are_told_before_any_is_scored(fi
     with pytest.raises(DataError) as caught:
         check([case], PROTOCOLS["defocus"])
     said = str(caught.value)
-    assert all(part in said for part in ("B.png: cannot be read: not a picture", "gone.png: cannot be read: no such"))
+    assert all(part in said for part in ("B.png: cannot be read: not an image", "gone.png: cannot be read: no such"))
     assert "source.png is 41x40 but its target target.png 40x40" in said
     assert "A.png is 40x41 but its target" in said
 

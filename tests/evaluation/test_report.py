@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from fdikp.errors import FdikpError
-from fdikp.evaluation.report import Published, Shown, write_report
-from fdikp.evaluation.results import Evaluation, ImageResult, ModelAbout
+from fdikp.evaluation.report import Published, ResultImages, write_report
+from fdikp.evaluation.results import Evaluation, ImageResult, ModelInfo
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\"'&amp;`${1}`\u2028\udcff$style Ünïcödé 東京"
 """A name that would break a page which takes it as it is."""
@@ -39,11 +39,11 @@ def example(size: tuple[int, int] = (48, 36)) -> Evaluation:
         for n, (name, gain) in enumerate(GAINS.items())
         for more, model in enumerate(MODELS)
     ]
-    models = tuple(ModelAbout(model, "ab" * 32, 700983, 33.4, 1012.0) for model in MODELS)
+    models = tuple(ModelInfo(model, "ab" * 32, 700983, 33.4, 1012.0) for model in MODELS)
     return Evaluation("defocus", {"tile": "512", "command": f"fdikp evaluate '{HOSTILE}'"}, models, tuple(images))
 
 
-def shown(result: ImageResult) -> Shown:
+def shown(result: ImageResult) -> ResultImages:
     """Plain colours: the input red, the target blue, results green."""
     size = (result.height, result.width)
     green = 120 if result.model == "lite" else 220
@@ -53,7 +53,7 @@ def shown(result: ImageResult) -> Shown:
     kernels = np.zeros((3, 2, 2, 3, 3))
     kernels[..., 1, 1], kernels[..., 0, 0] = 1.25, -0.25
     blur_map = np.linspace(0, 1.5, size[0] * size[1]).reshape(size)
-    return Shown(before, after, target, blur_map, kernels)
+    return ResultImages(before, after, target, blur_map, kernels)
 
 
 class Reader(HTMLParser):
@@ -87,8 +87,8 @@ class Reader(HTMLParser):
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory) -> Path:
-    paper = [Published(f"set {HOSTILE}", f"paper {HOSTILE}", {"psnr": "27.02"}, f"note {HOSTILE}")]
-    return write_report(example(), tmp_path_factory.mktemp("page") / "new" / "folder", shown, paper=paper)
+    published = [Published(f"set {HOSTILE}", f"paper {HOSTILE}", {"psnr": "27.02"}, f"note {HOSTILE}")]
+    return write_report(example(), tmp_path_factory.mktemp("page") / "new" / "folder", shown, published=published)
 
 
 def test_one_file_that_refers_to_nothing_outside(page):
@@ -140,7 +140,7 @@ def test_pictures_are_asked_for_one_after_another_and_let_go(tmp_path):
     alive: list[weakref.ref] = []
     most = []
 
-    def pictures(result: ImageResult) -> Shown:
+    def pictures(result: ImageResult) -> ResultImages:
         most.append(sum(reference() is not None for reference in alive))
         made = shown(result)
         alive.extend(weakref.ref(array) for array in (made.before, made.after, made.target, made.blur_map))
@@ -156,13 +156,15 @@ def test_pictures_as_files_and_of_16_bits(tmp_path):
 
     Image.new("RGB", (48, 36), (200, 0, 0)).save(tmp_path / "before.png")
     tifffile.imwrite(tmp_path / "after.tif", np.full((36, 48, 3), 120 * 257, np.uint16), photometric="rgb")
-    page = write_report(example(), tmp_path, lambda r: Shown(tmp_path / "before.png", tmp_path / "after.tif"))
+    page = write_report(example(), tmp_path, lambda r: ResultImages(tmp_path / "before.png", tmp_path / "after.tif"))
     assert page.read_text("utf-8").count("data:image/webp;base64,") == 4 * 3
 
 
 def test_pictures_that_differ_in_size_are_an_error(tmp_path):
     with pytest.raises(ValueError, match="Target: of shape"):
-        write_report(example(), tmp_path, lambda r: Shown(*[np.zeros((s, 48, 3), np.uint8) for s in (36, 36, 35)]))
+        write_report(
+            example(), tmp_path, lambda r: ResultImages(*[np.zeros((s, 48, 3), np.uint8) for s in (36, 36, 35)])
+        )
     assert not any(tmp_path.iterdir())
 
 
@@ -314,11 +316,11 @@ def test_a_block_of_the_distribution_opens_its_picture(visit, page):
 def test_large_pictures_have_a_detail_at_full_size(visit, tmp_path):
     size = (1600, 900)
 
-    def pictures(result: ImageResult) -> Shown:
+    def pictures(result: ImageResult) -> ResultImages:
         before = np.zeros((size[1], size[0], 3), np.uint8)
         after = before.copy()
         after[500:600, 1200:1300] = 255
-        return Shown(before, after)
+        return ResultImages(before, after)
 
     tab = visit(write_report(example(size), tmp_path, pictures))
     width = "(async (image) => (await image.decode(), image.naturalWidth))(document.querySelector('#stage .right'))"

@@ -3,7 +3,6 @@
 import base64
 import io
 import re
-from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -12,13 +11,12 @@ import pytest
 from PIL import Image
 
 import fdikp
-from fdikp.evaluation.paper import paper_row
-from fdikp.evaluation.report import Shown, pictures
-from fdikp.evaluation.report.choice import Merit, extremes, scenes
-from fdikp.evaluation.report.pictures import encoded, pack
-from fdikp.evaluation.report.plots import distribution
-from fdikp.evaluation.report.tables import published, summary
-from fdikp.evaluation.results import Evaluation, ImageResult, ModelAbout
+from fdikp.evaluation.report import Published, ResultImages, embedded_images
+from fdikp.evaluation.report.distribution import distribution
+from fdikp.evaluation.report.embedded_images import encoded, pack
+from fdikp.evaluation.report.html_tables import summary
+from fdikp.evaluation.report.selection import RankingMetric, extremes, scenes
+from fdikp.evaluation.results import Evaluation, ImageResult, ModelInfo
 
 
 def evaluation(gains: dict[str, list[float]], metric: str = "psnr", before: float | None = 20.0) -> Evaluation:
@@ -38,19 +36,19 @@ def evaluation(gains: dict[str, list[float]], metric: str = "psnr", before: floa
         for model, values in gains.items()
         for n, gain in enumerate(values)
     ]
-    return Evaluation("defocus", {}, tuple(ModelAbout(m, None, None, None, None) for m in gains), tuple(images))
+    return Evaluation("defocus", {}, tuple(ModelInfo(m, None, None, None, None) for m in gains), tuple(images))
 
 
 def test_merit_is_psnr_gained_or_what_there_is():
     both = evaluation({"m": [1.0, -2.0]})
-    assert Merit.of(both.images) == Merit("psnr", True)
-    assert [Merit.of(both.images)(r) for r in both.images] == [1.0, -2.0]
+    assert RankingMetric.of(both.images) == RankingMetric("psnr", True)
+    assert [RankingMetric.of(both.images)(r) for r in both.images] == [1.0, -2.0]
     lower = evaluation({"m": [0.1, -0.1]}, "lpips", 0.5)
-    assert [Merit.of(lower.images)(r) for r in lower.images] == pytest.approx([-0.1, 0.1])
+    assert [RankingMetric.of(lower.images)(r) for r in lower.images] == pytest.approx([-0.1, 0.1])
     alone = evaluation({"m": [3.0]}, "blur", None)
-    assert Merit.of(alone.images) == Merit("blur", False)
+    assert RankingMetric.of(alone.images) == RankingMetric("blur", False)
     mixed = Evaluation("defocus", {}, (), (*both.images, *alone.images))
-    assert Merit.of(mixed.images) is None
+    assert RankingMetric.of(mixed.images) is None
 
 
 def test_worst_and_best_of_each_model():
@@ -99,9 +97,9 @@ def test_smooth_pictures_are_kept_as_they_are():
 
 
 def test_a_page_of_many_pictures_is_bounded(monkeypatch):
-    monkeypatch.setattr(pictures, "PAGE_BYTES", 200_000)
+    monkeypatch.setattr(embedded_images, "PAGE_BYTES", 200_000)
     one = evaluation({model: [float(n) for n in range(6)] for model in "ab"})
-    made = Shown(*[noise(120, 160)] * 3, blur_map=np.random.default_rng(0).random((120, 160)))
+    made = ResultImages(*[noise(120, 160)] * 3, blur_map=np.random.default_rng(0).random((120, 160)))
     packed = pack(scenes(one, 50), lambda result: made)
     total = sum(len(layer["whole"]) for scene in packed for layer in scene["layers"])
     assert sum(len(scene["layers"]) for scene in packed) == 6 * (2 + 2 * 2)
@@ -111,7 +109,7 @@ def test_a_page_of_many_pictures_is_bounded(monkeypatch):
 
 def test_results_without_pictures_are_left_out():
     one = evaluation({"a": [1.0, 2.0], "b": [1.0, 2.0]})
-    made = Shown(*[noise(20, 30)] * 2)
+    made = ResultImages(*[noise(20, 30)] * 2)
     packed = pack(scenes(one, 50), lambda r: made if (r.model, r.image) == ("b", "p1") else None)
     assert [[layer["title"] for layer in scene["layers"]] for scene in packed] == [[], ["Input", "b"]]
 
@@ -125,7 +123,7 @@ def test_a_block_for_each_picture_where_its_number_is():
     random = np.random.default_rng(1)
     values = random.normal(0.4, 1.0, 80).round(3).tolist()
     one = evaluation({"m": values})
-    found = blocks(distribution({"m": one.images}, Merit.of(one.images), {("set", "p3"): 7}))
+    found = blocks(distribution({"m": one.images}, RankingMetric.of(one.images), {("set", "p3"): 7}))
     assert len(found) == 80
     by_value = sorted(range(80), key=lambda n: values[n])
     places = [float(found[f"p{n}"].get("x")) for n in by_value]
@@ -138,7 +136,7 @@ def test_a_block_for_each_picture_where_its_number_is():
 
 def test_an_lpips_that_falls_is_a_gain_to_the_left():
     one = evaluation({"m": [-0.1, 0.05]}, "lpips", 0.3)
-    svg = distribution({"m": one.images}, Merit.of(one.images), {})
+    svg = distribution({"m": one.images}, RankingMetric.of(one.images), {})
     found = blocks(svg)
     assert (found["p0"].get("class"), found["p1"].get("class")) == ("gain", "loss")
     assert float(found["p0"].get("x")) < float(found["p1"].get("x"))
@@ -148,7 +146,7 @@ def test_an_lpips_that_falls_is_a_gain_to_the_left():
 @pytest.mark.parametrize("values", [[0.0], [0.0, 0.0], [1e-9, -1e-9], [100.0], [-3.0, -2.0], [5000.0, -0.001]])
 def test_any_numbers_can_be_drawn(values):
     one = evaluation({"m": values})
-    svg = ElementTree.fromstring(distribution({"m": one.images}, Merit.of(one.images), {}))
+    svg = ElementTree.fromstring(distribution({"m": one.images}, RankingMetric.of(one.images), {}))
     width = float(svg.get("viewBox").split()[2])
     for rect in svg.iter("rect"):
         assert 0 <= float(rect.get("x")) <= float(rect.get("x")) + float(rect.get("width")) <= width
@@ -161,15 +159,11 @@ def test_the_summary_marks_the_best_and_counts_who_gains():
     assert re.findall(r"<b>(.*?)</b>", table) == ["22.00"]
 
 
-def test_the_papers_row_stands_below_with_what_makes_it_hard_to_compare():
-    one = evaluation({"fdikp-base": [1.0, 2.0]})
-    named = Evaluation("nrknet", {}, one.models, tuple(replace(r, data="dpdd") for r in one.images))
-    (row,) = published(named)
-    assert (row.data, row.title) == ("dpdd", "FDIKP, Table 1 of the paper")
-    assert row.after["psnr"] == f"{paper_row('fdikp-base', 'DPDD').scores['psnr']:.2f}"
-    for reason in ("protocol nrknet", "2 pictures, where the paper has 76", "scored 64×48"):
-        assert reason in row.note and reason in summary(named, [row])
-    assert published(one) == []
+def test_published_numbers_stand_below_ours_with_what_makes_them_hard_to_compare():
+    others = Published("set", "Others, Table 1", {"psnr": "26.42"}, "other <images>")
+    table = summary(evaluation({"a": [1.0]}), [others])
+    assert ">Others, Table 1</th><td>26.42</td>" in table
+    assert "Reasons not to compare with Others, Table 1: other &lt;images&gt;" in table
 
 
 def test_every_template_is_installed():

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from fdikp.errors import DataError
-from fdikp.evaluation.results import Evaluation, ImageResult, ModelAbout, finite
+from fdikp.evaluation.results import Evaluation, ImageResult, ModelInfo, finite
 from fdikp.metrics.registry import MOST_PSNR
 
 
@@ -15,13 +15,13 @@ def result(image: str, before: float, after: float, group: str | None = None, **
 
 
 def evaluation(*images: ImageResult) -> Evaluation:
-    return Evaluation("defocus", {"tile": "512"}, (ModelAbout("m", "ab" * 32, 7, 1.5, None),), images)
+    return Evaluation("defocus", {"tile": "512"}, (ModelInfo("m", "ab" * 32, 7, 1.5, None),), images)
 
 
 def test_rows_are_means_of_pictures_and_of_each_group() -> None:
     found = evaluation(
         result("a", 20, 24, "indoor"), result("bb", 30, 31, "outdoor"), result("cccc", 40, 38, "outdoor")
-    ).rows()
+    ).summary_rows()
     assert [(row.group, row.images) for row in found] == [(None, 3), ("indoor", 1), ("outdoor", 2)]
     whole = found[0]
     assert whole.before["psnr"] == pytest.approx(30) and whole.after["psnr"] == pytest.approx(31)
@@ -31,14 +31,14 @@ def test_rows_are_means_of_pictures_and_of_each_group() -> None:
 def test_groups_stand_behind_their_set() -> None:
     first = ImageResult("m", "x", "a", "g", 9, 9, {}, {"psnr": 1.0}, None)
     second = ImageResult("m", "y", "a", None, 9, 9, {}, {"psnr": 1.0}, None)
-    assert [(row.data, row.group) for row in evaluation(first, second).rows()] == [
+    assert [(row.data, row.group) for row in evaluation(first, second).summary_rows()] == [
         ("x", None), ("x", "g"), ("y", None)
     ]  # fmt: skip
 
 
 def test_without_inputs_the_worst_is_the_least() -> None:
     images = [ImageResult("m", "d", name, None, 8, 8, {}, {"psnr": p}, None) for name, p in (("a", 30.0), ("b", 20.0))]
-    (row,) = evaluation(*images).rows()
+    (row,) = evaluation(*images).summary_rows()
     assert (row.worst, row.worst_gain, row.before) == ("b", None, {})
 
 
@@ -46,7 +46,7 @@ def test_a_metric_that_a_picture_lacks_has_no_mean_unless_it_may() -> None:
     a, b = (ImageResult("m", "d", n, None, 8, 8, {}, scores, None) for n, scores in (
         ("a", {"psnr": 1.0, "lpips": 0.1, "focus": 1e-4}), ("b", {"psnr": 3.0})
     ))  # fmt: skip
-    (row,) = evaluation(a, b).rows()
+    (row,) = evaluation(a, b).summary_rows()
     assert row.after == {"psnr": 2.0, "focus": 1e-4}
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fdikp.errors import DataError
-from fdikp.evaluation.results import Evaluation, ImageResult, ModelAbout
+from fdikp.evaluation.results import Evaluation, ImageResult, ModelInfo
 from fdikp.evaluation.store import PARTS, Store
 
 ABOUT = {"protocol": "defocus", "tile": "512"}
@@ -28,7 +28,7 @@ def test_what_was_measured_is_known_again(tmp_path: Path) -> None:
     filled(tmp_path / "a" / "b", "one", 'two, "quoted" ä')
     store = Store(tmp_path / "a" / "b", ABOUT, resume=True)
     assert list(store.known.values()) == [result("one"), result('two, "quoted" ä')]
-    assert store.with_peak(ModelAbout("m", None, None, None, None)).peak_mib == 100.0
+    assert store.with_peak(ModelInfo("m", None, None, None, None)).peak_mib == 100.0
     store.add(result("three"), 300.0)
     store.close()
     assert len(Store(tmp_path / "a" / "b", ABOUT, resume=True).known) == 3
@@ -87,7 +87,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 def test_the_documents_hold_what_was_measured(tmp_path: Path) -> None:
     store = Store(tmp_path, ABOUT, resume=False)
     images = (result("one"), result("two"))
-    store.finish(Evaluation("defocus", ABOUT, (ModelAbout("m", "0" * 64, 7, 1.0, 9.0),), images))
+    store.finish(Evaluation("defocus", ABOUT, (ModelInfo("m", "0" * 64, 7, 1.0, 9.0),), images))
     store.close()
     assert Evaluation.from_json((tmp_path / "results.json").read_text()).images == images
     with (tmp_path / "images.csv").open(newline="") as file:

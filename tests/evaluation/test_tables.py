@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fdikp.errors import DataError
-from fdikp.evaluation.results import Evaluation, ImageResult, ModelAbout
-from fdikp.evaluation.tables import csv_rows, grid, latex, markdown
+from fdikp.evaluation.results import Evaluation, ImageResult, ModelInfo
+from fdikp.evaluation.tables import Table, csv_rows, grid, latex, markdown
 
-LITE = ModelAbout("fdikp-lite", "41b0" * 16, 700_983, 9.87, 1010.4)
-FOLDER = ModelAbout("NRKNet", None, None, None, None)
+LITE = ModelInfo("fdikp-lite", "41b0" * 16, 700_983, 9.87, 1010.4)
+FOLDER = ModelInfo("NRKNet", None, None, None, None)
+FURTHER = Table("Ours / theirs", ["set", "PSNR"], [["DPDD", "24.00 / 26.42"], ["50 % of it", "1"]])
 ABOUT = {"tile": "256", "precision": "float32", "device": "cpu, 2 threads", "versions": "fdikp 0.1.0, torch 2.13.0"}
 
 
@@ -45,8 +46,8 @@ def tables(text: str) -> list[list[dict[str, str]]]:
 
 
 def test_rows_are_means_of_pictures(evaluation):
-    results, _ = tables(markdown(evaluation))
-    assert [(r["set"], r["model"], r["pictures"]) for r in results] == [
+    (results,) = tables(markdown(evaluation))
+    assert [(r["set"], r["model"], r["images"]) for r in results] == [
         ("DPDD", "fdikp-lite", "3"),
         ("DPDD, indoor", "fdikp-lite", "2"),
         ("DPDD, outdoor", "fdikp-lite", "1"),
@@ -61,57 +62,35 @@ def test_rows_are_means_of_pictures(evaluation):
     assert results[1]["PSNR"] == f"{fmean(before[:2]):.2f} → {fmean(psnr[:2]):.2f}"
     assert results[0]["LPIPS"] == "0.3000 → 0.2000"
     assert results[0]["colour shift"] == "0.00100"  # the input has none
-    assert results[0]["worst picture"] == "1P0A22 (-0.25 dB)"
+    assert results[0]["worst image"] == "1P0A22 (-0.25 dB)"
     assert results[0]["size scored"] == "1680×1120"
     assert [results[0][c] for c in ("parameters", "GFLOP", "s", "peak MiB")] == ["700,983", "9.9", "1.25", "1010"]
     assert [results[3][c] for c in ("parameters", "GFLOP", "s", "peak MiB")] == ["", "", "1.25", ""]
     assert "MAE" not in results[0]
 
 
-def test_the_paper_stands_beside(evaluation):
-    _, beside = tables(markdown(evaluation))
-    assert [(r["set"], r["model"]) for r in beside] == [("DPDD", m) for m in ("input", "fdikp-lite", "NRKNet")]
-    before = fmean(r.before["psnr"] for r in evaluation.images[:3])
-    after = fmean(r.after["psnr"] for r in evaluation.images[:3])
-    assert beside[0]["PSNR"] == f"{before:.2f} / 23.89 ({before - 23.89:+.2f})"
-    assert beside[1]["PSNR"] == f"{after:.2f} / 26.42 ({after - 26.42:+.2f})"
-    assert beside[1]["SSIM"] == "0.8000 / 0.813 (-0.0130)"
-    assert beside[2]["PSNR"] == f"{after:.2f} / 26.11 ({after - 26.11:+.2f})"
-    assert beside[0]["the paper's row"] == "Table 1, Blurry Input"
-    assert beside[2]["the paper's row"] == (
-        "Table 1, NRKNet (2023), trained on DPDD, 6.09 M parameters, 0.42 s for DPDD on an RTX 3090"
-    )
-    assert "0.70 M parameters, where the paper's has 5.52 M" in beside[1]["reasons not to compare"]
-    assert beside[2]["reasons not to compare"] == "3 pictures, where the paper has 76"
-    assert len(tables(markdown(evaluation, paper=False))) == 1
-    assert "26.42" not in latex(evaluation, paper=False)
-    assert "26.42" in latex(evaluation)
-
-
-def test_weights_of_ones_own_are_held_against_the_papers_model(evaluation):
-    own = replace(LITE, name="run/weights.safetensors", parameters=5_520_215)
-    images = tuple(replace(r, model=own.name) for r in evaluation.images if r.model == LITE.name)
-    _, beside = tables(markdown(replace(evaluation, models=(own,), images=images)))
-    assert beside[1]["PSNR"].split(" / ")[1].startswith("26.42")
-    assert "parameters" not in beside[1]["reasons not to compare"]
-    folder = replace(own, sha256=None)
-    _, beside = tables(markdown(replace(evaluation, models=(folder,), images=images)))
-    assert [r["model"] for r in beside] == ["input"]  # whose pictures those are is not known
+def test_further_tables_stand_below(evaluation):
+    _, further = tables(markdown(evaluation, [FURTHER]))
+    assert further[0] == {"set": "DPDD", "PSNR": "24.00 / 26.42"}
+    assert "**Ours / theirs**" in markdown(evaluation, [FURTHER])
+    assert len(tables(markdown(evaluation))) == 1
+    assert "26.42" not in latex(evaluation)
+    assert "26.42" in latex(evaluation, [FURTHER])
 
 
 @pytest.mark.parametrize("form", [markdown, latex])
-@pytest.mark.parametrize("paper", [True, False])
-def test_no_number_without_what_it_depends_on(evaluation, form, paper):
-    text = form(evaluation, paper=paper)
+@pytest.mark.parametrize("further", [(), (FURTHER,)])
+def test_no_number_without_what_it_depends_on(evaluation, form, further):
+    text = form(evaluation, further)
     for known in ("defocus (IFAN", "7×7", LITE.sha256, "1680×1120", *ABOUT, *ABOUT.values()):
         shown = known.replace("×", r"$\times$") if form is latex else known
         assert shown in text, known
     assert "NRKNet: not known" in text
-    bare = form(replace(evaluation, about={}), paper=paper)
+    bare = form(replace(evaluation, about={}), further)
     for name in ABOUT:
         assert f"{name}: not recorded" in bare
     with pytest.raises(DataError, match="no such protocol"):
-        form(replace(evaluation, protocol="mine"), paper=paper)
+        form(replace(evaluation, protocol="mine"), further)
 
 
 def test_a_set_without_ground_truth():
@@ -124,16 +103,15 @@ def test_a_set_without_ground_truth():
     assert row["blur effect"] == "0.4000 → 0.3000"
     assert row["size scored"] == "640×426 to 640×480"
     assert "PSNR" not in row
-    assert "worst picture" not in row
+    assert "worst image" not in row
     assert "s" not in row
 
 
 def test_outputs_without_inputs(evaluation):
     images = tuple(replace(r, before={}) for r in evaluation.images)
-    results, beside = tables(markdown(replace(evaluation, images=images)))
+    (results,) = tables(markdown(replace(evaluation, images=images)))
     assert "→" not in results[0]["PSNR"]
-    assert results[0]["worst picture"] == "1P0A22"
-    assert "input" not in [r["model"] for r in beside]
+    assert results[0]["worst image"] == "1P0A22"
 
 
 def test_a_csv_row_is_a_picture(evaluation):
@@ -162,7 +140,7 @@ def test_any_name_goes_into_any_format(name):
     evaluation = Evaluation("basicsr+y", ABOUT, (LITE,), (result, replace(result, data=name)))
     for rows in tables(markdown(evaluation)):
         assert rows
-    check_latex(latex(evaluation))
+    check_latex(latex(evaluation, [Table(name, [name, name], [[name, name]])]))
 
 
 def check_latex(text: str) -> None:
@@ -184,7 +162,7 @@ def check_latex(text: str) -> None:
 
 
 def test_latex_of_everything(evaluation):
-    text = latex(evaluation)
+    text = latex(evaluation, [FURTHER])
     check_latex(text)
     assert text.count(r"\begin{tabular}") == 2
     assert "1680$\\times$1120" in text

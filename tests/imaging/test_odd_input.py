@@ -257,7 +257,7 @@ def test_raw_is_developed_to_sixteen_bit_srgb():
     with tifffile.TiffFile(io.BytesIO(encode_photo(photo, "tiff"))) as result:
         assert result.pages[0].tags["Model"].value == "Model"
         np.testing.assert_array_equal(result.asarray(), photo.pixels)
-    with pytest.raises(PhotoError, match="--max-pixels"):
+    with pytest.raises(PhotoError, match="max_pixels"):
         read_photo(make_dng(), max_pixels=3000)
 
 

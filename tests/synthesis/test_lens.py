@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fdikp.synthesis import ThinLens
-from fdikp.synthesis.draws import Draws
 from fdikp.synthesis.lens import draw_lens
+from fdikp.synthesis.rng import RandomStream
 
 LENS = ThinLens(focal_length=50, f_number=2, focus_distance=2, pixel_pitch=0.02)
 
@@ -56,7 +56,7 @@ def test_distance_and_radius_are_one_anothers_inverse(lens, radius):
 
 
 def test_drawn_lenses_are_ones_that_exist_and_can_blur_enough():
-    drawn = [draw_lens(Draws(seed), 1680, 8.0) for seed in range(300)]
+    drawn = [draw_lens(RandomStream(seed), 1680, 8.0) for seed in range(300)]
     assert all(24 <= lens.focal_length <= 135 and 1.4 <= lens.f_number <= 5.6 for lens in drawn)
     assert all(8 < lens.radius_at_infinity < 30 for lens in drawn)
     distances = sorted(lens.focus_distance for lens in drawn)

@@ -9,17 +9,17 @@ import torch
 from fdikp.light import srgb_to_linear
 from fdikp.synthesis import Aperture, RenderSettings, aperture_kernels, render_pair
 from fdikp.synthesis.depth import draw_scene
-from fdikp.synthesis.draws import Draws
-from fdikp.synthesis.sensor import add_mottle
+from fdikp.synthesis.rng import RandomStream
+from fdikp.synthesis.sensor import add_luminance_noise
 
 CLEAN = RenderSettings(
-    share_toned=0,
-    share_mottled=0,
-    share_noisy=0,
-    share_sharpened=0,
-    share_oversharpened=0,
-    share_jpeg=0,
-    share_lifted=0,
+    p_tone_curve=0,
+    p_luminance_noise=0,
+    p_noise=0,
+    p_sharpened=0,
+    p_oversharpened=0,
+    p_jpeg=0,
+    p_highlight_boost=0,
     keep_grain=False,
     rounded=False,
 )
@@ -32,9 +32,7 @@ def pictures() -> torch.Tensor:
     return torch.nn.functional.interpolate(coarse, (64, 80), mode="bicubic").clamp(0, 1)
 
 
-@pytest.mark.parametrize(
-    "settings", [RenderSettings(), RenderSettings(share_cats_eye=1, share_noisy=1, share_mosaic=1)]
-)
+@pytest.mark.parametrize("settings", [RenderSettings(), RenderSettings(p_cats_eye=1, p_noise=1, p_mosaic=1)])
 def test_a_pair_is_a_function_of_picture_and_seed_alone(pictures, settings):
     seeds = [11, 12, 13, 14, 15, 16]
     together = render_pair(pictures, seeds, settings)
@@ -81,21 +79,21 @@ def test_values_stay_in_range_and_in_8_bits(pictures):
 
 
 def test_a_sharp_pair_is_the_picture_itself(pictures):
-    pair = render_pair(pictures, range(6), replace(CLEAN, share_sharp=1.0))
+    pair = render_pair(pictures, range(6), replace(CLEAN, p_sharp=1.0))
     assert torch.equal(pair.target, pictures)
     assert torch.allclose(pair.blurred, pictures, atol=1e-5)
     assert not pair.radius.any()
 
 
 def test_a_uniform_pair_has_one_radius_and_loses_contrast(pictures):
-    pair = render_pair(pictures, range(6), replace(CLEAN, share_sharp=0.0, share_uniform=1.0))
+    pair = render_pair(pictures, range(6), replace(CLEAN, p_sharp=0.0, p_uniform=1.0))
     for radius, blurred, target in zip(pair.radius, pair.blurred, pair.target, strict=True):
         assert radius.min() == radius.max() >= 0.6
         assert blurred.std() < target.std()
 
 
 def test_without_noise_what_is_in_focus_equals_the_target():
-    settings = replace(CLEAN, share_sharp=0, share_uniform=0, share_single=1.0)
+    settings = replace(CLEAN, p_sharp=0, p_uniform=0, p_single=1.0)
     picture = torch.rand(1, 3, 96, 96)
     compared = 0
     for seed in range(12):
@@ -111,7 +109,7 @@ def test_about_half_is_in_focus_and_half_of_the_rest_strongly_blurred():
     picture = torch.rand(3, 48, 48)
     maps = []
     for seed in range(400):
-        scene = draw_scene(Draws(seed), picture, settings)
+        scene = draw_scene(RandomStream(seed), picture, settings)
         radius = scene.surfaces[0].radius_map(scene.lens)
         for surface in scene.surfaces[1:]:
             radius = torch.where(surface.matte > 0.5, surface.radius_map(scene.lens), radius)
@@ -124,10 +122,10 @@ def test_about_half_is_in_focus_and_half_of_the_rest_strongly_blurred():
 
 
 def test_surfaces_further_back_lie_further_behind_the_focal_plane():
-    settings = replace(RenderSettings(), share_sharp=0, share_uniform=0, share_single=0)
+    settings = replace(RenderSettings(), p_sharp=0, p_uniform=0, p_single=0)
     several = 0
     for seed in range(200):
-        scene = draw_scene(Draws(seed), torch.rand(3, 32, 32), settings)
+        scene = draw_scene(RandomStream(seed), torch.rand(3, 32, 32), settings)
         surfaces = scene.surfaces
         first = [float(s.radii(scene.lens)[0]) for s in surfaces]
         several += len(surfaces) == 3
@@ -145,10 +143,10 @@ def test_surfaces_further_back_lie_further_behind_the_focal_plane():
 
 
 def test_where_the_focal_plane_cuts_a_surface_it_is_in_focus():
-    settings = replace(RenderSettings(), share_sharp=0, share_uniform=0, share_single=1.0)
+    settings = replace(RenderSettings(), p_sharp=0, p_uniform=0, p_single=1.0)
     crossing = 0
     for seed in range(60):
-        scene = draw_scene(Draws(seed), torch.rand(3, 48, 48), settings)
+        scene = draw_scene(RandomStream(seed), torch.rand(3, 48, 48), settings)
         radii = scene.surfaces[0].radii(scene.lens)
         assert 0.0 in radii
         crossing += float(radii.min()) < 0 < float(radii.max())
@@ -157,7 +155,7 @@ def test_where_the_focal_plane_cuts_a_surface_it_is_in_focus():
 
 def test_noise_is_in_the_input_only_and_differs_from_pair_to_pair():
     picture = torch.full((1, 3, 64, 64), 0.5)
-    settings = replace(CLEAN, share_sharp=1.0, share_noisy=1.0)
+    settings = replace(CLEAN, p_sharp=1.0, p_noise=1.0)
     levels = []
     for seed in range(10):
         pair = render_pair(picture, [seed], settings)
@@ -171,7 +169,7 @@ def test_noise_is_in_the_input_only_and_differs_from_pair_to_pair():
 
 def test_a_scene_under_a_lens_opened_wider_is_twice_as_blurred():
     for seed in range(12):
-        scene = draw_scene(Draws(seed), torch.rand(3, 32, 32), RenderSettings())
+        scene = draw_scene(RandomStream(seed), torch.rand(3, 32, 32), RenderSettings())
         wide = replace(scene.lens, f_number=scene.lens.f_number / 2)
         for surface in scene.surfaces:
             assert torch.allclose(surface.radius_map(wide), 2 * surface.radius_map(scene.lens), atol=1e-5)
@@ -182,10 +180,8 @@ def test_what_was_added_leaves_other_pairs_as_they_were(pictures):
 
     Published figures rest on that: `KODAK_SETTINGS` has both at 0.
     """
-    without = render_pair(pictures, range(6), RenderSettings(share_cats_eye=0, share_mosaic=0))
-    some = [
-        render_pair(pictures, range(6), RenderSettings(share_cats_eye=c, share_mosaic=m)) for c, m in ((1, 0), (0, 1))
-    ]
+    without = render_pair(pictures, range(6), RenderSettings(p_cats_eye=0, p_mosaic=0))
+    some = [render_pair(pictures, range(6), RenderSettings(p_cats_eye=c, p_mosaic=m)) for c, m in ((1, 0), (0, 1))]
     for pair in some:
         same = [bool(torch.equal(a, b)) for a, b in zip(pair.blurred, without.blurred, strict=True)]
         assert True in same
@@ -194,9 +190,9 @@ def test_what_was_added_leaves_other_pairs_as_they_were(pictures):
 
 
 def test_a_mosaic_changes_both_pictures_alike(pictures):
-    settings = replace(CLEAN, share_sharp=1.0, share_noisy=1.0)
-    plain = render_pair(pictures, range(6), replace(settings, share_mosaic=0.0))
-    mosaic = render_pair(pictures, range(6), replace(settings, share_mosaic=1.0))
+    settings = replace(CLEAN, p_sharp=1.0, p_noise=1.0)
+    plain = render_pair(pictures, range(6), replace(settings, p_mosaic=0.0))
+    mosaic = render_pair(pictures, range(6), replace(settings, p_mosaic=1.0))
     assert torch.equal(plain.target, pictures)
     for noisy, target, picture in zip(mosaic.blurred, mosaic.target, pictures, strict=True):
         interpolation, noise = float((target - picture).std()), float((noisy - target).std())
@@ -208,7 +204,7 @@ def test_a_mosaic_changes_both_pictures_alike(pictures):
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"share_sharp": 1.2}, "share_sharp"),
+        ({"p_sharp": 1.2}, "p_sharp"),
         ({"max_radius": 0.5}, "0.6 and 0.5"),
         ({"max_radius": 1e9}, "max_radius"),
         ({"max_radius": float("nan")}, "max_radius"),
@@ -221,13 +217,13 @@ def test_settings_that_cannot_be_are_refused(wrong, said):
 
 
 def test_shares_of_jpeg_and_sharpening(pictures):
-    jpeg = render_pair(pictures, range(6), replace(CLEAN, share_sharp=1.0, share_jpeg=1.0))
+    jpeg = render_pair(pictures, range(6), replace(CLEAN, p_sharp=1.0, p_jpeg=1.0))
     error = (jpeg.blurred - pictures).abs().amax(dim=(1, 2, 3))
     assert 1 / 255 < float(error.min()) < 0.2
-    both = render_pair(pictures, range(6), replace(CLEAN, share_sharp=1.0, share_sharpened=1.0))
+    both = render_pair(pictures, range(6), replace(CLEAN, p_sharp=1.0, p_sharpened=1.0))
     assert torch.allclose(both.blurred, both.target, atol=1e-4)
     assert not torch.allclose(both.target, pictures, atol=1e-3)
-    halo = render_pair(pictures, range(6), replace(CLEAN, share_sharp=1.0, share_oversharpened=1.0))
+    halo = render_pair(pictures, range(6), replace(CLEAN, p_sharp=1.0, p_oversharpened=1.0))
     assert torch.equal(halo.target, pictures)
     assert not torch.allclose(halo.blurred, pictures, atol=1e-3)
 
@@ -241,7 +237,7 @@ def test_wrong_input_is_named(pictures):
 
 def test_codes_can_be_blurred_in_place_of_light():
     """A white point in black, blurred: what is kept is the sum of light, or the sum of the codes."""
-    uniform = replace(CLEAN, share_sharp=0, share_uniform=1, min_radius=3.9, max_radius=4.0)
+    uniform = replace(CLEAN, p_sharp=0, p_uniform=1, min_radius=3.9, max_radius=4.0)
     picture = torch.zeros(1, 3, 64, 64)
     picture[..., 32, 32] = 1.0
     light = render_pair(picture, [3], uniform).blurred
@@ -251,10 +247,10 @@ def test_codes_can_be_blurred_in_place_of_light():
 
 
 def test_an_aperture_without_a_shape_is_a_disc():
-    uniform = replace(CLEAN, share_sharp=0, share_uniform=1, min_radius=3.9, max_radius=4.0, share_shaped=0)
+    uniform = replace(CLEAN, p_sharp=0, p_uniform=1, min_radius=3.9, max_radius=4.0, p_shaped_aperture=0)
     picture = torch.zeros(1, 3, 64, 64)
     picture[..., 32, 32] = 1.0
-    pairs = [render_pair(picture, [seed], replace(uniform, share_cats_eye=0)) for seed in range(6)]
+    pairs = [render_pair(picture, [seed], replace(uniform, p_cats_eye=0)) for seed in range(6)]
     for pair in pairs:
         radius = pair.radius.flatten()[:1]
         disc = aperture_kernels(radius, Aperture(), 11)[0]
@@ -279,7 +275,7 @@ class TestChanged:
             ("max_radius=big", "must be a number"),
             ("levels=2.5", "must be a whole number, as in levels=7"),
             ("layered=yes", "must be true or false, as in layered=True"),
-            ("share_jpeg=2", "share_jpeg must be between 0 and 1"),
+            ("p_jpeg=2", "p_jpeg must be between 0 and 1"),
             ("max_radius=nan", "radii must have"),
         ],
     )
@@ -289,21 +285,19 @@ class TestChanged:
         assert said in str(error.value) and "\n" not in str(error.value)
 
 
-GRAINY = replace(
-    CLEAN, share_noisy=1, share_jpeg=1, share_mosaic=0.3, share_toned=0.5, share_sharpened=0.3, keep_grain=True
-)
+GRAINY = replace(CLEAN, p_noise=1, p_jpeg=1, p_mosaic=0.3, p_tone_curve=0.5, p_sharpened=0.3, keep_grain=True)
 
 
 def test_what_is_in_focus_keeps_its_grain_so_that_nothing_is_to_be_changed(pictures):
-    pair = render_pair(pictures, range(6), replace(GRAINY, share_sharp=1.0))
+    pair = render_pair(pictures, range(6), replace(GRAINY, p_sharp=1.0))
     assert torch.allclose(pair.blurred, pair.target, atol=2e-3)  # what clipping at 0 and 1 leaves
-    clean = render_pair(pictures, range(6), replace(GRAINY, share_sharp=1.0, keep_grain=False))
+    clean = render_pair(pictures, range(6), replace(GRAINY, p_sharp=1.0, keep_grain=False))
     assert torch.equal(pair.blurred, clean.blurred)
     assert (clean.target - clean.blurred).square().mean(dim=(1, 2, 3)).min() > 1e-6
 
 
 def test_what_is_out_of_focus_has_a_clean_target(pictures):
-    blurred = replace(GRAINY, share_sharp=0.0, share_uniform=1.0, min_radius=1.0)
+    blurred = replace(GRAINY, p_sharp=0.0, p_uniform=1.0, min_radius=1.0)
     kept, clean = (render_pair(pictures, range(6), replace(blurred, keep_grain=keep)) for keep in (True, False))
     assert torch.equal(kept.blurred, clean.blurred)
     assert torch.equal(kept.target, clean.target)
@@ -312,9 +306,9 @@ def test_what_is_out_of_focus_has_a_clean_target(pictures):
 @pytest.mark.parametrize("seed", range(4))
 def test_mottle_is_soft_grain_in_the_brightness(seed):
     grey = torch.full((3, 160, 160), 0.5)
-    drawn = Draws(seed)
+    drawn = RandomStream(seed)
     width, size = drawn.log_uniform(0.5, 2.0), drawn.log_uniform(1e-3, 1.5e-2)
-    grain = add_mottle(grey, Draws(seed)) - grey
+    grain = add_luminance_noise(grey, RandomStream(seed)) - grey
     assert torch.equal(grain[0], grain[1])
     assert float(grain.std()) == pytest.approx(size, rel=0.1)
     assert abs(float(grain.mean())) < 0.1 * size

@@ -6,11 +6,11 @@ from tests.synthesis.test_render import CLEAN
 
 from fdikp.light import linear_to_srgb
 from fdikp.synthesis import render_pair
-from fdikp.synthesis.draws import Draws
-from fdikp.synthesis.tone import PLAIN, ToneCurve, draw_tone
+from fdikp.synthesis.rng import RandomStream
+from fdikp.synthesis.tone import SRGB, ToneCurve, draw_tone
 
 CODES = torch.arange(256) / 255
-CURVES = [PLAIN, ToneCurve(1.4), ToneCurve(0.9, 1.2), ToneCurve(1.5, 0.87), ToneCurve(0.95, 1.25)]
+CURVES = [SRGB, ToneCurve(1.4), ToneCurve(0.9, 1.2), ToneCurve(1.5, 0.87), ToneCurve(0.95, 1.25)]
 
 
 @pytest.mark.parametrize("tone", CURVES)
@@ -38,7 +38,7 @@ def test_contrast_is_the_slope_in_the_middle():
 
 
 def test_drawn_curves_give_contrast_more_often_than_they_take_it():
-    drawn = [draw_tone(Draws(seed)) for seed in range(200)]
+    drawn = [draw_tone(RandomStream(seed)) for seed in range(200)]
     assert sum(tone.contrast > 1 for tone in drawn) > 150
     assert min(tone.power for tone in drawn) < 1 < max(tone.power for tone in drawn)
 
@@ -47,10 +47,10 @@ def test_a_lens_blurs_the_light_under_the_curve_that_the_pair_was_seen_through()
     """The mean of light is kept by a blur, whatever curve encodes it; that of another curve's light is not."""
     generator = torch.Generator().manual_seed(1)
     picture = (torch.rand(1, 3, 96, 96, generator=generator) > 0.5) * 0.8 + 0.1
-    settings = replace(CLEAN, share_toned=1.0, share_sharp=0.0, share_uniform=1.0, min_radius=2.0)
+    settings = replace(CLEAN, p_tone_curve=1.0, p_sharp=0.0, p_uniform=1.0, min_radius=2.0)
     for seed in range(8):
         pair = render_pair(picture, [seed], settings)
-        toned = Draws(seed).fork("tone")
+        toned = RandomStream(seed).fork("tone")
         assert toned.chance(1.0)
         tone = draw_tone(toned)
 
@@ -65,6 +65,6 @@ def test_a_lens_blurs_the_light_under_the_curve_that_the_pair_was_seen_through()
 
 def test_a_sharp_pair_stays_the_picture_itself_under_any_curve():
     picture = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(2))
-    pair = render_pair(picture, range(4), replace(CLEAN, share_toned=1.0, share_sharp=1.0))
+    pair = render_pair(picture, range(4), replace(CLEAN, p_tone_curve=1.0, p_sharp=1.0))
     assert torch.equal(pair.target, picture)
     assert torch.allclose(pair.blurred, picture, atol=1e-5)

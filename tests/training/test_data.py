@@ -41,7 +41,7 @@ def test_shapes_types_and_ranges(images):
 
 def test_every_image_once_before_any_again():
     plain = [np.full((80, 80, 3), 20 * n, np.uint8) for n in range(10)]
-    sharp_only = RenderSettings(share_sharp=1.0, share_lifted=0, share_sharpened=0)
+    sharp_only = RenderSettings(p_sharp=1.0, p_highlight_boost=0, p_sharpened=0)
     numbers = stream(plain, settings=sharp_only).batch(0, 30, 64, CPU).target.mean(dim=(1, 2, 3)) * 255 / 20
     orders = numbers.round().int().view(3, 10).tolist()
     assert all(sorted(order) == list(range(10)) for order in orders)

@@ -56,7 +56,7 @@ CPU = torch.device("cpu")
 
 
 def test_kodak_photos_are_rendered_with_their_numbers_as_seeds(kodak):
-    from fdikp.synthesis.pairs import kodak_pair
+    from fdikp.synthesis.kodak import kodak_pair
 
     validation_set = load_set("kodak", kodak, 128)
     assert [crop.name for crop in validation_set.crops] == ["kodim03", "kodim04"]

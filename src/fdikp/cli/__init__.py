@@ -1,9 +1,9 @@
-"""The command line, `fdikp VERB ...`: a file for each verb.
+"""The command line, `fdikp SUBCOMMAND ...`: a file for each subcommand.
 
-A verb is a module of this package with two names: `Options`, a frozen dataclass whose docstring and field comments are
-its `--help`, and `run(options)`, which does the work and returns the exit code. A verb whose defaults depend on its
-arguments has `parse(args, prog)` in place of `Options`. To add one, write the module and name it in `VERBS`. Verbs
-import what is heavy (torch, pyvips, matplotlib, numpy) inside functions: help must be instant.
+A subcommand is a module of this package with two names: `Options`, a frozen dataclass whose docstring and field
+comments are its `--help`, and `run(options)`, which does the work and returns the exit code. One whose defaults depend
+on its arguments has `parse(args, prog)` in place of `Options`. To add one, write the module and name it in
+`SUBCOMMANDS`. Import what is heavy (torch, pyvips, matplotlib, numpy) inside functions: `--help` must be instant.
 """
 
 import difflib
@@ -19,27 +19,27 @@ import fdikp
 from fdikp.cli import console
 from fdikp.cli.stopping import stop_code, stoppable
 
-VERBS = {
-    "deblur": "bring photographs back into focus",
-    "analyse": "show what the network saw and did in one photograph",
-    "render": "make out-of-focus pictures of sharp ones, to train and measure with",
-    "train": "train or fine-tune a network, on real pairs or on rendered defocus",
-    "average": "take the mean of trained weights",
+SUBCOMMANDS = {
+    "deblur": "restore out-of-focus photos",
+    "analyse": "draw what the network predicted for one photo: kernels, blur map, coefficients",
+    "render": "render out-of-focus images from sharp ones, for training and evaluation",
+    "train": "train or fine-tune a network on real pairs or on rendered defocus",
+    "average": "average the weights of trained models",
     "data": "check a data set: names, pairs, sizes, damaged files",
     "evaluate": "measure models on data sets, under a named protocol",
-    "compare": "score and rank folders of results, by any methods",
-    "reproduce": "the paper's tables and figures",
-    "benchmark": "time models here, beside what the machine can do and beside others",
+    "compare": "score and rank folders of results of any methods",
+    "reproduce": "reproduce the paper's tables and figures",
+    "benchmark": "time models on this machine, beside its peak speed and other models",
     "doctor": "check this installation: devices, formats, weights, speed",
 }
-"""What each verb is for; the key is the module's name too."""
+"""What each subcommand is for, in one line; the keys are also the names of the modules."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code.
 
-    0: all went right. 1: something failed, and one line on stderr says what. 2: the command line is wrong.
-    130, 143, 141: stopped by Ctrl-C, by SIGTERM, by the reader of our output.
+    0: success. 1: something failed, and one line on stderr says what. 2: the command line is wrong.
+    130, 143, 141: stopped by Ctrl-C, by SIGTERM, by the end of whatever reads our output.
     """
     args = list(sys.argv[1:] if argv is None else argv)
     try:
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             code = _run(args)
             sys.stdout.flush()
             return code
-    except SystemExit as stop:  # the option parser's way to say "help shown" or "wrong"
+    except SystemExit as stop:  # raised by the option parser, after --help and after an error
         return stop.code if isinstance(stop.code, int) else 2
     except KeyboardInterrupt as stop:
         console.problem("stopped")
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 141
     except Exception as error:
         console.problem(console.explain(error))
-        return 2 if isinstance(error, console.UsageError) else 1
+        return 2 if getattr(error, "code", None) in ("request_invalid", "no_photo_found") else 1
 
 
 def _run(args: list[str]) -> int:
@@ -71,41 +71,44 @@ def _run(args: list[str]) -> int:
     if not name:
         print(overview(), file=sys.stderr)
         return 2
-    if name not in VERBS:
-        close = difflib.get_close_matches(name, VERBS, n=1) or ["deblur"]
+    if name not in SUBCOMMANDS:
+        close = difflib.get_close_matches(name, SUBCOMMANDS, n=1) or ["deblur"]
         raise console.UsageError(
-            f"there is no verb '{name}', only {', '.join(VERBS)}; did you mean 'fdikp {close[0]}'?"
+            f"there is no subcommand '{name}'; did you mean 'fdikp {close[0]}'? The others are {', '.join(SUBCOMMANDS)}"
         )
-    verb = import_module(f"fdikp.cli.{name}")
+    subcommand = import_module(f"fdikp.cli.{name}")
     prog = f"fdikp {name}"
-    options = verb.parse(args[1:], prog) if hasattr(verb, "parse") else parse(verb.Options, args[1:], prog)
-    code: int = verb.run(options)
+    if hasattr(subcommand, "parse"):
+        options = subcommand.parse(args[1:], prog)
+    else:
+        options = parse(subcommand.Options, args[1:], prog)
+    code: int = subcommand.run(options)
     return code
 
 
 def overview() -> str:
     """What `fdikp --help` prints."""
-    width = max(map(len, VERBS))
-    verbs = "\n".join(f"  {name:{width}}  {purpose}" for name, purpose in VERBS.items())
+    width = max(map(len, SUBCOMMANDS))
+    subcommands = "\n".join(f"  {name:{width}}  {purpose}" for name, purpose in SUBCOMMANDS.items())
     return (
-        "usage: fdikp VERB ...\n\n"
-        "Brings out-of-focus photographs back into focus.\n\n"
-        f"verbs:\n{verbs}\n\n"
+        "usage: fdikp SUBCOMMAND ...\n\n"
+        "Restore out-of-focus photos.\n\n"
+        f"subcommands:\n{subcommands}\n\n"
         "examples:\n"
-        "  fdikp deblur photo.jpg                  writes photo_deblurred.jpg\n"
-        "  fdikp deblur holiday/ -o fixed/         a folder and all below it\n"
-        "  fdikp analyse photo.jpg -o analysis/    kernels, blur map and coefficients as pictures\n"
-        "  fdikp render sharp/ pairs/              pairs of sharp and out-of-focus pictures\n"
-        "  fdikp train --from fdikp-lite --data my-pairs/    fine-tunes on pairs of your own\n\n"
-        "'fdikp VERB --help' explains each verb, 'fdikp --version' says which fdikp this is."
+        "  fdikp deblur photo.jpg                  write photo_deblurred.jpg\n"
+        "  fdikp deblur holiday/ -o fixed/         restore a folder and all folders below it\n"
+        "  fdikp analyse photo.jpg -o analysis/    draw kernels, blur map and coefficients\n"
+        "  fdikp render sharp/ -o pairs/           render pairs of sharp and out-of-focus images\n"
+        "  fdikp train --from fdikp-lite --data my-pairs/    fine-tune on your own pairs\n\n"
+        "'fdikp SUBCOMMAND --help' explains a subcommand, 'fdikp --version' prints the version."
     )
 
 
 def parse(options: Any, args: Sequence[str], prog: str) -> Any:
-    """Turn arguments into an instance of the dataclass `options`, or exit as its help and errors ask.
+    """Parse arguments into an instance of the dataclass `options`; exit after `--help` and after an error.
 
-    tyro wants all positional arguments side by side and has no `--`. Both are what a shell user expects, so here what
-    follows `--` is a path even where it starts with a dash, and inputs may stand on both sides of an option.
+    tyro wants all positional arguments side by side and does not know `--`. Shell users expect otherwise, so here every
+    argument after `--` is a path, even if it starts with a dash, and inputs may stand on both sides of an option.
     """
     import tyro
 
@@ -120,10 +123,10 @@ def parse(options: Any, args: Sequence[str], prog: str) -> Any:
         return parsed
     if hasattr(parsed, "inputs") and not any(argument.startswith("-") for argument in stray):
         return replace(parsed, inputs=(*parsed.inputs, *stray))
-    return cli()  # which says what is wrong, and exits
+    return cli()  # prints what is wrong, and exits
 
 
 def as_written(text: str) -> str:
-    """Text whose lines tyro leaves as they are: those after a paragraph's first must not begin with a letter."""
+    """Text whose line breaks tyro keeps: it joins lines that begin with a letter, except the first of a paragraph."""
     paragraphs = (paragraph.replace("\n", "\n  ") for paragraph in text.split("\n\n"))
     return "\n\n".join(paragraphs)

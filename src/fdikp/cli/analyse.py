@@ -14,12 +14,13 @@ from fdikp.cli.console import UsageError
 from fdikp.cli.model_options import Flag, ModelOptions
 from fdikp.cli.progress import Bars
 from fdikp.errors import PhotoError
-from fdikp.files import cannot_be_written, replacing
+from fdikp.files import atomic_write, cannot_be_written
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from fdikp.inference.deblurrer import Analysis, Deblurrer
+    from fdikp.inference.deblurrer import Deblurrer
+    from fdikp.inference.results import Analysis
 
 NAMES = ("overview.png", "blur_map.png", "kernels.png", "coefficients.png", "analysis.npz", "analysis.json")
 """What is written beside the result."""
@@ -98,8 +99,8 @@ def run(options: Options) -> int:
 
 
 def _write_pictures(before: "np.ndarray", analysis: "Analysis", folder: Path, name: str) -> None:
-    from fdikp.cli import figures
     from fdikp.imaging import Photo, write_photo
+    from fdikp.plots import analysis as figures
 
     tiles = len(analysis.kernels)
     central = _central(analysis)
@@ -207,7 +208,7 @@ def _kernel_numbers(kernels: "np.ndarray") -> Iterator[dict[str, Any]]:
 def whole(path: Path) -> Iterator[BinaryIO]:
     """A file to write that appears under its name when it is whole, or never."""
     try:
-        with replacing(path) as file:
+        with atomic_write(path) as file:
             yield file
     except OSError as error:
         raise PhotoError(cannot_be_written(path, error)) from error

@@ -12,7 +12,7 @@ from fdikp.cli import console
 from fdikp.cli.console import UsageError
 from fdikp.cli.model_options import Flag
 from fdikp.errors import FdikpError
-from fdikp.files import cannot_be_written, replacing
+from fdikp.files import atomic_write, cannot_be_written
 from fdikp.weights import DEFAULT
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import torch
 
-    from fdikp.benchmark.suite import Benchmark, Subject
+    from fdikp.bench.suite import Benchmark, Subject
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +76,8 @@ def run(options: Options) -> int:
     """Do what the command line asks; returns the exit code."""
     sizes = _check(options)
     keep_freed_memory()
-    from fdikp.benchmark.show import markdown
-    from fdikp.benchmark.suite import measure
+    from fdikp.bench.report import markdown
+    from fdikp.bench.suite import measure
     from fdikp.inference.devices import choose_device, choose_precision
 
     device = choose_device(options.device)
@@ -101,7 +101,7 @@ def run(options: Options) -> int:
 
 def _subjects(options: Options, precision: str, device: "torch.device") -> "Sequence[Subject]":
     from fdikp import load_model
-    from fdikp.benchmark.suite import ours, peer
+    from fdikp.bench.suite import ours, peer
     from fdikp.inference.devices import PRECISIONS
 
     wanted = dict.fromkeys(options.inputs) or {DEFAULT: None}
@@ -115,13 +115,13 @@ def _subjects(options: Options, precision: str, device: "torch.device") -> "Sequ
 
 
 def _keep(folder: Path, found: "Benchmark", text: str) -> None:
-    from fdikp.benchmark.show import plots
+    from fdikp.bench.report import plots
     from fdikp.imaging import Photo, write_photo
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in (("benchmark.json", found.to_json()), ("benchmark.md", text)):
-            with replacing(folder / name) as file:
+            with atomic_write(folder / name) as file:
                 file.write(content.encode())
     except OSError as error:
         raise FdikpError(cannot_be_written(folder, error)) from error

@@ -13,16 +13,15 @@ import tyro
 
 from fdikp.cli import console
 from fdikp.cli.console import UsageError
-from fdikp.cli.find import Search
 from fdikp.cli.model_options import Flag
 from fdikp.cli.progress import Bars
 from fdikp.errors import DataError
 
 if TYPE_CHECKING:
-    from fdikp.evaluation.compare import Table
     from fdikp.evaluation.folders import Case, Folder
     from fdikp.evaluation.protocols import Protocol
     from fdikp.evaluation.results import Evaluation
+    from fdikp.evaluation.tables import Table
     from fdikp.metrics.lpips import LPIPS
 
 
@@ -94,7 +93,7 @@ def _compare(options: Options) -> None:
     from fdikp.evaluation.compare import tables
     from fdikp.evaluation.folders import check, match, score_folders
     from fdikp.evaluation.protocols import find_protocol
-    from fdikp.evaluation.results import Evaluation, ModelAbout
+    from fdikp.evaluation.results import Evaluation, ModelInfo
 
     try:
         protocol = find_protocol(options.protocol)
@@ -108,7 +107,7 @@ def _compare(options: Options) -> None:
     with Bars(len(cases), "pictures") as bars:
         results = score_folders(cases, protocol, lpips, data, bars.end)
     about = {"protocol": protocol.describe()} | _about(options, cases) | {"LPIPS": about_lpips}
-    models = tuple(ModelAbout(method.title, None, None, None, None) for method in methods)
+    models = tuple(ModelInfo(method.title, None, None, None, None) for method in methods)
     evaluation = Evaluation(options.protocol, about, models, results)
     if options.json is not None:
         _write(options.json, evaluation.to_json())
@@ -134,23 +133,25 @@ def _check(options: Options) -> None:
 
 def _folders(options: Options) -> "tuple[Folder, Folder | None, list[Folder]]":
     """Target, source and methods; every folder that cannot be used is told."""
-    from fdikp.data.pictures import SUFFIXES, refuse
+    from fdikp.data.faults import raise_faults
+    from fdikp.data.listing import IMAGE_SUFFIXES
     from fdikp.evaluation.folders import gather
+    from fdikp.jobs.discover import InputFinder
 
-    search = Search(lambda path: path.suffix.lower() in SUFFIXES)
+    search = InputFinder(lambda path: path.suffix.lower() in IMAGE_SUFFIXES)
     places = [options.target, options.source or options.target, *options.inputs]
     folders: list[Folder] = []
     faults: list[str] = []
     for place, title in zip(places, [*places[:2], *titles(options.inputs)], strict=True):
         try:
             found = search.find([place])
-            refuse([one.error for one in found if one.error])
+            raise_faults([str(one.error) for one in found if one.error])
             if not found:
                 raise DataError(f"{place}: no pictures in it; give a folder with JPEG, PNG, WebP or TIFF files")
             folders.append(gather(title, [(one.place, one.path) for one in found]))
         except DataError as error:
             faults += error.faults
-    refuse(list(dict.fromkeys(faults)))
+    raise_faults(list(dict.fromkeys(faults)))
     target, source, *methods = folders
     return target, source if options.source else None, methods
 
@@ -226,10 +227,10 @@ def _lines(evaluation: "Evaluation") -> str:
 
 
 def _write(name: str, text: str) -> None:
-    from fdikp.files import cannot_be_written, replacing
+    from fdikp.files import atomic_write, cannot_be_written
 
     try:
-        with replacing(name) as file:
+        with atomic_write(name) as file:
             file.write(text.encode("utf-8", "surrogateescape"))
     except OSError as error:
         raise DataError(cannot_be_written(name, error)) from error

@@ -1,18 +1,31 @@
-"""How every verb talks: results go to stdout, everything else to stderr, one line a message."""
+"""How every subcommand prints: results to stdout, everything else to stderr, one line a message."""
 
+import contextlib
 import logging
 import os
 import sys
 import traceback
+from collections.abc import Iterator
 
-from fdikp.errors import FdikpError
+from fdikp.errors import ArgumentError, RequestError, as_fdikp_error
 
-# What the library logs is in the results that verbs report; a program without a handler would print it twice
-logging.getLogger("fdikp").addHandler(logging.NullHandler())
+DEBUG = "FDIKP_DEBUG"
+"""The environment variable that makes unexpected errors print their tracebacks."""
+
+FLAG_HINTS: dict[str, str] = {
+    "out_of_memory": "close other programs or give a smaller --tile",
+    "too_many_pixels": "raise the limit with --max-pixels if you trust the file",
+    "output_exists": "give --overwrite, --skip-existing or another --output",
+    "output_is_input": "give another --output or --suffix, or --overwrite",
+    "output_collision": "give another --suffix, --format or --output, or deblur them separately",
+    "output_unwritable": "give another --output or --suffix",
+    "device_unusable": "give --device auto or cpu",
+}
+"""By the code of an error, the flags that help against it: they replace the hint of the library."""
 
 
-class UsageError(FdikpError):
-    """The command line asks for what cannot be; exit code 2."""
+class UsageError(RequestError):
+    """The command line is wrong; exit code 2."""
 
 
 def one_line(text: object) -> str:
@@ -42,22 +55,45 @@ def problem(text: object) -> None:
     print(f"fdikp: {one_line(text)}", file=sys.stderr, flush=True)
 
 
-def explain(error: BaseException) -> str:
-    """One line for an error. Our own say all; for those of the system, what a user can do is added.
+def explain(error: Exception) -> str:
+    """One line for an error, with the flags that help against it.
 
-    With FDIKP_DEBUG=1 in the environment an error that nobody foresaw prints its traceback too.
+    With FDIKP_DEBUG=1 in the environment the traceback of an unexpected error is printed too.
     """
-    if isinstance(error, FdikpError):
-        return str(error)
-    if isinstance(error, MemoryError):
-        return "not enough memory; close other programs or choose a smaller --tile"
-    if isinstance(error, OSError):
-        reason = (error.strerror or str(error) or type(error).__name__).lower()
-        return f"{error.filename}: {reason}" if error.filename else reason
-    if os.environ.get("FDIKP_DEBUG"):
+    fault = as_fdikp_error(error)
+    if fault.code == "internal_error" and os.environ.get(DEBUG):
         traceback.print_exception(error)
-        return f"unexpected {type(error).__name__}: {error}"
-    return f"unexpected {type(error).__name__}: {error} (FDIKP_DEBUG=1 shows where)"
+    line = str(fault)
+    if isinstance(fault, ArgumentError):
+        flag = fault.argument.replace("_", "-")
+        line = line.replace(f"{fault.argument}={fault.value!r}", f"--{flag} {fault.value}", 1)
+    return with_flags(line, fault.code, fault.hint or None)[0]
+
+
+@contextlib.contextmanager
+def logged_tracebacks() -> Iterator[None]:
+    """Within this context, and with FDIKP_DEBUG=1, errors that the library logs are printed with their tracebacks."""
+    if not os.environ.get(DEBUG):
+        yield
+        return
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.ERROR)
+    logger = logging.getLogger("fdikp")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+def with_flags(line: str, code: str | None, hint: str | None) -> tuple[str, str | None]:
+    """A line about an error, and its hint at the end, in terms of flags where there are any that help."""
+    flags = FLAG_HINTS.get(code or "")
+    if code == "internal_error" and not os.environ.get(DEBUG):
+        line, hint, flags = f"{line}; ", "", f"set {DEBUG}=1 to see the traceback"
+    if hint is None or flags is None:
+        return line, hint
+    return line.removesuffix(hint) + flags, flags
 
 
 def close_stdout() -> None:

@@ -1,31 +1,23 @@
 """`fdikp deblur`: photographs, folders and globs in; restored photographs out."""
 
-import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from fdikp.allocator import keep_freed_memory
 from fdikp.cli import console
 from fdikp.cli.console import UsageError
-from fdikp.cli.find import Found, Search
 from fdikp.cli.model_options import Flag, ModelOptions
-from fdikp.cli.pipeline import pipeline
-from fdikp.cli.plan import Job, Naming, plan
 from fdikp.cli.progress import Bars
-from fdikp.cli.restore import Outcome, Restorer, Task
 from fdikp.cli.stopping import stop_code
+from fdikp.jobs.request import RESULT_SUFFIX, DeblurRequest, DeblurResult, Existing, Format
 
-BESIDE = "_deblurred"
-"""Suffix of results that lie beside their photographs."""
-
-AHEAD = 192 * 2**20
-"""Bytes of pixels, such as three photographs of 21 megapixels in 8 bit: while more are under way no other photograph
-is read, so that a folder takes at most twice this (results are as large) beyond what its largest photograph takes."""
+if TYPE_CHECKING:
+    from fdikp.jobs.discover import InputPath
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,12 +57,12 @@ class Options:
     # Put between name and extension of each result.
     suffix: Annotated[
         str | None,
-        tyro.conf.arg(metavar="TEXT", help_behavior_hint=f"(default: {BESIDE}, or nothing with --output)"),
+        tyro.conf.arg(metavar="TEXT", help_behavior_hint=f"(default: {RESULT_SUFFIX}, or nothing with --output)"),
     ] = None
 
     # Format of the results.
     format: Annotated[
-        Literal["jpeg", "png", "tiff", "webp", "avif"] | None,
+        Format | None,
         tyro.conf.arg(
             metavar="{jpeg,png,tiff,webp,avif}", help_behavior_hint="(default: the photograph's; TIFF for RAW)"
         ),
@@ -114,73 +106,76 @@ class Options:
 
 def run(options: Options) -> int:
     """Do what the command line asks; returns the exit code."""
+    from fdikp.jobs.runner import run_all
+
     _check(options)
     jobs = _plan(options)
     keep_freed_memory()
-    existing: Literal["replace", "skip", "refuse"] = (
-        "replace" if options.overwrite else "skip" if options.skip_existing else "refuse"
-    )
-    restorer = Restorer(
-        jobs,
-        options.compute.load,
-        strength=options.strength,
-        quality=options.quality,
-        strip=options.strip,
-        max_pixels=options.max_pixels,
-        existing=existing,
-    )
-    went_well: list[bool] = []
-    # A bar and results on one terminal would draw over each other: results then go above the bar
-    with Bars(len(jobs), shown=not options.quiet and not (options.json and sys.stdout.isatty())) as bars:
+    results: list[DeblurResult] = []
+    # On one terminal a bar and results would draw over each other, so there the bar prints the results above itself
+    shown = not options.quiet and not (options.json and sys.stdout.isatty())
+    with console.logged_tracebacks(), Bars(len(jobs), shown=shown) as bars:
 
-        def finish(task: Task) -> None:
-            outcome = restorer.write(task)
-            went_well.append(outcome.status != "failed")
+        def finish(result: DeblurResult) -> None:
+            results.append(result)
             bars.end()
-            _report(outcome, options, bars, alone=len(jobs) == 1)
+            _report(result, options, bars, alone=len(jobs) == 1)
 
         try:
-            pipeline(
+            run_all(
                 jobs,
-                restorer.read,
-                lambda task: restorer.restore(task, bars),
+                options.compute.load,
                 finish,
-                weight=lambda task: task.weight,
-                room=AHEAD,
+                started=lambda request: bars.begin(request.source.name),
+                progress=bars.tile,
             )
         except KeyboardInterrupt as stop:
             bars.stop()
-            console.problem(f"stopped; {len(went_well)} of {len(jobs)} done; run again with --skip-existing to go on")
+            console.problem(
+                f"stopped; {len(results)} of {len(jobs)} photos are done; run again with --skip-existing to continue"
+            )
             return stop_code(stop)
-    failed = went_well.count(False)
+    failed = sum(result.status == "failed" for result in results)
     if failed and len(jobs) > 1:
-        console.problem(f"{failed} of {len(jobs)} photographs failed")
+        console.problem(f"{failed} of {len(jobs)} photos failed")
     return 1 if failed else 0
 
 
-def _report(outcome: Outcome, options: Options, bars: Bars, alone: bool) -> None:
-    """Say what became of one photograph: on a terminal with bars only what is worth a line."""
+def _report(result: DeblurResult, options: Options, bars: Bars, alone: bool) -> None:
+    """Print what came of one photo; on a terminal with bars only what is worth a line."""
+    if result.error:
+        error, hint = console.with_flags(result.error, result.code, result.hint)
+        result = replace(result, error=error, hint=hint)
     if options.json:
-        console.result(json.dumps(asdict(outcome)))
-    if outcome.error:
-        bars.print(f"fdikp: {outcome.error}")
+        console.result(result.to_json())
+    if result.error:
+        bars.print(f"fdikp: {result.error}")
     elif options.json or options.quiet:
         return
     elif not (bars.shown and sys.stdout.isatty()):
-        console.result(outcome.line())
-    elif alone or outcome.notes:
-        bars.print(outcome.line())
+        console.result(_summary(result))
+    elif alone or result.notes:
+        bars.print(_summary(result))
+
+
+def _summary(result: DeblurResult) -> str:
+    """A result in words."""
+    if result.status == "skipped":
+        return f"{result.input}: skipped, {result.output} exists"
+    return "; ".join((f"{result.input} -> {result.output} ({result.seconds:.1f} s)", *result.notes))
 
 
 def _check(options: Options) -> None:
-    """Refuse what cannot be meant."""
+    """Validate the options; raise UsageError if they conflict."""
     options.compute.check()
     if not options.inputs:
-        raise UsageError("nothing to deblur; give photographs, folders or globs (fdikp deblur --help)")
-    if "" in (*options.inputs, options.output):  # an unset variable; taken for the current folder it would do harm
+        raise UsageError("nothing to deblur; give photos, folders or globs (see fdikp deblur --help)")
+    # An empty path is mostly an unset shell variable; Path would take it for the current folder
+    if "" in (*options.inputs, options.output):
         raise UsageError("an input or --output is empty; give a path (. is the current folder)")
-    if dashed := [name for name in options.inputs if name.startswith("-")]:  # early tyro 1.0 lets them pass
-        raise UsageError(f"{dashed[0]}: no such option; a photograph of that name is given after --")
+    # Early versions of tyro 1.0 pass unknown options on as inputs
+    if dashed := [name for name in options.inputs if name.startswith("-")]:
+        raise UsageError(f"{dashed[0]}: there is no such option; give a photo of that name after --")
     if not 0 <= options.strength <= 2:
         raise UsageError(f"--strength {options.strength:g}: must be between 0 and 2")
     if options.quality is not None and not 1 <= options.quality <= 100:
@@ -188,71 +183,54 @@ def _check(options: Options) -> None:
     if options.max_pixels < 1:
         raise UsageError(f"--max-pixels {options.max_pixels}: must be at least 1")
     if options.overwrite and options.skip_existing:
-        raise UsageError("--overwrite and --skip-existing exclude each other; give one")
+        raise UsageError("--overwrite and --skip-existing exclude each other; give one of them")
     if options.suffix and ("/" in options.suffix or "\\" in options.suffix or "\0" in options.suffix):
-        raise UsageError(f"--suffix {options.suffix}: is part of a name, not a path; --output takes a folder")
+        raise UsageError(f"--suffix {options.suffix}: must be part of a name, not a path; --output takes a folder")
 
 
-def _plan(options: Options) -> list[Job]:
-    from fdikp.imaging.formats import is_photo_path
+def _plan(options: Options) -> list[DeblurRequest | DeblurResult]:
+    """The jobs that the options describe."""
+    from fdikp.jobs.discover import InputFinder
+    from fdikp.jobs.plan import OutputNaming, plan_jobs
 
     folder = None if options.output is None else Path(options.output)
-    suffix = options.suffix if options.suffix is not None else BESIDE if folder is None else ""
-    found = Search(is_photo_path, folder, (BESIDE, suffix)).find(options.inputs)
-    if not found:
-        raise UsageError(f"no photograph in {', '.join(options.inputs)}")
+    suffix = options.suffix if options.suffix is not None else RESULT_SUFFIX if folder is None else ""
+    inputs = InputFinder(output=folder, suffixes=(RESULT_SUFFIX, suffix)).find(options.inputs)
+    if not inputs:
+        raise UsageError(f"there is no photo in {', '.join(options.inputs)}")
     file = None
-    if folder is not None and _names_a_file(options, found):
+    if folder is not None and _output_is_file(options, inputs):
         file, folder = folder, None
-    naming = Naming(
-        lambda source: _extension(source, options.format),
-        is_photo_path,
-        suffix,
-        folder=folder,
-        file=file,
-        chosen=file is not None or options.format is not None,
-        blur_map=options.blur_map,
-        compare=options.compare,
+    existing: Existing = "replace" if options.overwrite else "skip" if options.skip_existing else "refuse"
+    settings = DeblurRequest(
+        Path(),
+        quality=options.quality,
+        strip=options.strip,
+        strength=options.strength,
+        max_pixels=options.max_pixels,
+        existing=existing,
     )
-    return plan(found, naming)
+    naming = OutputNaming(suffix, folder, file, options.format, options.blur_map, options.compare)
+    return plan_jobs(inputs, naming, settings)
 
 
-def _names_a_file(options: Options, found: Sequence[Found]) -> bool:
-    """Whether --output is the name of the only result, and not of a folder."""
-    from fdikp.imaging import FORMATS
-    from fdikp.imaging.formats import format_of_suffix
+def _output_is_file(options: Options, inputs: "Sequence[InputPath]") -> bool:
+    """Whether --output names the only result, not a folder."""
+    from fdikp.imaging.formats import FORMATS, format_of_suffix
 
     output = Path(str(options.output))
     if str(options.output).endswith(("/", "\\")) or output.is_dir() or not (output.suffix or output.exists()):
         return False
     format = format_of_suffix(output)
-    if len(found) > 1 or not found[0].named:
+    if len(inputs) > 1 or not inputs[0].named:
         if format is None and not output.exists():
             return False
-        raise UsageError(f"--output {output}: is a file's name, but there may be many results; name a folder")
+        raise UsageError(f"--output {output}: is the name of a file, but there may be many results; name a folder")
     if format is None or not FORMATS[format].writable:
         known = ", ".join(known.suffixes[0] for known in FORMATS.values() if known.writable)
-        raise UsageError(f"--output {output}: names none of {known}; end the name of a folder with /")
+        raise UsageError(f"--output {output}: must end with one of {known}, or with / if it is a folder")
     if options.format not in (None, format):
-        raise UsageError(f"--output {output}: is no name for --format {options.format}; change one")
+        raise UsageError(f"--output {output}: its extension does not fit --format {options.format}; change one of them")
     if options.suffix:
         raise UsageError(f"--output {output}: is the whole name of the result; leave out --suffix")
     return True
-
-
-def _extension(source: Path, format: str | None) -> str:
-    """The extension of a result, as far as the name of the source tells, or its first bytes if the name does not."""
-    from fdikp.imaging import FORMATS
-    from fdikp.imaging.formats import HEAD_BYTES, format_of_suffix, sniff
-
-    own = format_of_suffix(source)
-    if own is None and format is None:
-        try:
-            with source.open("rb") as file:
-                own = sniff(file.read(HEAD_BYTES))
-        except OSError:
-            pass  # reading it will fail too, and say so
-    wanted = format or own or "jpeg"
-    if not FORMATS[wanted].writable:
-        wanted = {"raw": "tiff", "gif": "png"}.get(wanted, "jpeg")
-    return source.suffix if wanted == format_of_suffix(source) else FORMATS[wanted].suffixes[0]

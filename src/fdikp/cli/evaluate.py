@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 
     from fdikp.data import EvaluationSet
     from fdikp.evaluation.evaluate import Evaluator, Restored
-    from fdikp.evaluation.report import Shown
+    from fdikp.evaluation.report import ResultImages
     from fdikp.evaluation.results import Evaluation, ImageResult
     from fdikp.evaluation.store import Store
+    from fdikp.evaluation.tables import Table
     from fdikp.inference.deblurrer import Deblurrer
 
 
@@ -106,6 +107,7 @@ def run(options: Options) -> int:
     """Do what the command line asks; returns the exit code."""
     from fdikp.evaluation.evaluate import Evaluator
     from fdikp.evaluation.protocols import find_protocol
+    from fdikp.paper.comparison_tables import beside_paper, published
 
     _check(options)
     keep_freed_memory()
@@ -126,13 +128,15 @@ def run(options: Options) -> int:
     finally:
         if store:
             store.close()
+    beside = beside_paper(evaluation)
     if store:
-        store.finish(evaluation)
-    _print(options, evaluation)
+        store.finish(evaluation, beside)
+    _print(options, evaluation, beside)
     if options.report:
         from fdikp.evaluation.report import write_report
 
-        page = write_report(evaluation, options.report, partial(_shown, evaluator, models, sets))
+        images = partial(_result_images, evaluator, models, sets)
+        page = write_report(evaluation, options.report, images, published=published(evaluation))
         console.problem(f"{page}: the report")
     return 0
 
@@ -184,7 +188,7 @@ def _evaluate(
 ) -> "Evaluation":
     """Every model on every set; pictures that the store knows already are not measured again."""
     from fdikp.evaluation.cost import PeakMemory
-    from fdikp.evaluation.evaluate import about_model
+    from fdikp.evaluation.evaluate import model_info
     from fdikp.evaluation.results import Evaluation, ImageResult
 
     names = {data.name: [sample.name for sample in data.samples[: options.measuring.limit]] for data in sets}
@@ -204,7 +208,7 @@ def _evaluate(
                     if options.pictures and options.out:
                         _keep(restored, options.out / "pictures" / _plain(model.name) / _plain(data.name))
                     bars.end()
-            of_model = about_model(model, memory.mib())
+            of_model = model_info(model, memory.mib())
             about.append(store.with_peak(of_model) if store else of_model)
     keys = [(model.name, data, image) for data in names for model in models for image in names[data]]
     facts = evaluator.about(models) | {
@@ -225,11 +229,11 @@ def _keep(restored: "Restored", folder: Path) -> None:
     write_photo(Photo(_pixels(restored.output)), folder / f"{_plain(restored.result.image)}.png")
 
 
-def _shown(
+def _result_images(
     evaluator: "Evaluator", models: "Sequence[Deblurrer]", sets: "Sequence[EvaluationSet]", result: "ImageResult"
-) -> "Shown":
+) -> "ResultImages":
     """A picture for the report: restored once more, with the blur map and kernels that it was restored with."""
-    from fdikp.evaluation.report import Shown
+    from fdikp.evaluation.report import ResultImages
 
     model = next(model for model in models if model.name == result.model)
     data = next(data for data in sets if data.name == result.data)
@@ -239,7 +243,7 @@ def _shown(
     restored = source[0] + evaluator.strength * (seen.image - source[0])
     middle = seen.kernels[len(seen.kernels) // 2]
     shown = None if target is None else _pixels(target[0])
-    return Shown(_pixels(source[0]), _pixels(restored), shown, seen.blur_map, middle)
+    return ResultImages(_pixels(source[0]), _pixels(restored), shown, seen.blur_map, middle)
 
 
 def _pixels(image: "Tensor") -> "np.ndarray":
@@ -252,10 +256,10 @@ def _plain(name: str) -> str:
     return name.replace("/", "_").replace("\\", "_")
 
 
-def _print(options: Options, evaluation: "Evaluation") -> None:
+def _print(options: Options, evaluation: "Evaluation", further: "Sequence[Table]") -> None:
     from fdikp.evaluation.tables import latex, markdown
 
     if not options.quiet or options.markdown or options.latex:
-        text = latex(evaluation) if options.latex else markdown(evaluation)
+        text = latex(evaluation, further) if options.latex else markdown(evaluation, further)
         for line in text.rstrip("\n").split("\n"):
             console.result(line)

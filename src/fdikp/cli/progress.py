@@ -1,4 +1,4 @@
-"""What moves on a terminal while photographs are worked on: one bar over files, one over the tiles of the current."""
+"""Progress bars on a terminal: one over files, one over the tiles of the current file."""
 
 from types import TracebackType
 
@@ -9,15 +9,15 @@ from fdikp.cli.console import one_line
 
 
 class Bars:
-    """Progress on stderr if that is a terminal, else nothing. Use as a context.
+    """Shows progress on stderr if that is a terminal, else nothing. Use it as a context manager.
 
     Args:
-        files: how many there are.
-        what: what they are.
-        shown: False to show nothing in any case.
+        files: how many files there are.
+        what: what to call them.
+        shown: False shows nothing in any case.
     """
 
-    def __init__(self, files: int, what: str = "photographs", *, shown: bool = True) -> None:
+    def __init__(self, files: int, what: str = "photos", *, shown: bool = True) -> None:
         console = Console(stderr=True)
         self.shown = shown and console.is_terminal
         self._progress = Progress(
@@ -27,7 +27,7 @@ class Bars:
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=console,
-            # A pipe on stdout is for results; rich would put them on its own console
+            # Results go to stdout, which may be a pipe; rich would move them to its own console
             redirect_stdout=False,
             redirect_stderr=False,
         )
@@ -45,21 +45,21 @@ class Bars:
         self.stop()
 
     def stop(self) -> None:
-        """Leave what is on the terminal as it is."""
+        """Stop drawing; the bars stay as they are."""
         if self.shown:
             self._progress.update(self._tiles, visible=False)
             self._progress.stop()
 
     def begin(self, name: str) -> None:
-        """A file's turn has come."""
+        """Show the tiles of this file from now on."""
         self._progress.reset(self._tiles, description=one_line(name), total=None, visible=True)
 
     def tile(self, done: int, total: int) -> None:
-        """So many of its tiles are done."""
+        """Show how many tiles of the file are done."""
         self._progress.update(self._tiles, completed=done, total=total)
 
     def end(self, files: int = 1) -> None:
-        """The file, or so many of them, are done with, one way or another."""
+        """Count files as done, whether they failed or not."""
         self._progress.advance(self._files, files)
 
     def print(self, line: str) -> None:

@@ -16,15 +16,15 @@ from fdikp.cli.data_options import DataOptions
 from fdikp.cli.progress import Bars
 from fdikp.cli.stopping import stop_code
 from fdikp.errors import DataError
-from fdikp.evaluation.ablations import ABLATIONS, Budget, budget_of, proxy_run, real_run
-from fdikp.files import cannot_be_written, replacing
+from fdikp.files import atomic_write, cannot_be_written
+from fdikp.paper.ablations import ABLATIONS, Budget, budget_of, proxy_run, real_run
 from fdikp.weights import DEFAULT
 
 if TYPE_CHECKING:
     from fdikp.data import EvaluationSet
     from fdikp.evaluation.evaluate import Evaluator
-    from fdikp.evaluation.reproduce import Job
     from fdikp.inference.deblurrer import Deblurrer
+    from fdikp.paper.reproduce import Job
 
 TABLES = ("table1", "table5")
 FIGURES = ("fig1", "fig4", "fig5", "fig6", "fig13")
@@ -120,7 +120,7 @@ def run(options: Options) -> int:
             if name in FIGURES:
                 _figure(options, name, sets)
             elif name in TABLES:
-                _standings(options, name, evaluator, sets)
+                _comparison(options, name, evaluator, sets)
             else:
                 _ablation(options, name, evaluator, sets)
     except KeyboardInterrupt as stop:
@@ -130,9 +130,9 @@ def run(options: Options) -> int:
 
 
 def _figure(options: Options, name: str, sets: "Sequence[EvaluationSet]") -> None:
-    from fdikp.evaluation.figures.by_name import figure
-    from fdikp.evaluation.figures.strips import Case
     from fdikp.imaging import Photo, write_photo
+    from fdikp.paper.figures.registry import figure
+    from fdikp.paper.figures.strips import Case
 
     samples = [sample for data in sets for sample in data.samples[: options.measuring.limit]]
     if unknown := [name for name in options.picture if name not in {sample.name for sample in samples}]:
@@ -148,10 +148,10 @@ def _figure(options: Options, name: str, sets: "Sequence[EvaluationSet]") -> Non
     console.result(options.out / f"{name}.png")
 
 
-def _standings(options: Options, name: str, evaluator: "Evaluator", sets: "Sequence[EvaluationSet]") -> None:
-    from fdikp.evaluation.evaluate import about_model
+def _comparison(options: Options, name: str, evaluator: "Evaluator", sets: "Sequence[EvaluationSet]") -> None:
+    from fdikp.evaluation.evaluate import model_info
     from fdikp.evaluation.results import Evaluation
-    from fdikp.evaluation.standings import standings
+    from fdikp.paper.comparison_tables import comparison_table
 
     models = _models(options)
     with Bars(len(models) * sum(len(data.samples[: options.measuring.limit]) for data in sets), "pictures") as bars:
@@ -162,14 +162,14 @@ def _standings(options: Options, name: str, evaluator: "Evaluator", sets: "Seque
                     images.append(restored.result)
                     bars.end()
     about = evaluator.about(models) | {"command": _command()}
-    evaluation = Evaluation(evaluator.protocol.name, about, tuple(map(about_model, models)), tuple(images))
+    evaluation = Evaluation(evaluator.protocol.name, about, tuple(map(model_info, models)), tuple(images))
     _write(options.out / f"{name}.json", evaluation.to_json())
-    _tell(options.out / f"{name}.md", standings(name, evaluation))
+    _tell(options.out / f"{name}.md", comparison_table(name, evaluation))
 
 
 def _ablation(options: Options, name: str, evaluator: "Evaluator", sets: "Sequence[EvaluationSet]") -> None:
     from fdikp import load_model
-    from fdikp.evaluation.reproduce import rows, run, table
+    from fdikp.paper.reproduce import rows, run, table
 
     budget = budget_of(name, options.budget)
     kind = f"proxy: {budget.describe()}" if options.sharp else "the paper's training on DPDD"
@@ -191,7 +191,7 @@ def _tell(file: Path, text: str) -> None:
 
 def _write(file: Path, text: str) -> None:
     try:
-        with replacing(file) as written:
+        with atomic_write(file) as written:
             written.write(text.encode())
     except OSError as error:
         raise DataError(cannot_be_written(file, error)) from error
@@ -209,7 +209,7 @@ def _models(options: Options) -> "list[Deblurrer]":
 
 def _jobs(options: Options, name: str) -> "list[Job]":
     """The runs of a table, all variants with the first seed before any with the second."""
-    from fdikp.evaluation.reproduce import Job
+    from fdikp.paper.reproduce import Job
 
     dpdd = [Path(given.partition("=")[2]) for given in options.measuring.data if given.lower().startswith("dpdd=")]
     jobs = []

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a verb by an exception, so that temporary files go and what is done is told."""
+"""Ctrl-C and SIGTERM end a subcommand by an exception: temporary files are removed and what is done is reported."""
 
 import contextlib
 import signal
@@ -10,11 +10,11 @@ from typing import NoReturn
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM asked us to stop: the same as Ctrl-C but for the exit code."""
+    """SIGTERM was received: handled like Ctrl-C, apart from the exit code."""
 
 
 def stop_code(stop: KeyboardInterrupt | int) -> int:
-    """The exit code shells expect of a program that a signal, or the interruption it raised, stopped."""
+    """The exit code that shells expect of a program that was stopped by a signal, or by the exception it raised."""
     if isinstance(stop, int):
         return 128 + stop
     return 128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)
@@ -22,10 +22,10 @@ def stop_code(stop: KeyboardInterrupt | int) -> int:
 
 @contextlib.contextmanager
 def stoppable() -> Iterator[None]:
-    """Within this context SIGTERM raises `Terminated` and no interruption is lost.
+    """Within this context SIGTERM raises `Terminated`, and no interruption is lost.
 
-    libvips calls Python back for every line of its log. An exception that a signal raises there cannot pass through
-    its C code: Python reports it as unraisable and drops it. The signal is then sent again a moment later.
+    libvips calls Python for every line of its log. An exception that a signal raises there cannot pass through C code:
+    Python reports it as unraisable and drops it. The signal is then sent again a moment later.
     """
     former_handler, former_hook = signal.getsignal(signal.SIGTERM), sys.unraisablehook
 

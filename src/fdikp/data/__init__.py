@@ -1,10 +1,14 @@
-"""Data on disk. `layouts` knows how data sets lie in folders; `pairs` are those to train on, `sets` those to measure
-on, checked as a whole; `headers` and `pictures` read files; `groups` and `manifest` read lists that come with a set.
+"""Data sets on disk.
+
+`listing` finds image files, `layouts` recognises data sets by their folders, `manifest` and `groups` read lists that
+come with a set, and `headers` and `readers` read image files. On top of them, `pairs` opens sets for training and
+`sets` opens and validates sets for evaluation. `faults` collects what is wrong, to report it at once.
 """
 
-from fdikp.data.headers import check_pictures, picture_size
+from fdikp.data.headers import image_size, image_sizes
+from fdikp.data.listing import find_images
 from fdikp.data.pairs import LAYOUTS, PairFiles, PairSet, find_pairs
-from fdikp.data.pictures import find_pictures, load_pictures, read_picture, read_pictures
+from fdikp.data.readers import load_images, read_image, read_images
 from fdikp.data.sets import SETS, EvaluationSet, Sample, open_set
 
 __all__ = [
@@ -14,12 +18,12 @@ __all__ = [
     "PairFiles",
     "PairSet",
     "Sample",
-    "check_pictures",
+    "find_images",
     "find_pairs",
-    "find_pictures",
-    "load_pictures",
+    "image_size",
+    "image_sizes",
+    "load_images",
     "open_set",
-    "picture_size",
-    "read_picture",
-    "read_pictures",
+    "read_image",
+    "read_images",
 ]

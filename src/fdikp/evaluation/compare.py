@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from itertools import combinations
 from statistics import fmean
 
-from fdikp.evaluation.results import Evaluation, Row
+from fdikp.evaluation.results import Evaluation, SummaryRow
 from fdikp.evaluation.statistics import Interval, mean_interval
-from fdikp.evaluation.tables import grid
+from fdikp.evaluation.tables import Table
 from fdikp.metrics.registry import METRICS
 
 MINUS = "−"
@@ -36,9 +36,9 @@ class Difference:
     worst: tuple[str, float]
 
 
-def ranking(evaluation: Evaluation, metric: str = "psnr") -> list[Row]:
+def ranking(evaluation: Evaluation, metric: str = "psnr") -> list[SummaryRow]:
     """A row for each model, the best first; equal ones in the order they were given in. One set of data."""
-    rows = [row for row in evaluation.rows() if row.group is None]
+    rows = [row for row in evaluation.summary_rows() if row.group is None]
     return sorted(rows, key=lambda row: -lead(metric, row.after[metric]))
 
 
@@ -91,19 +91,6 @@ def signed(metric: str, value: float) -> str:
     return ("+" if value > 0 else MINUS) + text
 
 
-@dataclass(frozen=True)
-class Table:
-    """Text in rows and columns, for a terminal or Markdown."""
-
-    title: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-    def markdown(self) -> str:
-        """The table in Markdown, below its title."""
-        return f"**{self.title}**\n\n{grid(self.head, self.rows)}"
-
-
 def tables(evaluation: Evaluation, metric: str = "psnr") -> list[Table]:
     """Ranking, differences in every metric, and which pictures make them in the metric that ranks."""
     rows = ranking(evaluation, metric)
@@ -116,7 +103,7 @@ def tables(evaluation: Evaluation, metric: str = "psnr") -> list[Table]:
     return found
 
 
-def _ranks(rows: Sequence[Row], metrics: Sequence[str], metric: str) -> Table:
+def _ranks(rows: Sequence[SummaryRow], metrics: Sequence[str], metric: str) -> Table:
     inputs = rows[0].before
     # The input does not compete: it says what each method gained
     gained = ("gain", "worst gain") if "psnr" in inputs else ()
@@ -137,7 +124,7 @@ def _ranks(rows: Sequence[Row], metrics: Sequence[str], metric: str) -> Table:
     return Table(f"Ranking by {METRICS[metric].title}", head, tuple(lines))
 
 
-def _gains(row: Row) -> tuple[str, str]:
+def _gains(row: SummaryRow) -> tuple[str, str]:
     gain = signed("psnr", row.after["psnr"] - row.before["psnr"])
     return gain, f"{signed('psnr', row.worst_gain or 0.0)} ({row.worst})"
 

@@ -15,8 +15,9 @@ from fdikp.data import SETS, EvaluationSet, Sample, open_set
 from fdikp.errors import DataError
 from fdikp.evaluation.cost import PeakMemory, gflop
 from fdikp.evaluation.protocols import DEFAULT, Protocol, find_protocol
-from fdikp.evaluation.results import Evaluation, ImageResult, ModelAbout
-from fdikp.inference.deblurrer import Deblurrer, load_model
+from fdikp.evaluation.results import Evaluation, ImageResult, ModelInfo
+from fdikp.inference.deblurrer import Deblurrer
+from fdikp.inference.load import load_model
 from fdikp.metrics.focus import sharp_pixels
 from fdikp.metrics.lpips import LPIPS
 from fdikp.metrics.no_reference import no_reference
@@ -130,9 +131,9 @@ class Evaluator:
         return before, after | {"shift": shift}
 
 
-def about_model(model: Deblurrer, peak_mib: float | None = None) -> ModelAbout:
+def model_info(model: Deblurrer, peak_mib: float | None = None) -> ModelInfo:
     """What a table says of a model."""
-    return ModelAbout(
+    return ModelInfo(
         model.name, model.weights.sha256, model.weights.parameters, round(gflop(model.config), 1), peak_mib
     )
 
@@ -148,7 +149,7 @@ def evaluate(
 ) -> Evaluation:
     """Measure one model on one data set.
 
-    >>> evaluate("fdikp-lite", "DPDD/").rows()                 # doctest: +SKIP
+    >>> evaluate("fdikp-lite", "DPDD/").summary_rows()                 # doctest: +SKIP
 
     Args:
         model: a loaded model; or the name of one that ships or a weights file, which then computes in float32.
@@ -170,7 +171,7 @@ def evaluate(
         results.append(restored.result)
         if progress:
             progress(len(results), len(opened.samples))
-    return Evaluation(protocol, evaluator.about([loaded]), (about_model(loaded, memory.mib()),), tuple(results))
+    return Evaluation(protocol, evaluator.about([loaded]), (model_info(loaded, memory.mib()),), tuple(results))
 
 
 def _tensor(pixels: np.ndarray) -> Tensor:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from fdikp.data import picture_size, read_picture
-from fdikp.data.layouts import CAPTURES_APART
-from fdikp.data.pictures import refuse
+from fdikp.data import image_size, read_image
+from fdikp.data.faults import raise_faults
+from fdikp.data.layouts import MAX_NUMBER_GAP
 from fdikp.errors import DataError
 from fdikp.evaluation.results import ImageResult
 from fdikp.imaging import as_unit
@@ -61,7 +61,7 @@ def gather(title: str, files: Iterable[tuple[Path, Path]]) -> Folder:
         name = place.with_suffix("").as_posix()
         if named.setdefault(name, file) is not file:
             faults.append(f"{file}: {named[name].name} has the same name; remove one of them")
-    refuse(faults)
+    raise_faults(faults)
     return Folder(title, named)
 
 
@@ -99,7 +99,7 @@ def match(target: Folder, methods: Sequence[Folder], source: Folder | None = Non
     else:
         targets = _matched(first, target, faults)
     outputs = {method.title: _matched(first, method, faults) for method in methods}
-    refuse(faults)
+    raise_faults(faults)
     return [
         Case(
             name,
@@ -137,7 +137,7 @@ def by_capture(first: Folder, other: Folder) -> dict[str, Path] | None:
     numbers = [[_capture(name) for name in order] for order in orders]
     if len(orders[0]) != len(orders[1]) or set(numbers[0]) & set(numbers[1]):
         return None
-    near = (0 < abs(a - b) <= CAPTURES_APART and min(a, b) >= 0 for a, b in zip(*numbers, strict=True))
+    near = (0 < abs(a - b) <= MAX_NUMBER_GAP and min(a, b) >= 0 for a, b in zip(*numbers, strict=True))
     return {a: other.files[b] for a, b in zip(*orders, strict=True)} if all(near) else None
 
 
@@ -166,7 +166,7 @@ def check(cases: Sequence[Case], protocol: "Protocol", data: str = "") -> list[t
     found: list[tuple[int, int]] = []
     for file in dict.fromkeys(file for case in cases for file in case.files):
         try:
-            sizes[file] = picture_size(file)
+            sizes[file] = image_size(file)
         except DataError as error:
             faults += error.faults
     for case in cases:
@@ -185,7 +185,7 @@ def check(cases: Sequence[Case], protocol: "Protocol", data: str = "") -> list[t
             for file in case.files
             if file in sizes and sizes[file] not in allowed[file]
         ]
-    refuse(faults)
+    raise_faults(faults)
     return found
 
 
@@ -224,7 +224,7 @@ def score_folders(
                     ImageResult(title, data, case.name, None, width, height, dict(before), dict(after), None)
                 )
         done()
-    refuse(list(dict.fromkeys(faults)))
+    raise_faults(list(dict.fromkeys(faults)))
     return tuple(results)
 
 
@@ -244,7 +244,7 @@ def _scores(
 
 def _unit(file: Path) -> Tensor:
     """[1, 3, H, W] float32, 0..1 but for a float file, which may go beyond."""
-    pixels = as_unit(read_picture(file))
+    pixels = as_unit(read_image(file))
     return torch.from_numpy(pixels).permute(2, 0, 1)[None].contiguous()
 
 

@@ -38,7 +38,7 @@ class ImageResult:
 
 
 @dataclass(frozen=True)
-class ModelAbout:
+class ModelInfo:
     """What was evaluated."""
 
     name: str
@@ -59,7 +59,7 @@ class Evaluation:
     """A key of `PROTOCOLS`, with its variant."""
     about: dict[str, str]
     """Everything else that the numbers depend on: tile, precision, device, versions, machine, command."""
-    models: tuple[ModelAbout, ...]
+    models: tuple[ModelInfo, ...]
     images: tuple[ImageResult, ...]
     format: int = field(default=FORMAT)
 
@@ -78,22 +78,22 @@ class Evaluation:
             fields: dict[str, Any] = json.loads(text)
             if fields["format"] != FORMAT:
                 raise ValueError(f"it is of format {fields['format']}, not {FORMAT}")
-            models = tuple(ModelAbout(**model) for model in fields.pop("models"))
+            models = tuple(ModelInfo(**model) for model in fields.pop("models"))
             images = tuple(ImageResult(**image) for image in fields.pop("images"))
             return cls(models=models, images=images, **fields)
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(f"not results of an evaluation ({error}); make them with fdikp evaluate") from error
 
-    def rows(self) -> list["Row"]:
+    def summary_rows(self) -> list["SummaryRow"]:
         """A row for each model on each set, and for each group of a set, in the order they were evaluated in."""
         wholes = dict.fromkeys((r.data, r.model, None) for r in self.images)
         parts = dict.fromkeys((r.data, r.model, r.group) for r in self.images if r.group)
         keys = sorted((*wholes, *parts), key=lambda key: list(wholes).index((*key[:2], None)))
-        return [Row.of(key, [r for r in self.images if _belongs(r, key)]) for key in keys]
+        return [SummaryRow.of(key, [r for r in self.images if _belongs(r, key)]) for key in keys]
 
 
 @dataclass(frozen=True)
-class Row:
+class SummaryRow:
     """Means over the pictures of one set, or of one of its groups, that one model restored."""
 
     data: str
@@ -112,7 +112,7 @@ class Row:
     """Median time for a picture."""
 
     @classmethod
-    def of(cls, key: tuple[str, str, str | None], results: Sequence[ImageResult]) -> "Row":
+    def of(cls, key: tuple[str, str, str | None], results: Sequence[ImageResult]) -> "SummaryRow":
         """The row of some results, at least one."""
         sizes = sorted({(r.width, r.height) for r in results}, key=lambda size: size[0] * size[1])
         shown = [f"{w}×{h}" for w, h in dict.fromkeys((sizes[0], sizes[-1]))]

@@ -4,15 +4,15 @@ import csv
 import io
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from fdikp.errors import DataError
-from fdikp.evaluation.results import Evaluation, ImageResult, ModelAbout
-from fdikp.evaluation.tables import csv_rows, latex, markdown
-from fdikp.files import cannot_be_written, replacing
+from fdikp.evaluation.results import Evaluation, ImageResult, ModelInfo
+from fdikp.evaluation.tables import Table, csv_rows, latex, markdown
+from fdikp.files import atomic_write, cannot_be_written
 
 PARTS = "images.jsonl"
 """A line for each picture, written as it is measured; the first line says what all numbers depend on."""
@@ -68,8 +68,8 @@ class Store:
         except OSError as error:
             raise DataError(cannot_be_written(self.file, error)) from error
 
-    def finish(self, evaluation: Evaluation) -> None:
-        """Write the documents of a finished evaluation.
+    def finish(self, evaluation: Evaluation, further: Sequence[Table] = ()) -> None:
+        """Write the documents of a finished evaluation, with further tables below the results.
 
         Raises:
             DataError: they cannot be written.
@@ -82,12 +82,12 @@ class Store:
         documents: dict[str, Callable[[], str]] = {
             "results.json": evaluation.to_json,
             "images.csv": table.getvalue,
-            "table.md": lambda: markdown(evaluation),
-            "table.tex": lambda: latex(evaluation),
+            "table.md": lambda: markdown(evaluation, further),
+            "table.tex": lambda: latex(evaluation, further),
         }
         for name, text in documents.items():
             try:
-                with replacing(self.folder / name) as file:
+                with atomic_write(self.folder / name) as file:
                     file.write(text().encode())
             except OSError as error:
                 raise DataError(cannot_be_written(self.folder / name, error)) from error
@@ -96,7 +96,7 @@ class Store:
         """No more is added."""
         self._lines.close()
 
-    def with_peak(self, model: ModelAbout) -> ModelAbout:
+    def with_peak(self, model: ModelInfo) -> ModelInfo:
         """The model with the most memory it took, in this run and in those before."""
         return replace(model, peak_mib=self.peaks.get(model.name))
 

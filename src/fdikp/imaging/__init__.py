@@ -11,9 +11,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from fdikp.imaging.formats import FORMATS, SUFFIXES, is_photo_path
-from fdikp.imaging.photo import Metadata, Photo, as_unit
 
 _LAZY = {
+    "Metadata": "fdikp.imaging.metadata",
+    "Photo": "fdikp.imaging.photo",
+    "as_unit": "fdikp.imaging.photo",
     "read_photo": "fdikp.imaging.reading",
     "encode_photo": "fdikp.imaging.writing",
     "output_format": "fdikp.imaging.writing",
@@ -34,6 +36,8 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from fdikp.imaging.metadata import Metadata
+    from fdikp.imaging.photo import Photo, as_unit
     from fdikp.imaging.reading import read_photo
     from fdikp.imaging.writing import encode_photo, output_format, write_photo
 

@@ -45,8 +45,9 @@ def as_grey_or_rgb(image: Any) -> tuple[Any, list[str]]:
         notes.append("64-bit floats are reduced to 32 bits.")
     elif image.format not in ("uchar", "ushort", "float"):
         raise PhotoError(
-            f"its samples are of type {image.format}, which photographs do not use; "
-            "convert it to 8 or 16 bits without sign"
+            f"its samples are of type {image.format}, which photographs do not use",
+            code="photo_unsupported",
+            hint="convert it to 8 or 16 bits without sign",
         )
     colours = 3 if image.bands >= 3 else 1
     if image.bands > colours + 1:
@@ -73,12 +74,13 @@ def fit_float_range(pixels: np.ndarray, alpha: np.ndarray | None, notes: list[st
     low, high = float(pixels.min()), float(pixels.max())
     spans = [high - low] if alpha is None else [high - low, float(alpha.max()) - float(alpha.min())]
     if not all(map(math.isfinite, spans)):
-        raise PhotoError("has pixels that are not numbers (NaN or infinity); replace them first")
+        reason = "has pixels that are not numbers (NaN or infinity)"
+        raise PhotoError(reason, code="photo_damaged", hint="replace them first")
     if low >= 0 and high <= 1:
         return 1.0, 0.0
     offset = min(low, 0.0)
     if high - offset > _WIDEST:
-        raise PhotoError("has pixel values beyond 1e30; rescale them first")
+        raise PhotoError("has pixel values beyond 1e30", code="photo_unsupported", hint="rescale them first")
     scale = 2.0 ** math.ceil(math.log2(max(high - offset, 1.0)))
     if offset:
         pixels -= np.float32(offset)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -13,7 +13,11 @@ from fdikp.errors import PhotoError
 from fdikp.imaging import avif, jpeg, png, tiff, webp
 from fdikp.imaging._vips import pyvips
 from fdikp.imaging.formats import FORMATS
-from fdikp.imaging.photo import Metadata, Photo
+from fdikp.imaging.limits import white_level
+from fdikp.imaging.metadata import Metadata
+
+if TYPE_CHECKING:
+    from fdikp.imaging.photo import Photo
 
 # A JPEG made from something else, and a WebP or AVIF, whose source does not tell its own quality: high enough for
 # the loss not to be seen beside the deblurring. (A WebP's quantiser is hidden behind its arithmetic coder; AVIF's
@@ -41,7 +45,7 @@ _IPTC_RESOURCE = b"8BIM\x04\x04"
 
 _VIPS_TYPES = {"uint8": "uchar", "uint16": "ushort", "float32": "float"}
 _SPACES = {"uchar": ("b-w", "srgb"), "ushort": ("grey16", "rgb16"), "float": ("b-w", "scrgb")}
-_FULL_SCALE = {"uchar": 255.0, "ushort": 65535.0, "float": 1.0}
+_FULL_SCALE = {vips: white_level(name) for name, vips in _VIPS_TYPES.items()}
 
 
 def encode(photo: Photo, format: str, file: BinaryIO, quality: int | None, strip: bool) -> list[str]:

@@ -12,6 +12,9 @@ import struct
 
 from fdikp.imaging.ifd import Directory, IfdReader, Order, pack
 
+SIDEWAYS = (5, 6, 7, 8)
+"""Orientations that exchange rows and columns."""
+
 _ORIENTATION = 0x0112
 _EXIF_POINTER = 0x8769
 _PIXEL_SIZE = (0xA002, 0xA003)  # width, height

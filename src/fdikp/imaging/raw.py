@@ -9,7 +9,9 @@ import numpy as np
 from fdikp.errors import PhotoError
 from fdikp.imaging import exif, jpeg, tiff
 from fdikp.imaging._vips import pyvips
-from fdikp.imaging.photo import Metadata, Photo
+from fdikp.imaging.limits import check_size
+from fdikp.imaging.metadata import Metadata
+from fdikp.imaging.photo import Photo
 
 
 def read_raw(file: BinaryIO, max_pixels: int) -> Photo:
@@ -17,12 +19,11 @@ def read_raw(file: BinaryIO, max_pixels: int) -> Photo:
 
     Raises PhotoError if rawpy is missing, or the file damaged, unsupported, or larger than `max_pixels`.
     """
-    from fdikp.imaging.reading import check_size
-
     try:
         import rawpy
     except ImportError as error:
-        raise PhotoError('camera RAW needs rawpy; install it with: pip install "fdikp[raw]"') from error
+        hint = 'install it with: pip install "fdikp[raw]"'
+        raise PhotoError("camera RAW needs rawpy", code="photo_unsupported", hint=hint) from error
     file.seek(0)
     try:
         with rawpy.imread(file) as raw:
@@ -37,8 +38,9 @@ def read_raw(file: BinaryIO, max_pixels: int) -> Photo:
             block = _exif(file, raw, rawpy)
     except (rawpy.LibRawError, rawpy.NotSupportedError) as error:
         raise PhotoError(
-            "the RAW data is cut short, damaged, or of a camera that LibRaw does not know; "
-            "copy it again or convert it to DNG"
+            "the RAW data is cut short, damaged, or of a camera that LibRaw does not know",
+            code="photo_damaged",
+            hint="copy it again or convert it to DNG",
         ) from error
     pixels = np.ascontiguousarray(pixels[..., np.newaxis] if pixels.ndim == 2 else pixels)
     height, width = pixels.shape[:2]

@@ -10,12 +10,16 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from fdikp.errors import PhotoError
+from fdikp.errors import PhotoError, PhotoNotFoundError
 from fdikp.imaging import exif, jpeg, png, tiff, webp
 from fdikp.imaging._vips import has_operation, pyvips
 from fdikp.imaging.colour import as_grey_or_rgb, fit_float_range
 from fdikp.imaging.formats import FORMATS, HEAD_BYTES, sniff
-from fdikp.imaging.photo import Metadata, Photo
+from fdikp.imaging.limits import MAX_PIXELS, check_size
+from fdikp.imaging.metadata import Metadata
+from fdikp.imaging.names import printable_name
+from fdikp.imaging.photo import Photo
+from fdikp.imaging.raw import read_raw
 
 # libvips' `fail_on`, found by trial on damaged files and on sound ones with oddities:
 # - "truncated" lets a TIFF cut in half, or with a broken strip, pass as a half-black picture;
@@ -29,33 +33,26 @@ _FAIL_ON = {"jpeg": "warning"}
 # Formats whose decoder has turned the picture already; an orientation tag that is left over must not turn it again.
 _TURNED_BY_DECODER = ("avif", "heic", "jxl")
 
-# EXIF orientations in which rows and columns have changed places.
-_SIDEWAYS = (5, 6, 7, 8)
-
 _DTYPES = {"uchar": np.uint8, "ushort": np.uint16, "float": np.float32}
 
 
-def read_photo(source: str | os.PathLike[str] | bytes, *, max_pixels: int = 200_000_000) -> Photo:
+def read_photo(source: str | os.PathLike[str] | bytes, *, max_pixels: int = MAX_PIXELS) -> Photo:
     """Read a photograph from a file or from the bytes of one.
 
     The format is told by the content; the name does not matter. Of several pages or frames the first is read.
     Raises PhotoError, in one line, if `source` is missing, not a photograph, damaged, or has more than
     `max_pixels` pixels (checked before anything is decoded).
     """
-    name = "image data" if isinstance(source, (bytes, bytearray, memoryview)) else shown(source)
+    name = "image data" if isinstance(source, (bytes, bytearray, memoryview)) else printable_name(source)
     try:
         with _open(source) as file:
             return _read(source, file, max_pixels)
     except PhotoError as error:
-        raise PhotoError(f"{name}: {error}") from error.__cause__
+        raise error.located(name) from error.__cause__
+    except FileNotFoundError as error:
+        raise PhotoNotFoundError(f"{name}: cannot be read: {error.strerror or error}") from error
     except OSError as error:
-        raise PhotoError(f"{name}: cannot be read: {error.strerror or error}") from error
-
-
-def shown(path: str | os.PathLike[str]) -> str:
-    """Return a file's name as a message of one line can show it: quoted if it holds line breaks and the like."""
-    name = os.fspath(path)
-    return name if name.isprintable() else ascii(name)
+        raise PhotoError(f"{name}: cannot be read: {error.strerror or error}", code="photo_unreadable") from error
 
 
 def _open(source: str | os.PathLike[str] | bytes) -> BinaryIO:
@@ -64,10 +61,10 @@ def _open(source: str | os.PathLike[str] | bytes) -> BinaryIO:
         return io.BytesIO(source)
     try:
         if not stat.S_ISREG(os.stat(source).st_mode):  # noqa: PTH116 - before opening: opening a pipe would wait
-            raise PhotoError("is not a file; give the photograph itself")
+            raise PhotoError("is not a file; give the photograph itself", code="photo_unreadable")
         return open(source, "rb")  # noqa: PTH123 - the caller closes it
     except ValueError as error:
-        raise PhotoError("is not a possible file name") from error
+        raise PhotoError("is not a possible file name", code="photo_unreadable") from error
 
 
 def _read(source: str | os.PathLike[str] | bytes, file: BinaryIO, max_pixels: int) -> Photo:
@@ -76,11 +73,10 @@ def _read(source: str | os.PathLike[str] | bytes, file: BinaryIO, max_pixels: in
     kind = sniff(head)
     if kind is None:
         reason = "is empty" if not head else "is not a photograph in a format that fdikp reads"
-        raise PhotoError(f"{reason}; give a JPEG, PNG, TIFF, WebP, AVIF or camera RAW file")
+        hint = "give a JPEG, PNG, TIFF, WebP, AVIF or camera RAW file"
+        raise PhotoError(reason, code="photo_unsupported", hint=hint)
     header = _tiff_header(file) if kind == "tiff" else None
     if kind == "raw" or (header is not None and header.is_raw):
-        from fdikp.imaging.raw import read_raw
-
         return read_raw(file, max_pixels)
     try:
         image, pixels, notes = _decode(_vips_source(source, header), kind, max_pixels)
@@ -110,10 +106,13 @@ def _damaged(kind: str, error: Exception, header: tiff.TiffHeader | None = None)
     title = FORMATS[kind].title
     if header is not None and header.oddity:
         reason = f"is damaged, or has {header.oddity}, which this build of libvips cannot decode"
-        return PhotoError(f"{reason}; convert it to a TIFF of 8 or 16 bits or 32-bit float")
+        hint = "convert it to a TIFF of 8 or 16 bits or 32-bit float"
+        return PhotoError(reason, code="photo_damaged", hint=hint)
     if kind == "heic":
-        return PhotoError(f"is damaged, or this build of libvips has no {title} decoder; convert it to JPEG or TIFF")
-    return PhotoError(f"the {title} data is cut short, damaged or of an unknown kind; copy or export it again")
+        reason = f"is damaged, or this build of libvips has no {title} decoder"
+        return PhotoError(reason, code="photo_damaged", hint="convert it to JPEG or TIFF")
+    reason = f"the {title} data is cut short, damaged or of an unknown kind"
+    return PhotoError(reason, code="photo_damaged", hint="copy or export it again")
 
 
 def _vips_source(source: str | os.PathLike[str] | bytes, header: tiff.TiffHeader | None) -> Any:
@@ -138,7 +137,9 @@ def _decode(source: Any, kind: str, max_pixels: int) -> tuple[Any, np.ndarray, l
     operation = f"{FORMATS[kind].loader}load_source"
     if not has_operation(operation):
         raise PhotoError(
-            f"{FORMATS[kind].title} cannot be read by this build of libvips; convert it to JPEG, PNG or TIFF"
+            f"{FORMATS[kind].title} cannot be read by this build of libvips",
+            code="photo_unsupported",
+            hint="convert it to JPEG, PNG or TIFF",
         )
     level = _FAIL_ON.get(kind, "error")
     image = pyvips.Operation.call(operation, source, access="sequential", fail_on=level)
@@ -146,15 +147,6 @@ def _decode(source: Any, kind: str, max_pixels: int) -> tuple[Any, np.ndarray, l
     image, notes = as_grey_or_rgb(image)
     samples = np.frombuffer(image.write_to_memory(), _DTYPES[image.format])
     return image, samples.reshape(image.height, image.width, image.bands), notes
-
-
-def check_size(width: int, height: int, max_pixels: int) -> None:
-    """Raise PhotoError if a declared size is above the limit."""
-    if width * height > max_pixels:
-        raise PhotoError(
-            f"declares {width} × {height} pixels, more than the limit of {max_pixels / 1e6:g} million; "
-            f"raise it with --max-pixels if the file is to be trusted"
-        )
 
 
 def _assemble(
@@ -205,7 +197,7 @@ def field(image: Any, name: str, default: Any = None) -> Any:
 
 def turned(samples: np.ndarray, orientation: int) -> np.ndarray:
     """Return a view of samples [H, W, B] turned upright from an EXIF orientation (1 to 8; others count as 1)."""
-    if orientation in _SIDEWAYS:
+    if orientation in exif.SIDEWAYS:
         samples = samples.swapaxes(0, 1)
     if orientation in (2, 3, 6, 7):
         samples = samples[:, ::-1]
@@ -252,4 +244,4 @@ def _dpi(image: Any, turn: int) -> tuple[float, float] | None:
     if image.xres == 1 and image.yres == 1:
         return None
     dpi = image.xres * 25.4, image.yres * 25.4
-    return dpi[::-1] if turn in _SIDEWAYS else dpi
+    return dpi[::-1] if turn in exif.SIDEWAYS else dpi

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import io
 import os
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fdikp.errors import PhotoError
-from fdikp.files import cannot_be_written, replacing
+from fdikp.files import atomic_write, cannot_be_written
 from fdikp.imaging._vips import pyvips
 from fdikp.imaging.encoding import encode
 from fdikp.imaging.formats import FORMATS, format_of_suffix
-from fdikp.imaging.photo import Photo
-from fdikp.imaging.reading import shown
+from fdikp.imaging.names import printable_name
+
+if TYPE_CHECKING:
+    from fdikp.imaging.photo import Photo
 
 
 def write_photo(
@@ -32,15 +35,15 @@ def write_photo(
     kept. The new file is written under a hidden name beside `path`, synced, and renamed at the end; whatever goes
     wrong, the earlier file is untouched. Raises PhotoError, in one line.
     """
-    name = shown(path)
+    name = printable_name(path)
     format = format or format_of_suffix(path)
     if format is None:
         raise PhotoError(f"{name}: its suffix names no format to write; use .jpg, .png, .tif, .webp or .avif")
     try:
-        with replacing(path) as file:
+        with atomic_write(path) as file:
             notes = encode(photo, format, file, quality, strip)
     except PhotoError as error:
-        raise PhotoError(f"{name}: {error}") from error.__cause__
+        raise error.located(name) from error.__cause__
     except OSError as error:
         raise PhotoError(cannot_be_written(name, error)) from error
     except ValueError as error:  # a NUL in the name

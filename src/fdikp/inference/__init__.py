@@ -1,5 +1,8 @@
 """From image to image: the one path that the library, the command line and everything else call.
 
-`deblurrer` has `load_model` and `Deblurrer`; `tiled` takes an image through the network in tiles, `ensemble` in eight
-positions; `image_types` are the kinds of image that are taken, `devices` where it all runs, and in which precision.
+- `load` loads a model as a `Deblurrer` (`deblurrer`), which takes images of many kinds (`image_types`).
+- `restoring` applies the network's result to pixels; `tiled` runs the network in tiles, and `ensemble` in eight
+  orientations; `pixels` converts between pixels and the network's values.
+- `devices` chooses where it runs and in which precision.
+- `results` and `callbacks` are what callers hold. They import no torch.
 """

@@ -1,102 +1,42 @@
-"""The one path from image to image, which the library, the command line and everything else call."""
+"""`Deblurrer`: the one path from image to image, which the library and the command line call."""
 
 import copy
-import os
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from fdikp import weights
-from fdikp.errors import FdikpError
+from fdikp.errors import ArgumentError
 from fdikp.imaging import Photo
-from fdikp.inference.devices import choose_device, choose_precision
-from fdikp.inference.image_types import map_image, pixels_of
-from fdikp.inference.tiled import SMALLEST_TILE, Engine, Progress, TiledInference, rgb, white
-from fdikp.network import FDIKP, GRID, NetworkConfig, Stage
+from fdikp.inference.callbacks import Cancel, Progress
+from fdikp.inference.image_types import Encoded, Readable, SameKind, Scalar, is_image, map_image, pixels_of
+from fdikp.inference.restoring import dilation, dilation_and_coefficients, restore, restored_bands
+from fdikp.inference.results import Analysis, Restoration, RestoredBands
+from fdikp.inference.tiled import DEFAULT_TILE, Engine, TiledInference
+from fdikp.network import FDIKP, NetworkConfig
 
-TILE = 512
-"""Side of a tile, pixels. The pooled predictors and Fourier blocks see a whole tile, so it stays near what training
-saw."""
+if TYPE_CHECKING:
+    from PIL import Image
 
-
-@dataclass(frozen=True)
-class Restoration:
-    """A photograph brought back into focus, and what was noticed on the way."""
-
-    photo: Photo
-    blur_map: np.ndarray | None
-    """[H, W] float32: the dilation D of eq. 9, in pixels; None unless asked for."""
-    notes: tuple[str, ...]
-    """One sentence for each thing that did not go the usual way, such as a halved tile."""
-    tiles: int
-    """How many tiles the picture was cut into."""
-
-
-@dataclass(frozen=True)
-class Analysis:
-    """A restored picture with everything it was made from (Figs. 3, 5, 6)."""
-
-    image: Any
-    """The restored picture, of the kind that was given."""
-    blur_map: np.ndarray
-    """[H, W] float32: the dilation D of eq. 9 at the finest stage, in pixels."""
-    kernels: np.ndarray
-    """[tiles, stages, 2, N, K, K] float32: inverse kernels, stages coarse to fine, for the stage's blurry input and
-    for the result of the stage before."""
-    tile_origins: np.ndarray
-    """[tiles, 4] int: y, x, height and width of each tile."""
-    coefficients: np.ndarray
-    """[2(N + 1), H, W] float32 in -1..1: the weight of each candidate at the finest stage."""
-    coefficient_names: tuple[str, ...]
-    """What each coefficient map weighs."""
-    notes: tuple[str, ...]
-
-
-def load_model(
-    name_or_path: str | os.PathLike[str] = weights.DEFAULT,
-    device: str = "auto",
-    precision: str = "auto",
-    *,
-    tile: int = TILE,
-    ensemble: bool = False,
-) -> "Deblurrer":
-    """Load a model that brings photographs back into focus.
-
-    Args:
-        name_or_path: a model that ships (`fdikp.weights.available()`), or a `.safetensors` file.
-        device: `auto`, or a torch device such as `cpu`, `cuda`, `cuda:1`, `mps`.
-        precision: `auto`, `float32`, `bfloat16` or `float16`. Fourier transforms and sampling are float32 in each.
-        tile: side of the tiles a large picture is cut into, a multiple of 16 and at least 64; 0 for no tiles.
-        ensemble: restore each tile in eight positions, turned and mirrored, and take the mean: a little better, and
-            eight times the work.
-
-    Raises:
-        WeightsError: no such model, or its weights are damaged or of another shape.
-        FdikpError: the device is not usable, or the precision or tile is not one of those above.
-    """
-    if tile and (tile % GRID or tile < SMALLEST_TILE):
-        raise FdikpError(
-            f"tile {tile}: not a multiple of {GRID} of at least {SMALLEST_TILE}; use 512, or 0 for no tiles"
-        )
-    chosen = choose_device(device)
-    network, about = weights.load(name_or_path)
-    exact = choose_precision(precision, chosen)
-    return Deblurrer(network, about, device=chosen, precision=exact, tile=tile, ensemble=ensemble)
+MAX_STRENGTH = 2.0
+"""Twice the change that the network predicts."""
 
 
 class Deblurrer:
-    """Brings photographs back into focus. Calls from several threads at once are safe: nothing in it changes.
+    """Restores out-of-focus images. It has no state that changes: several threads may call one at the same time.
+
+    Make one with `load_model`.
 
     Args:
-        network: in float32, in inference mode.
-        about: where its weights are from.
-        device: where to run it.
-        precision: the type its convolutions compute in.
-        tile: side of the tiles, a multiple of 16, or 0 for no tiles.
-        ensemble: restore each tile in eight positions, and take the mean.
+        network: in float32, in evaluation mode.
+        about: where its weights come from.
+        device: where it runs.
+        precision: the type in which its convolutions compute.
+        tile: side of the tiles in pixels, a multiple of 16; 0 for no tiles.
+        ensemble: restore each tile in eight orientations and average the results.
     """
 
     def __init__(
@@ -106,13 +46,18 @@ class Deblurrer:
         *,
         device: torch.device,
         precision: torch.dtype,
-        tile: int = TILE,
+        tile: int = DEFAULT_TILE,
         ensemble: bool = False,
     ) -> None:
         self.weights = about
         float32 = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         working = float32 if precision == torch.float32 else copy.deepcopy(float32).to(precision)
         self.engine = Engine(about.name, working, float32, device, precision, tile, ensemble)
+
+    def __repr__(self) -> str:
+        precision = str(self.precision).removeprefix("torch.")
+        settings = f"device={str(self.device)!r}, precision={precision!r}, tile={self.tile}"
+        return f"Deblurrer({self.name!r}, {settings}{', ensemble=True' if self.ensemble else ''})"
 
     @property
     def name(self) -> str:
@@ -126,149 +71,243 @@ class Deblurrer:
 
     @property
     def precision(self) -> torch.dtype:
-        """The type its convolutions compute in."""
+        """The type in which its convolutions compute."""
         return self.engine.precision
 
     @property
     def tile(self) -> int:
-        """Side of the tiles, pixels; 0 for no tiles."""
+        """Side of the tiles in pixels; 0 for no tiles."""
         return self.engine.tile
 
     @property
     def ensemble(self) -> bool:
-        """Whether each tile is restored in eight positions."""
+        """Whether each tile is restored in eight orientations."""
         return self.engine.ensemble
 
     @property
     def network(self) -> FDIKP:
-        """The network itself, in float32; to look at and not to change."""
+        """The network in float32; do not change it."""
         return self.engine.float32
 
     @property
     def config(self) -> NetworkConfig:
-        """The shape of its network."""
+        """The configuration of its network."""
         return self.network.config
 
-    def __call__(self, image: Any, *, strength: float = 1.0) -> Any:
-        """Bring a picture back into focus.
+    @overload
+    def __call__(  # type: ignore[overload-overlap]  # a str is an Iterable[str] too
+        self, image: Readable, *, strength: float = ..., cancel: Cancel | None = ...
+    ) -> Photo: ...
+
+    @overload
+    def __call__(self, image: Encoded, *, strength: float = ..., cancel: Cancel | None = ...) -> bytes: ...
+
+    @overload
+    def __call__(
+        self, image: np.ndarray[Any, np.dtype[Scalar]], *, strength: float = ..., cancel: Cancel | None = ...
+    ) -> np.ndarray[Any, np.dtype[Scalar]]: ...
+
+    @overload
+    def __call__(self, image: Tensor, *, strength: float = ..., cancel: Cancel | None = ...) -> Tensor: ...
+
+    @overload
+    def __call__(
+        self, image: "Image.Image", *, strength: float = ..., cancel: Cancel | None = ...
+    ) -> "Image.Image": ...
+
+    @overload
+    def __call__(
+        self, image: Iterable[Readable], *, strength: float = ..., cancel: Cancel | None = ...
+    ) -> Iterator[Photo]: ...
+
+    @overload
+    def __call__(
+        self, image: Iterable[SameKind], *, strength: float = ..., cancel: Cancel | None = ...
+    ) -> Iterator[SameKind]: ...
+
+    def __call__(self, image: Any, *, strength: float = 1.0, cancel: Cancel | None = None) -> Any:
+        """Restore an image, or each image of an iterable.
+
+        >>> import numpy as np
+        >>> from fdikp import load_model
+        >>> model = load_model(device="cpu")
+        >>> model(np.full((40, 60, 3), 128, np.uint8)).shape
+        (40, 60, 3)
+        >>> for photo in model(["a.jpg", "b.jpg"]):     # doctest: +SKIP
+        ...     photo.save("restored.png")
 
         Args:
-            image: path, bytes, `Photo`, PIL image, ndarray [H, W] or [H, W, C], or tensor [C, H, W] or [B, C, H, W];
-                8 or 16 bit, or floats in 0..1. Any size from 1×1.
-            strength: how much of the change to apply: 0 for none, 1 for what the network predicts.
+            image: path, binary file, bytes of an encoded photo, `Photo`, PIL image, ndarray [H, W], [H, W, C] or
+                [B, H, W, C], or tensor [C, H, W] or [B, C, H, W]; 8 or 16 bits, or floats in 0..1. Any size from 1×1.
+                Or an iterable of these, such as a list or a generator.
+            strength: the fraction of the predicted change to apply, 0..2: 0 for none, 1 for what the network predicts.
+            cancel: asked before each tile whether to stop.
 
         Returns:
-            The same kind, size and type (for a path, a `Photo`).
+            The same kind, size and type: bytes for bytes, in the same format where fdikp writes it; a `Photo` for a
+            path and for a file. For an iterable, an iterator that restores an image when it is asked for the next one.
 
         Raises:
-            PhotoError: the picture cannot be read or is none.
+            PhotoError: the image cannot be read, or has another shape, type or range. For a missing file it is a
+                `FileNotFoundError` too.
+            TypeError: not a kind of image.
+            ArgumentError: the strength is out of range. It is a `ValueError` too.
+            Cancelled: `cancel` returned true.
         """
+        _check_strength(strength)
 
-        def restore(pixels: Tensor) -> Tensor:
-            return self._restore(pixels, strength, TiledInference(self.engine))
+        def restore_pixels(pixels: Tensor) -> Tensor:
+            return restore(TiledInference(self.engine, cancel=cancel), pixels, strength)[0]
 
-        return map_image(image, restore)
+        if is_image(image) or not isinstance(image, Iterable):
+            return map_image(image, restore_pixels)
+        return (map_image(item, restore_pixels) for item in image)
 
     def restore(
-        self, photo: Photo, *, strength: float = 1.0, blur_map: bool = False, progress: Progress | None = None
+        self,
+        photo: Photo,
+        *,
+        strength: float = 1.0,
+        blur_map: bool = False,
+        progress: Progress | None = None,
+        cancel: Cancel | None = None,
     ) -> Restoration:
-        """Bring a photograph back into focus, and say how it went.
+        """Restore a photo, and report how it went.
 
         Args:
-            photo: as `read_photo` gives it.
-            strength: how much of the change to apply.
-            blur_map: also keep the dilated map.
+            photo: as `read_photo` returns it.
+            strength: the fraction of the predicted change to apply, 0..2.
+            blur_map: also return the blur map.
             progress: called after each tile.
-        """
-        run = TiledInference(self.engine, progress)
-        maps = np.empty(photo.pixels.shape[:2], np.float32) if blur_map else None
-        pixels = self._restore(pixels_of(photo), strength, run, maps)
-        return Restoration(photo.with_pixels(pixels.numpy()), maps, tuple(run.notes), run.tiles)
+            cancel: asked before each tile whether to stop.
 
-    def predict(self, x: Tensor, *, strength: float = 1.0, progress: Progress | None = None) -> Tensor:
-        """What the network makes of a picture before anything is clamped or rounded, as measurements want it.
+        Raises:
+            ArgumentError: the strength is out of range.
+            Cancelled: `cancel` returned true.
+        """
+        _check_strength(strength)
+        run = TiledInference(self.engine, progress, cancel)
+        pixels, maps = restore(run, pixels_of(photo), strength, dilation if blur_map else None)
+        return Restoration(
+            photo.with_pixels(pixels.numpy()), maps[0] if blur_map else None, tuple(run.notes), run.tiles
+        )
+
+    def restore_bands(
+        self,
+        photo: Photo,
+        *,
+        strength: float = 1.0,
+        progress: Progress | None = None,
+        cancel: Cancel | None = None,
+    ) -> RestoredBands:
+        """Restore a photo in bands of rows, top to bottom, for a caller that does not want to hold the whole result.
+
+        >>> for y, rows in model.restore_bands(photo):      # doctest: +SKIP
+        ...     out[y : y + len(rows)] = rows
+
+        The bands together are what `restore` returns. Only where memory runs out on the way do they differ: rows that
+        were yielded stay as they are, and the rows below are computed in smaller tiles.
+
+        Args:
+            photo: as `read_photo` returns it.
+            strength: the fraction of the predicted change to apply, 0..2.
+            progress: called after each tile.
+            cancel: asked before each tile whether to stop.
+
+        Returns:
+            An iterator of the index of a band's first row and the band [h, W, C] in the photo's type.
+
+        Raises:
+            ArgumentError: the strength is out of range.
+            Cancelled: `cancel` returned true; it is raised while iterating.
+        """
+        _check_strength(strength)
+        run = TiledInference(self.engine, progress, cancel)
+
+        def bands() -> Iterator[tuple[int, np.ndarray]]:
+            next_row = 0
+            for y, rows, _ in restored_bands(run, pixels_of(photo), strength):
+                if y + len(rows) > next_row:  # else these rows were yielded before memory ran out
+                    yield next_row, rows[next_row - y :].numpy()
+                    next_row = y + len(rows)
+
+        return RestoredBands(bands(), run.notes)
+
+    def predict(
+        self, x: Tensor, *, strength: float = 1.0, progress: Progress | None = None, cancel: Cancel | None = None
+    ) -> Tensor:
+        """Restore a tensor without clamping or rounding, as measurements need it.
 
         Args:
             x: [3, H, W], floats in 0..1.
-            strength: how much of the change to apply.
+            strength: the fraction of the predicted change to apply, 0..2.
             progress: called after each tile.
+            cancel: asked before each tile whether to stop.
 
         Returns:
             [3, H, W] float32 on the CPU.
+
+        Raises:
+            ArgumentError: the strength is out of range.
+            Cancelled: `cancel` returned true.
         """
-        seen = x.detach().float().cpu()
-        out = torch.empty_like(seen, memory_format=torch.contiguous_format)
-        pixels = seen.permute(1, 2, 0)
-        for y, band in TiledInference(self.engine, progress).bands(pixels, lambda stage: stage.image[0].float()):
+        _check_strength(strength)
+        x = x.detach().float().cpu()
+        restored = torch.empty_like(x, memory_format=torch.contiguous_format)
+        run = TiledInference(self.engine, progress, cancel)
+        for y, band in run.bands(x.permute(1, 2, 0), lambda stage: stage.image[0].float()):
             rows = slice(y, y + band.shape[1])
-            out[:, rows] = seen[:, rows] + strength * (band - seen[:, rows])
-        return out
+            restored[:, rows] = x[:, rows] + strength * (torch.from_numpy(band) - x[:, rows])
+        return restored
 
-    def analyse(self, image: Any, *, progress: Progress | None = None) -> Analysis:
-        """Restore a picture and keep the kernels, blur map and coefficient maps it was restored with.
+    def analyse(self, image: Any, *, progress: Progress | None = None, cancel: Cancel | None = None) -> Analysis:
+        """Restore an image, and keep the kernels, the blur map and the coefficient maps that the network predicted.
 
-        Memory grows with the picture here: 4 · 2(N + 1) bytes for each pixel, for the coefficient maps.
+        >>> analysis = model.analyse("blurred.jpg")     # doctest: +SKIP
+        >>> analysis.blur_map.shape                     # doctest: +SKIP
+        (1080, 1920)
+
+        The maps take 4 · (2(N + 1) + 1) bytes for each pixel.
 
         Args:
-            image: as for a call, but one picture, not a batch.
+            image: as for a call, but a single image.
             progress: called after each tile.
+            cancel: asked before each tile whether to stop.
+
+        Raises:
+            PhotoError: the image cannot be read, or has another shape, type or range.
+            TypeError: not a kind of image.
+            ArgumentError: a batch.
+            Cancelled: `cancel` returned true.
         """
-        run = TiledInference(self.engine, progress, keep=True)
-        parts: dict[str, np.ndarray] = {}
+        if isinstance(image, np.ndarray | Tensor) and image.ndim == 4:
+            raise ArgumentError(
+                "a batch cannot be analysed; give one image", argument="image", value=tuple(image.shape)
+            )
+        run = TiledInference(self.engine, progress, cancel, keep_kernels=True)
+        maps = np.empty(0, np.float32)
 
-        def restore(pixels: Tensor) -> Tensor:
-            H, W, _ = pixels.shape
-            parts["coefficients"] = np.empty((self.config.candidates, H, W), np.float32)
-            parts["blur_map"] = np.empty((H, W), np.float32)
-            return self._restore(pixels, 1.0, run, **parts)
+        def restore_pixels(pixels: Tensor) -> Tensor:
+            nonlocal maps
+            restored, maps = restore(run, pixels, 1.0, dilation_and_coefficients)
+            return restored
 
-        if isinstance(image, Tensor) and image.ndim == 4:
-            raise FdikpError("analyse takes one picture, not a batch; give [C, H, W]")
-        restored = map_image(image, restore)
-        kernels = self.config.kernels
+        restored = map_image(image, restore_pixels)
         return Analysis(
             image=restored,
+            blur_map=maps[0],
             kernels=np.stack(run.kernels),
             tile_origins=np.array(run.origins),
+            coefficients=maps[1:],
             coefficient_names=tuple(
-                f"{whose}, {what}"
-                for whose in ("blurry", "previous stage")
-                for what in (*(f"kernel {n + 1}" for n in range(kernels)), "as it is")
+                f"{source}, {candidate}"
+                for source in ("blurry", "previous stage")
+                for candidate in (*(f"kernel {n + 1}" for n in range(self.config.kernels)), "as it is")
             ),
             notes=tuple(run.notes),
-            **parts,
         )
 
-    def _restore(
-        self,
-        pixels: Tensor,
-        strength: float,
-        run: TiledInference,
-        blur_map: np.ndarray | None = None,
-        coefficients: np.ndarray | None = None,
-    ) -> Tensor:
-        """Pixels [H, W, C] to their restoration, of the same type and on the same device; fills the maps given."""
-        out = torch.empty_like(pixels, memory_format=torch.contiguous_format)
-        top = white(pixels.dtype)
 
-        def outputs(stage: Stage) -> Tensor:
-            maps = [stage.image[0]]
-            if blur_map is not None:
-                maps.append(stage.dilation[0, :1])
-            if coefficients is not None:
-                maps.append(stage.coefficients[0].flatten(0, 1))
-            return torch.cat([m.float() for m in maps])
-
-        for y, band in run.bands(pixels, outputs):
-            rows = slice(y, y + band.shape[1])
-            before = rgb(pixels[rows]).cpu()
-            after = before + strength * (band[:3].permute(1, 2, 0) - before)
-            if pixels.shape[-1] == 1:
-                after = after.mean(dim=-1, keepdim=True)
-            after = after.clamp(0, 1) * top
-            out[rows] = (after if pixels.is_floating_point() else after.round()).to(pixels.dtype).to(out.device)
-            if blur_map is not None:
-                blur_map[rows] = band[3]
-            if coefficients is not None:
-                coefficients[:, rows] = band[4:]
-        return out
+def _check_strength(strength: float) -> None:
+    if not 0 <= strength <= MAX_STRENGTH:  # NaN included
+        raise ArgumentError("must be between 0 and 2", argument="strength", value=strength)

@@ -1,24 +1,24 @@
-"""Where the network runs and in which precision."""
+"""Choose where the network runs, and in which precision."""
 
 import platform
 from pathlib import Path
 
 import torch
 
-from fdikp.errors import FdikpError
+from fdikp.errors import ArgumentError
 from fdikp.network.ops import native
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 FFT_TOLERANCE = 1e-4
-"""Largest error of irfft2(rfft2(x)) for x in 0..1 that is rounding; a wrong transform is off by about 1."""
+"""Largest error of irfft2(rfft2(x)), for x in 0..1, that counts as rounding. A wrong transform is off by about 1."""
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """The device of the given name: `auto` (CUDA, else MPS, else CPU) or any that torch knows, checked to be there.
+    """The device of this name: `auto` (CUDA, else MPS, else CPU), or any that torch knows. It is checked to work.
 
     Raises:
-        FdikpError: no such device here, or its Fourier transform is wrong.
+        ArgumentError: there is no such device here, or its Fourier transform is wrong.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
@@ -27,30 +27,44 @@ def choose_device(name: str = "auto") -> torch.device:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
-        raise FdikpError(f"device {name}: not usable here ({reason[:120]}); use --device auto or cpu") from None
-    # MPS has shipped inverse transforms that were wrong; every result would be
+        raise ArgumentError(
+            f"not usable here ({reason[:120]})",
+            argument="device",
+            value=name,
+            code="device_unusable",
+            hint="use auto or cpu",
+        ) from None
+    # Some versions of MPS have wrong inverse transforms, with which every result would be wrong
     if device.type == "mps" and (off := fft_error(device)) > FFT_TOLERANCE:
-        raise FdikpError(f"device {name}: its Fourier transform is off by {off:.2g}; update torch or use --device cpu")
+        raise ArgumentError(
+            f"its Fourier transform is off by {off:.2g}",
+            argument="device",
+            value=name,
+            code="device_unusable",
+            hint="update torch or use cpu",
+        )
     return device
 
 
 def choose_precision(name: str, device: torch.device) -> torch.dtype:
-    """The type of the given name; `auto` is bfloat16 where the device computes in it, else float32.
+    """The type of this name; `auto` is bfloat16 where the device computes in it, else float32.
 
     Raises:
-        FdikpError: no precision of that name.
+        ArgumentError: there is no precision of this name.
     """
-    if name != "auto":
-        if name not in PRECISIONS:
-            raise FdikpError(f"precision {name}: not known; use auto, {', '.join(PRECISIONS)}")
-        return PRECISIONS[name]
-    return torch.bfloat16 if has_bfloat16(device) else torch.float32
+    if name == "auto":
+        return torch.bfloat16 if has_bfloat16(device) else torch.float32
+    if name not in PRECISIONS:
+        raise ArgumentError(
+            "not a known precision", argument="precision", value=name, hint=f"use auto, {', '.join(PRECISIONS)}"
+        )
+    return PRECISIONS[name]
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Whether the device multiplies bfloat16; elsewhere it is emulated, which is several times slower than float32.
+    """Whether the device multiplies bfloat16. Elsewhere it is emulated, several times slower than float32.
 
-    On a CPU, oneDNN has to be allowed to do so too (ONEDNN_MAX_CPU_ISA), and FDIKP_ISA must not be `avx2`.
+    On a CPU this also needs oneDNN's permission (ONEDNN_MAX_CPU_ISA), and FDIKP_ISA must not be `avx2`.
     """
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
@@ -63,12 +77,12 @@ def has_bfloat16(device: torch.device) -> bool:
 
 
 def fft_error(device: torch.device) -> float:
-    """The largest difference between irfft2(rfft2(x)) and x over sizes even, odd and prime, for x in 0..1."""
+    """The largest difference between irfft2(rfft2(x)) and x, for x in 0..1 and even, odd and prime sizes."""
     worst = 0.0
     for height, width in ((64, 64), (48, 80), (37, 53)):
         x = torch.linspace(0, 1, height * width).mul(997).frac().reshape(1, 1, height, width).to(device)
-        back = torch.fft.irfft2(torch.fft.rfft2(x, norm="ortho"), s=(height, width), norm="ortho")
-        worst = max(worst, (back - x).abs().max().item())
+        inverse = torch.fft.irfft2(torch.fft.rfft2(x, norm="ortho"), s=(height, width), norm="ortho")
+        worst = max(worst, (inverse - x).abs().max().item())
     return worst
 
 

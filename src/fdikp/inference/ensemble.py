@@ -1,7 +1,7 @@
-"""Self-ensemble: a picture restored in eight positions, turned and mirrored, and the mean of the results.
+"""Self-ensemble: restore an image in eight orientations, and average the results.
 
-A blur has no preferred direction, a trained network has: what it makes of a picture changes a little as the picture is
-turned. Those changes are errors, and most of them cancel.
+Blur has no preferred direction, but a trained network has: its result changes a little as the image is turned. These
+changes are errors, and most of them cancel in the mean.
 """
 
 from dataclasses import replace
@@ -10,32 +10,32 @@ from torch import Tensor
 
 from fdikp.network import FDIKP, Stage
 
-POSITIONS = 8
-"""Four quarter turns, each as it is and mirrored."""
+ORIENTATIONS = 8
+"""Four quarter turns, each with and without mirroring."""
 
 
-def turned(x: Tensor, position: int) -> Tensor:
-    """A picture [..., H, W] in one of the positions; 0 is as it is."""
-    x = x.flip(-1) if position >= 4 else x
-    return x.rot90(position % 4, (-2, -1))
+def orient(x: Tensor, orientation: int) -> Tensor:
+    """Turn and mirror an image [..., H, W] into one of the orientations; 0 leaves it as it is."""
+    x = x.flip(-1) if orientation >= 4 else x
+    return x.rot90(orientation % 4, (-2, -1))
 
 
-def turned_back(x: Tensor, position: int) -> Tensor:
-    """A picture in one of the positions as it was."""
-    x = x.rot90(-(position % 4), (-2, -1))
-    return x.flip(-1) if position >= 4 else x
+def undo_orient(x: Tensor, orientation: int) -> Tensor:
+    """The inverse of `orient`."""
+    x = x.rot90(-(orientation % 4), (-2, -1))
+    return x.flip(-1) if orientation >= 4 else x
 
 
 def ensemble_stages(network: FDIKP, x: Tensor) -> list[Stage]:
-    """The network's stages for x [B, 3, H, W], with the mean over all positions as the finest image and dilated map.
+    """The network's stages for x [B, 3, H, W]; the finest image and dilation map are means over all orientations.
 
-    Kernels and coefficient maps are those of the picture as it is. One position at a time is in memory.
+    Kernels and coefficient maps are those of orientation 0. Memory holds one orientation at a time.
     """
     stages = network.padded_stages(x)
     finest = stages[-1]
     image, dilation = finest.image, finest.dilation
-    for position in range(1, POSITIONS):
-        seen = network.padded_stages(turned(x, position).contiguous())[-1]
-        image = image + turned_back(seen.image, position)
-        dilation = dilation + turned_back(seen.dilation, position)
-    return [*stages[:-1], replace(finest, image=image / POSITIONS, dilation=dilation / POSITIONS)]
+    for orientation in range(1, ORIENTATIONS):
+        stage = network.padded_stages(orient(x, orientation).contiguous())[-1]
+        image = image + undo_orient(stage.image, orientation)
+        dilation = dilation + undo_orient(stage.dilation, orientation)
+    return [*stages[:-1], replace(finest, image=image / ORIENTATIONS, dilation=dilation / ORIENTATIONS)]

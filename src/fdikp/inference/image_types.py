@@ -1,9 +1,10 @@
-"""The kinds of picture that a program may hold, and how each goes through a function on pixels and comes back."""
+"""The kinds of image that a program may hold, and how each is restored and returned as the same kind."""
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -12,69 +13,127 @@ from torch import Tensor
 from fdikp.errors import PhotoError
 from fdikp.imaging import Photo, encode_photo, output_format, read_photo
 
+if TYPE_CHECKING:
+    from PIL import Image
+
+Readable = Photo | str | os.PathLike[str] | IO[bytes]
+"""Images that are returned as a `Photo`."""
+
+Encoded = bytes | bytearray | memoryview
+"""Images that are returned as `bytes`."""
+
+SameKind = TypeVar("SameKind", bytes, np.ndarray, Tensor, "Image.Image")
+"""Images that are returned as the kind that they are."""
+
+Scalar = TypeVar("Scalar", bound=np.generic)
+"""The type of an array's values, which stays."""
+
 Restore = Callable[[Tensor], Tensor]
-"""From pixels [H, W, C], C = 1 or 3, uint8, uint16 or float, to the same shape and type."""
+"""Maps pixels [H, W, C], C = 1 or 3, uint8, uint16 or float, to the same shape and type."""
+
+Convert = Callable[[Any, Restore], Any]
+"""Restores an image of one kind."""
 
 
 def map_image(image: Any, restore: Restore) -> Any:
-    """Put a picture of any supported kind through `restore`, and give back the same kind.
+    """Restore an image of any supported kind, and return the same kind.
 
     ================  =====================================================================  =====================
     in                what it may be                                                         out
     ================  =====================================================================  =====================
-    path              a photograph that `read_photo` reads                                   `Photo`
-    `bytes`           an encoded photograph                                                  `bytes`, same format
+    path              a photo that `read_photo` reads                                        `Photo`
+    binary file       an encoded photo, read from the current position to the end            `Photo`
+    `bytes`           an encoded photo                                                       `bytes`, same format
     `Photo`           any                                                                    `Photo`
     PIL image         any mode; those other than L, LA, RGB, RGBA and I;16 become RGB        PIL image
-    `ndarray`         [H, W], [H, W, C], C = 1, 2, 3, 4; uint8, uint16, or floats in 0..1    `ndarray`, same type
+    `ndarray`         [H, W], [H, W, C], [B, H, W, C], C = 1, 2, 3, 4; uint8, uint16, or     `ndarray`, same type
+                      floats in 0..1
     `torch.Tensor`    [C, H, W], [B, C, H, W], C = 1, 3; uint8, uint16, or floats in 0..1    tensor, same type
     ================  =====================================================================  =====================
 
-    Alpha (the second of two channels, the fourth of four) is carried over untouched.
+    Alpha (the second of two channels, the fourth of four) is returned unchanged. Bytes in a format that fdikp does not
+    write become what `fdikp.imaging.output_format` says.
 
     Raises:
-        PhotoError: not a picture, or its values are not finite.
+        PhotoError: the image cannot be read, or has another shape, type or range.
+        TypeError: not a kind of image.
     """
-    if isinstance(image, bytes | bytearray | memoryview):
-        photo = _photo(read_photo(bytes(image)), restore)
-        return encode_photo(photo, output_format(photo)[0])
-    if isinstance(image, str | os.PathLike):
-        return _photo(read_photo(Path(image)), restore)
-    if isinstance(image, Photo):
-        return _photo(image, restore)
-    if isinstance(image, Tensor):
-        return _tensor(image, restore)
-    if isinstance(image, np.ndarray):
-        return _array(image, restore)
-    if type(image).__module__.partition(".")[0] == "PIL":
-        return _pillow(image, restore)
-    raise PhotoError(f"{type(image).__name__}: not a picture; give a path, bytes, PIL image, ndarray or tensor")
+    convert = _converter(image)
+    if convert is None:
+        raise TypeError(
+            f"{type(image).__name__} is not a kind of image; "
+            "give a path, bytes, a binary file, a Photo, a PIL image, an ndarray or a tensor"
+        )
+    return convert(image, restore)
+
+
+def is_image(image: object) -> bool:
+    """Whether this is one of the kinds of image that `map_image` takes, a batch included."""
+    return _converter(image) is not None
 
 
 def pixels_of(photo: Photo) -> Tensor:
-    """A photograph's pixels as a tensor [H, W, C] that shares their memory."""
+    """A photo's pixels as a tensor [H, W, C] that shares their memory."""
     return torch.from_numpy(_contiguous(photo.pixels))
+
+
+def _converter(image: Any) -> Convert | None:
+    """How to restore this kind of image; None if it is not one."""
+    if isinstance(image, Photo):
+        return _photo
+    if isinstance(image, str | os.PathLike):
+        return lambda path, restore: _photo(read_photo(Path(path)), restore)
+    if isinstance(image, bytes | bytearray | memoryview):
+        return _encoded
+    if isinstance(image, np.ndarray):
+        return _array
+    if isinstance(image, Tensor):
+        return _tensor
+    pillow = sys.modules.get("PIL.Image")  # where Pillow is not imported, nobody holds one of its images
+    if pillow is not None and isinstance(image, pillow.Image):
+        return _pillow
+    if hasattr(image, "read"):
+        return _file
+    return None
 
 
 def _photo(photo: Photo, restore: Restore) -> Photo:
     return photo.with_pixels(restore(pixels_of(photo)).numpy())
 
 
+def _encoded(data: bytes | bytearray | memoryview, restore: Restore) -> bytes:
+    photo = _photo(read_photo(bytes(data)), restore)
+    return encode_photo(photo, output_format(photo)[0])
+
+
+def _file(file: Any, restore: Restore) -> Photo:
+    data = file.read()
+    if not isinstance(data, bytes):
+        raise TypeError(f"{type(file).__name__} is not a binary file; open it with mode 'rb'")
+    return _photo(read_photo(data), restore)
+
+
 def _array(image: np.ndarray, restore: Restore) -> np.ndarray:
-    flat = image[..., None] if image.ndim == 2 else image
-    if flat.ndim != 3 or flat.shape[-1] not in (1, 2, 3, 4) or 0 in flat.shape:
-        raise PhotoError(f"array of shape {image.shape}: not a picture; give [H, W] or [H, W, C] with 1 to 4 channels")
-    colours = flat.shape[-1] - (flat.shape[-1] % 2 == 0)
-    restored = restore(_checked(torch.from_numpy(_contiguous(flat[..., :colours])))).numpy()
-    return np.concatenate((restored, flat[..., colours:]), axis=-1).reshape(image.shape)
+    if image.ndim == 4 and len(image):
+        return np.stack([_array(one, restore) for one in image])
+    channels_last = image[..., None] if image.ndim == 2 else image
+    channels = channels_last.shape[-1] if channels_last.ndim == 3 else 0
+    if channels not in (1, 2, 3, 4) or 0 in image.shape:
+        raise PhotoError(
+            f"array of shape {list(image.shape)} is not an image; give [H, W], [H, W, C] or [B, H, W, C], C = 1 to 4"
+        )
+    colours = 3 if channels >= 3 else 1
+    pixels = torch.from_numpy(_contiguous(channels_last[..., :colours]))
+    restored = restore(_checked(pixels)).numpy()
+    return np.concatenate((restored, channels_last[..., colours:]), axis=-1).reshape(image.shape)
 
 
 def _tensor(image: Tensor, restore: Restore) -> Tensor:
-    if image.ndim == 4:
+    if image.ndim == 4 and len(image):
         return torch.stack([_tensor(one, restore) for one in image])
     if image.ndim != 3 or image.shape[0] not in (1, 3) or 0 in image.shape:
         raise PhotoError(
-            f"tensor of shape {tuple(image.shape)}: not a picture; give [C, H, W] or [B, C, H, W], C 1 or 3"
+            f"tensor of shape {list(image.shape)} is not an image; give [C, H, W] or [B, C, H, W], C = 1 or 3"
         )
     return restore(_checked(image.detach().permute(1, 2, 0))).permute(2, 0, 1)
 
@@ -83,8 +142,7 @@ def _pillow(image: Any, restore: Restore) -> Any:
     from PIL import Image
 
     if image.mode.startswith("I;16"):
-        restored = _array(np.asarray(image).astype(np.uint16), restore)
-        return Image.fromarray(restored)
+        return Image.fromarray(_array(np.asarray(image).astype(np.uint16), restore))
     if image.mode not in ("L", "LA", "RGB", "RGBA"):
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     result = Image.fromarray(_array(np.asarray(image), restore))
@@ -93,20 +151,20 @@ def _pillow(image: Any, restore: Restore) -> Any:
 
 
 def _contiguous(array: np.ndarray) -> np.ndarray:
-    """The array with its bytes in order, native and writable, as torch wants them."""
+    """The array contiguous, in native byte order and writable, as torch needs it."""
     array = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
     return array if array.flags.writeable else array.copy()
 
 
 def _checked(pixels: Tensor) -> Tensor:
-    """The pixels, if they are of a type and range that a picture has."""
+    """The pixels, if their type and range are those of an image."""
     if pixels.dtype in (torch.uint8, torch.uint16):
         return pixels
     if not pixels.is_floating_point():
-        raise PhotoError(f"values of type {pixels.dtype}: not a picture; give uint8, uint16, or floats in 0..1")
+        raise PhotoError(f"values of type {pixels.dtype} are not an image; give uint8, uint16, or floats in 0..1")
     low, high = pixels.aminmax()
     if not (torch.isfinite(low) and torch.isfinite(high)):
-        raise PhotoError("the picture holds NaN or infinite values; replace them first")
+        raise PhotoError("the image holds NaN or infinite values; replace them first")
     if low < -0.5 or high > 1.5:
         raise PhotoError(f"float values run from {low:.3g} to {high:.3g}; scale them to 0..1 first")
     return pixels

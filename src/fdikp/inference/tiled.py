@@ -1,4 +1,4 @@
-"""How an image goes through the network: in tiles, several at once where that is faster, again where it must be."""
+"""Run the network over an image in tiles: in batches where that is faster, and again where a tile fails."""
 
 import gc
 import logging
@@ -9,203 +9,217 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fdikp.errors import FdikpError
+from fdikp.errors import Cancelled, FdikpError
 from fdikp.imaging.tiles import Span, blend, spans
+from fdikp.inference.callbacks import Cancel, Progress
 from fdikp.inference.ensemble import ensemble_stages
+from fdikp.inference.pixels import to_rgb
 from fdikp.network import FDIKP, GRID, Stage
 from fdikp.network.fdikp import pad, working_size
 
 log = logging.getLogger(__name__)
 
-OVERLAP = 64
-"""Least overlap of neighbouring tiles, pixels."""
+DEFAULT_TILE = 512
+"""Default side of a tile, in pixels. The pooled predictors and Fourier blocks read a whole tile, so it stays near the
+sizes of training."""
 
-SMALLEST_TILE = 4 * GRID
-"""Where halving after running out of memory ends."""
+MIN_OVERLAP = 64
+"""Minimum overlap of neighbouring tiles, in pixels. Tiles below 256 pixels overlap by a quarter of their side."""
+
+MIN_TILE = 4 * GRID
+"""The smallest tile, in pixels. When memory runs out, tiles are halved down to this."""
 
 BATCH_PIXELS = {"cuda": 1680 * 1120}
-"""How many pixels of tiles go through the network at once, by kind of device. A single tile leaves a GPU idle between
-its many small operations; a photograph of DPDD, which is as large as this, does not. Elsewhere it is one tile at a
-time: on a CPU two tiles of 384 at once were 7 % faster and took a third more memory, before the passes between the
-convolutions were compiled."""
+"""How many pixels of tiles the network processes at once, by device type; elsewhere it processes one tile at a time.
+A GPU idles between the many small operations on a single tile of 512; at this size, that of a DPDD photo, it does not.
+On a CPU, batches gain little and cost memory: two tiles of 384 were 7 % faster and took a third more memory."""
 
-Progress = Callable[[int, int], None]
-"""Called with the number of tiles done and of all tiles; what it raises ends the work."""
-
-Place = tuple[slice, slice]
+TilePosition = tuple[slice, slice]
 """A tile's rows and columns."""
 
 
 @dataclass(frozen=True)
 class Engine:
-    """A network on a device, and how images go through it."""
+    """A network on a device, and the settings by which it restores images."""
 
     name: str
-    """The model's, for messages."""
+    """The model's name, for messages."""
     network: FDIKP
-    """In the precision that it computes in."""
+    """The network in the precision that it computes in."""
     float32: FDIKP
-    """The same network in float32: a tile that overflows in 16 bits is computed again by it."""
+    """The same network in float32: it computes a tile again that overflows in 16 bits."""
     device: torch.device
     precision: torch.dtype
     tile: int
-    """Side of the tiles, pixels, a multiple of 16; 0 for no tiles."""
+    """Side of the tiles in pixels, a multiple of 16; 0 for no tiles."""
     ensemble: bool
-    """Whether each tile is restored in eight positions, of which the mean is taken."""
+    """Whether each tile is restored in eight orientations and the results are averaged."""
 
 
 class TiledInference:
-    """One image's way through the network: tiles, retries, and what is collected on the way.
+    """One image's run through the network: tiles, retries, and the report.
 
     Args:
-        engine: what computes.
+        engine: the network and its settings.
         progress: called after each tile.
-        keep: whether kernels and the places of tiles are collected.
+        cancel: asked before each tile whether to stop.
+        keep_kernels: whether to collect `kernels` and `origins`.
     """
 
-    def __init__(self, engine: Engine, progress: Progress | None = None, keep: bool = False) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        progress: Progress | None = None,
+        cancel: Cancel | None = None,
+        *,
+        keep_kernels: bool = False,
+    ) -> None:
         self.engine = engine
         self.progress = progress
-        self.keep = keep
+        self.cancel = cancel
+        self.keep_kernels = keep_kernels
         self.notes: list[str] = []
         self.tiles = 0
         self.kernels: list[np.ndarray] = []
+        """[stages, 2, N, K, K] float32 for each tile."""
         self.origins: list[tuple[int, int, int, int]] = []
+        """y, x, height and width of each tile, in pixels."""
 
-    def bands(self, pixels: Tensor, outputs: Callable[[Stage], Tensor]) -> Iterator[tuple[int, Tensor]]:
-        """Finished bands of the picture's outputs, top to bottom.
+    def bands(self, pixels: Tensor, outputs: Callable[[Stage], Tensor]) -> Iterator[tuple[int, np.ndarray]]:
+        """Compute maps of an image, and yield them in finished bands, top to bottom.
 
-        Begins again when memory runs out: with half as many tiles at once, and from one on with half the tile.
+        When memory runs out, it starts again at the first row, with half as many tiles per batch, and from single
+        tiles on with tiles of half the side. Later bands then replace earlier ones.
 
         Args:
-            pixels: the picture [H, W, C], as `rgb` takes it.
-            outputs: from a tile's finest stage (B = 1) to the maps [maps, h, w] wanted of it.
+            pixels: the image [H, W, C], as `to_rgb` takes it.
+            outputs: maps a tile's finest stage (B = 1) to the maps [maps, h, w] to be blended.
 
         Yields:
-            The first row of a band, and the band [maps, rows, W], float32 on the CPU.
+            The index of a band's first row, and the band [maps, rows, W] float32.
+
+        Raises:
+            Cancelled: `cancel` returned true.
+            FdikpError: memory is too small for the smallest tile, or the result is not finite even in float32.
         """
         tile, batch = self.engine.tile, 0
         while True:
-            rows, columns = (spans(side, tile, min(OVERLAP, tile // 4), GRID) for side in pixels.shape[:2])
-            batch = batch or self._batch(rows, columns)
+            rows, columns = (spans(side, tile, min(MIN_OVERLAP, tile // 4), GRID) for side in pixels.shape[:2])
+            batch = batch or self._batch_size(rows, columns)
             try:
-                yield from self._bands(pixels, outputs, rows, columns, batch)
+                yield from self._blended(pixels, outputs, rows, columns, batch)
                 return
             except (RuntimeError, MemoryError) as error:
-                if not _out_of_memory(error):
+                if not _is_out_of_memory(error):
                     raise
             # Outside the handler, whose traceback would keep the failed tile's memory alive
             if batch > 1:
-                self.note(f"out of memory: {batch} tiles at once halved to {batch // 2}")
+                self._note(f"out of memory: {batch} tiles at once halved to {batch // 2}")
                 batch //= 2
             else:
-                tile = self._halved(tile or max(pixels.shape[:2]))
+                tile = self._half_tile(tile or max(pixels.shape[:2]))
             self.kernels.clear()
             self.origins.clear()
             gc.collect()
             if self.engine.device.type == "cuda":
                 torch.cuda.empty_cache()
 
-    def _batch(self, rows: Sequence[Span], columns: Sequence[Span]) -> int:
-        """How many tiles go through at once: few enough for the device, and about as many each time."""
+    def _batch_size(self, rows: Sequence[Span], columns: Sequence[Span]) -> int:
+        """The number of tiles per batch: within the device's limit, and such that batches are about equal."""
         tiles = len(rows) * len(columns)
-        pixels = rows[0].stop * columns[0].stop
-        most = max(1, BATCH_PIXELS.get(self.engine.device.type, 0) // pixels)
-        return -(-tiles // -(-tiles // most))
+        tile_pixels = rows[0].stop * columns[0].stop
+        limit = max(1, BATCH_PIXELS.get(self.engine.device.type, 0) // tile_pixels)
+        batches = -(-tiles // limit)
+        return -(-tiles // batches)
 
-    def _halved(self, tile: int) -> int:
+    def _half_tile(self, tile: int) -> int:
         half = tile // 2 // GRID * GRID
-        if half < SMALLEST_TILE:
+        if half < MIN_TILE:
             raise FdikpError(
-                f"out of memory even with tiles of {tile} pixels; close other programs or use --device cpu"
+                f"out of memory even with tiles of {tile} pixels; close other programs or compute on the CPU",
+                code="out_of_memory",
             )
-        self.note(f"out of memory: tile {tile} halved to {half}")
+        self._note(f"out of memory: tile {tile} halved to {half}")
         return half
 
-    def _bands(
+    def _blended(
         self, pixels: Tensor, outputs: Callable[[Stage], Tensor], rows: list[Span], columns: list[Span], batch: int
-    ) -> Iterator[tuple[int, Tensor]]:
-        places = [(row.slice, column.slice) for row in rows for column in columns]
-        self.tiles = len(places)
-        results = self._results(pixels, outputs, places, batch)
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        positions = [(row.slice, column.slice) for row in rows for column in columns]
+        self.tiles = len(positions)
+        results = self._results(pixels, outputs, positions, batch)
         return blend(rows, columns, lambda y, x: next(results))
 
     def _results(
-        self, pixels: Tensor, outputs: Callable[[Stage], Tensor], places: Sequence[Place], batch: int
-    ) -> Iterator[Tensor]:
-        """The outputs of one tile after the other, [maps, h, w], float32 on the CPU."""
-        for first in range(0, len(places), batch):
-            together = places[first : first + batch]
+        self, pixels: Tensor, outputs: Callable[[Stage], Tensor], positions: Sequence[TilePosition], batch: int
+    ) -> Iterator[np.ndarray]:
+        """The maps of one tile after the other, [maps, h, w] float32."""
+        for first in range(0, len(positions), batch):
+            if self.cancel is not None and self.cancel():
+                raise Cancelled(f"cancelled after {first} of {len(positions)} tiles")
+            batch_positions = positions[first : first + batch]
             results = [
-                outputs(stages[-1])[:, : y.stop - y.start, : x.stop - x.start].cpu()
-                for (y, x), stages in zip(together, self._stages(pixels, together), strict=True)
+                outputs(stages[-1])[:, : y.stop - y.start, : x.stop - x.start].cpu().numpy()
+                for (y, x), stages in zip(batch_positions, self._stages(pixels, batch_positions), strict=True)
             ]
             for done, result in enumerate(results, first + 1):
-                if self.progress:
+                if self.progress is not None:
                     self.progress(done, self.tiles)
                 yield result
 
     @torch.inference_mode()
-    def _stages(self, pixels: Tensor, places: Sequence[Place]) -> list[list[Stage]]:
-        """The stages of each tile, computed at once; alone and in float32 again for one that 16 bits left not finite.
+    def _stages(self, pixels: Tensor, positions: Sequence[TilePosition]) -> list[list[Stage]]:
+        """The stages of each tile, computed as one batch; a tile that is not finite is computed again in float32.
 
-        Tiles of a picture differ by what pads them to the grid, so padded they are of one size.
+        The tiles of one image differ in size by at most what pads them to the grid, so padded tiles are equal in size.
         """
-        seen = torch.cat([self._padded(pixels[place]) for place in places])
-        together = self._run_network(self.engine.network, seen)
-        finite = together[-1].image.isfinite().flatten(1).all(1).tolist()
-        found = []
-        for i, (y, x) in enumerate(places):
-            alone = slice(i, i + 1)
-            stages = (
-                [_part(stage, alone) for stage in together] if finite[i] else self._retry_float32(seen[alone], y, x)
-            )
-            if self.keep:
+        x = torch.cat([self._padded(pixels[position]) for position in positions])
+        batch_stages = self._run_network(self.engine.network, x)
+        finite = batch_stages[-1].image.isfinite().flatten(1).all(1).tolist()
+        tiles = []
+        for i, (rows, columns) in enumerate(positions):
+            this = slice(i, i + 1)
+            if finite[i]:
+                stages = [_select(stage, this) for stage in batch_stages]
+            else:
+                stages = self._retry_float32(x[this], rows, columns)
+            if self.keep_kernels:
                 self.kernels.append(torch.stack([stage.kernels[0] for stage in stages]).float().cpu().numpy())
-                self.origins.append((y.start, x.start, y.stop - y.start, x.stop - x.start))
-            found.append(stages)
-        return found
+                size = (rows.stop - rows.start, columns.stop - columns.start)
+                self.origins.append((rows.start, columns.start, *size))
+            tiles.append(stages)
+        return tiles
 
-    def _run_network(self, network: FDIKP, seen: Tensor) -> list[Stage]:
-        """The stages of tiles [B, 3, H, W], padded; from eight positions if that is asked for."""
-        return ensemble_stages(network, seen) if self.engine.ensemble else network.padded_stages(seen)
+    def _run_network(self, network: FDIKP, x: Tensor) -> list[Stage]:
+        """The stages of padded tiles x [B, 3, H, W]."""
+        return ensemble_stages(network, x) if self.engine.ensemble else network.padded_stages(x)
 
-    def _padded(self, tile: Tensor) -> Tensor:
-        """A tile's pixels [h, w, C] as the network takes them, [1, 3, H, W]."""
-        seen = rgb(tile.to(self.engine.device)).permute(2, 0, 1).unsqueeze(0)
-        return pad(seen, *working_size(*seen.shape[-2:]))
+    def _padded(self, pixels: Tensor) -> Tensor:
+        """A tile's pixels [h, w, C] as the network takes them, [1, 3, H, W] on its device."""
+        x = to_rgb(pixels.to(self.engine.device)).permute(2, 0, 1).unsqueeze(0)
+        return pad(x, *working_size(*x.shape[-2:]))
 
-    def _retry_float32(self, tile: Tensor, y: slice, x: slice) -> list[Stage]:
-        """The stages of one tile [1, 3, H, W] in float32."""
+    def _retry_float32(self, x: Tensor, rows: slice, columns: slice) -> list[Stage]:
+        """The stages of one padded tile x [1, 3, H, W] in float32."""
         engine = self.engine
         if engine.network is not engine.float32:
-            self.note(f"tile at {x.start}, {y.start} was not finite in {engine.precision}; redone in float32")
-            stages = self._run_network(engine.float32, tile)
+            self._note(f"tile at {columns.start}, {rows.start} was not finite in {engine.precision}; redone in float32")
+            stages = self._run_network(engine.float32, x)
             if bool(stages[-1].image.isfinite().all()):
                 return stages
-        raise FdikpError(f"{engine.name}: gives no finite image even in float32; its weights are unusable")
+        raise FdikpError(f"{engine.name}: its result is not finite even in float32; use other weights")
 
-    def note(self, what: str) -> None:
-        """Keep a note for the caller, and log it."""
-        log.warning(what)
-        self.notes.append(what)
-
-
-def _part(stage: Stage, which: slice) -> Stage:
-    """A stage of some of the batch's tiles."""
-    return Stage(*(getattr(stage, field.name)[which] for field in fields(Stage)))
+    def _note(self, note: str) -> None:
+        """Report a note to the caller, and log it."""
+        log.warning(note)
+        self.notes.append(note)
 
 
-def white(dtype: torch.dtype) -> float:
-    """The value of white in pixels of this type."""
-    return {torch.uint8: 255.0, torch.uint16: 65535.0}.get(dtype, 1.0)
+def _select(stage: Stage, tiles: slice) -> Stage:
+    """The stage of some tiles of a batch."""
+    return Stage(*(getattr(stage, field.name)[tiles] for field in fields(Stage)))
 
 
-def rgb(pixels: Tensor) -> Tensor:
-    """[h, w, C] of any type to [h, w, 3] float32 in 0..1."""
-    return (pixels.float() / white(pixels.dtype)).expand(-1, -1, 3)
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out: torch on CPU has no type of its own for it."""
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out: on a CPU, torch raises a plain RuntimeError for it."""
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)

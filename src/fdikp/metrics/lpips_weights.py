@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from fdikp.errors import WeightsError
-from fdikp.files import replacing
+from fdikp.files import atomic_write
 
 VARIABLE = "FDIKP_LPIPS"
 """Environment variable that names a file of LPIPS weights."""
@@ -74,7 +74,7 @@ def download() -> Path:
     file = cached()
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(file) as written:
+        with atomic_write(file) as written:
             written.write(save({name: t.contiguous() for name, t in tensors.items()}))
     except OSError as error:
         raise WeightsError(f"{file}: cannot be written: {error.strerror or error}; set XDG_CACHE_HOME") from error

@@ -13,7 +13,7 @@ FLOOR = 2e-6
 
 START = (-34.0, 22.0, 9.0)
 """Weights of fine, medium and coarse detail in an untrained map, and `START_BIAS`: fitted to the radii of 80 rendered
-pairs of crisp photographs. `benchmarks/blur_map.py` fits them anew, to pairs of soft ones too: there the map that
+pairs of crisp photographs. `research/blur_map.py` fits them anew, to pairs of soft ones too: there the map that
 starts from these correlates with the dilation that is wanted by 0.65, 0.67 and 0.59 at the three scales from fine to
 coarse, and the best fit by 0.67, 0.68 and 0.60."""
 

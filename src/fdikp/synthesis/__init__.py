@@ -1,4 +1,4 @@
-"""Rendering defocus: from a sharp photograph, the photograph a lens focused elsewhere would have taken.
+"""Rendering defocus: from a sharp photo, the photo that a lens focused elsewhere would have taken.
 
 >>> import torch
 >>> from fdikp.synthesis import render_pair
@@ -6,7 +6,7 @@
 >>> pair.blurred.shape, pair.target.shape, pair.radius.shape
 (torch.Size([2, 3, 64, 64]), torch.Size([2, 3, 64, 64]), torch.Size([2, 1, 64, 64]))
 
-The paper trains on real pairs, so what is rendered, and how much of it, is ours; the physics names its sources.
+The paper trains on real pairs. Which effects are rendered, and how often, is ours; the physics cites its sources.
 
 Importing this module is cheap: torch is loaded when a name other than `RenderSettings` is first used.
 """
@@ -17,16 +17,16 @@ from typing import TYPE_CHECKING, Any
 from fdikp.synthesis.settings import RenderSettings
 
 _LAZY = {
-    "KODAK_SETTINGS": "pairs",
+    "KODAK_SETTINGS": "kodak",
     "Aperture": "aperture",
     "Field": "field",
-    "KodakPair": "pairs",
+    "KodakPair": "kodak",
     "Rendered": "render",
     "Scene": "depth",
     "Surface": "depth",
     "ThinLens": "lens",
     "aperture_kernels": "aperture",
-    "kodak_pairs": "pairs",
+    "kodak_pairs": "kodak",
     "render_pair": "render",
     "render_scene": "compose",
 }
@@ -52,8 +52,8 @@ if TYPE_CHECKING:
     from fdikp.synthesis.compose import render_scene
     from fdikp.synthesis.depth import Scene, Surface
     from fdikp.synthesis.field import Field
+    from fdikp.synthesis.kodak import KODAK_SETTINGS, KodakPair, kodak_pairs
     from fdikp.synthesis.lens import ThinLens
-    from fdikp.synthesis.pairs import KODAK_SETTINGS, KodakPair, kodak_pairs
     from fdikp.synthesis.render import Rendered, render_pair
 
 

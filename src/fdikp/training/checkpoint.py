@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from fdikp.errors import TrainingError
-from fdikp.files import replacing
+from fdikp.files import atomic_write
 
 CHECKPOINT_FILE = "checkpoint.pt"
 """The newest checkpoint."""
@@ -37,7 +37,7 @@ def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
     """
     memory = io.BytesIO()
     torch.save(state, memory)
-    with replacing(folder / NEW_FILE) as file:
+    with atomic_write(folder / NEW_FILE) as file:
         file.write(memory.getbuffer())
         file.write(hashlib.sha256(memory.getbuffer()).digest())
     if (folder / CHECKPOINT_FILE).exists():

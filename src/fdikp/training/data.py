@@ -15,11 +15,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fdikp.data import PairFiles, PairSet, read_picture
-from fdikp.data.pictures import each, is_deep
+from fdikp.data import PairFiles, PairSet, read_image
+from fdikp.data.faults import map_all
+from fdikp.data.readers import needs_libvips
 from fdikp.imaging import as_unit
 from fdikp.synthesis import RenderSettings, render_pair
-from fdikp.synthesis.draws import Draws
+from fdikp.synthesis.rng import RandomStream
 
 
 @dataclass(frozen=True)
@@ -80,18 +81,18 @@ class RenderedStream:
         Downscaling makes soft photos sharp. Upscaling makes sharp photos soft, as most are at full size: a network that
         only ever trains on crisp targets would sharpen areas that are in focus but soft.
         """
-        draws = Draws(seed + 1)
+        rng = RandomStream(seed + 1)
         image = self.images[self._order[number]]
-        reduction = 1.0 if draws.chance(0.3) else draws.log_uniform(0.6, 2.0)
+        reduction = 1.0 if rng.chance(0.3) else rng.log_uniform(0.6, 2.0)
         side = min(round(size * reduction), *image.shape[-2:])
-        top = draws.integer(0, image.shape[-2] - side)
-        left = draws.integer(0, image.shape[-1] - side)
+        top = rng.integer(0, image.shape[-2] - side)
+        left = rng.integer(0, image.shape[-1] - side)
         crop = image[:, top : top + side, left : left + side].float() / 255.0
         if side != size:
             crop = F.interpolate(crop[None], (size, size), mode="bicubic", antialias=True)[0].clamp(0.0, 1.0)
-        if draws.chance(0.5):
+        if rng.chance(0.5):
             crop = crop.flip(-1)
-        return torch.rot90(crop, draws.integer(0, 3), (-2, -1)).contiguous()
+        return torch.rot90(crop, rng.integer(0, 3), (-2, -1)).contiguous()
 
 
 class PairedStream:
@@ -138,28 +139,28 @@ class PairedStream:
 
     def _crop_pair(self, number: int, pair: PairFiles, crop: int) -> Tensor:
         """The same crop of source and target, flipped and rotated alike, [2, 3, crop, crop] float32 in 0..1."""
-        draws = Draws(_mix(self.seed, number))
+        rng = RandomStream(_mix(self.seed, number))
         files = (pair.source, pair.target)
-        source, target = (self._decoded[file] if file in self._decoded else read_picture(file) for file in files)
-        top, left = (draws.integer(0, side - crop) for side in source.shape[:2])
+        source, target = (self._decoded[file] if file in self._decoded else read_image(file) for file in files)
+        top, left = (rng.integer(0, side - crop) for side in source.shape[:2])
         both = np.stack([as_unit(image[top : top + crop, left : left + crop]) for image in (source, target)])
         pair_crop = torch.from_numpy(both).permute(0, 3, 1, 2)
-        if draws.chance(0.5):
+        if rng.chance(0.5):
             pair_crop = pair_crop.flip(-1)
-        if draws.chance(0.5):
+        if rng.chance(0.5):
             pair_crop = pair_crop.flip(-2)
-        return torch.rot90(pair_crop, draws.integer(0, 3), (-2, -1)).contiguous()
+        return torch.rot90(pair_crop, rng.integer(0, 3), (-2, -1)).contiguous()
 
 
 def _decode(sizes: dict[Path, tuple[int, int]], budget: float) -> dict[Path, np.ndarray]:
     """The first images, as many as fit into `budget` bytes."""
     files = []
     for file, (height, width) in sizes.items():
-        budget -= height * width * (6 if is_deep(file) else 3)
+        budget -= height * width * (6 if needs_libvips(file) else 3)
         if budget < 0:
             break
         files.append(file)
-    return dict(zip(files, each(read_picture, files), strict=True))
+    return dict(zip(files, map_all(read_image, files), strict=True))
 
 
 class _Order:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from fdikp.data import PairSet, find_pairs, find_pictures, read_pictures
-from fdikp.data.pictures import is_deep, reads_16_bits
+from fdikp.data import PairSet, find_images, find_pairs, read_images
+from fdikp.data.readers import needs_libvips, reads_16_bits
 from fdikp.errors import DataError, TrainingError
 from fdikp.metrics.lpips_weights import VARIABLE, find_lpips
 from fdikp.training.checkpoint import has_checkpoint
@@ -72,15 +72,15 @@ def read_inputs(recipe: Recipe) -> RunInputs:
     pairs = _real_pairs(recipe)
     held_out: list[Path] = []
     if pairs is None:
-        files = [file for folder in data.paths for file in find_pictures(folder)]
+        files = [file for folder in data.paths for file in find_images(folder)]
         files, held_out = set_aside(files, held_out_names(data.held_out))
-        images = read_pictures(files)
+        images = read_images(files)
         stream: Stream = RenderedStream(images, data.margin, recipe.runtime.seed, data.render_settings)
         if held_out:
             notes.append(f"{len(held_out)} of {len(files) + len(held_out)} photos are held out and not trained on")
     else:
         stream = PairedStream(pairs, recipe.runtime.seed, max(recipe.budget.crop), data.memory)
-        if not reads_16_bits() and any(is_deep(pair.source) for pair in pairs.pairs):
+        if not reads_16_bits() and any(needs_libvips(pair.source) for pair in pairs.pairs):
             notes.append("16-bit images are read as 8 bit: pyvips is not installed")
     validation = _validation_sets(recipe, pairs, held_out)
     if not validation:
@@ -116,7 +116,7 @@ def _validation_sets(recipe: Recipe, pairs: PairSet | None, held_out: list[Path]
             raise DataError(
                 f"validate={HELD_OUT}: no photo in paths= is on the held-out list; name some with held_out="
             )
-        crops = crops_of(held_out_pairs(read_pictures(sorted(held_out, key=lambda file: file.name))))
+        crops = crops_of(held_out_pairs(read_images(sorted(held_out, key=lambda file: file.name))))
         about = f"{len(crops)} pairs of {len(held_out)} held-out photos"
         sets.append(ValidationSet(name, crops, about, has_loss=True))
     if not named and pairs is not None and (val := find_pairs(data.paths[0], "val")):

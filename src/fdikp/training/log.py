@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
-from fdikp.files import replacing
+from fdikp.files import atomic_write
 
 LOG_FILE = "log.jsonl"
 
@@ -40,7 +40,7 @@ class Log:
             return
         self._path = folder / LOG_FILE
         kept = [line for line in read_log(self._path) if line.get("step", 0) <= step] if step else []
-        with replacing(self._path) as file:
+        with atomic_write(self._path) as file:
             file.writelines(json.dumps(line).encode() + b"\n" for line in kept)
         self._bar = _Bar(ends) if printed and sys.stderr.isatty() else None
         try:

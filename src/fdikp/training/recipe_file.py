@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from fdikp.errors import TrainingError
-from fdikp.files import replacing
+from fdikp.files import atomic_write
 from fdikp.training.recipe import Recipe
 
 RECIPE_FILE = "recipe.json"
@@ -17,7 +17,7 @@ def write_recipe(recipe: Recipe) -> None:
     Raises:
         OSError: it cannot be written; an existing file is unchanged.
     """
-    with replacing(recipe.runtime.output / RECIPE_FILE) as file:
+    with atomic_write(recipe.runtime.output / RECIPE_FILE) as file:
         file.write(json.dumps(recipe.to_dict(), indent=2).encode() + b"\n")
 
 

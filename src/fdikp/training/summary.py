@@ -10,7 +10,7 @@ import torch
 
 import fdikp
 from fdikp import weights
-from fdikp.files import replacing
+from fdikp.files import atomic_write
 from fdikp.training.log import LOG_FILE, read_log
 from fdikp.training.options import flag_of
 from fdikp.training.recipe import Recipe
@@ -33,9 +33,9 @@ def write_summary(
     lines = read_log(output / LOG_FILE)
     facts = _facts(output, state, done, lines) | environment
     try:
-        with replacing(output / "summary.json") as file:
+        with atomic_write(output / "summary.json") as file:
             file.write(json.dumps(facts | {"recipe": recipe.to_dict()}, indent=2).encode() + b"\n")
-        with replacing(output / "summary.md") as file:
+        with atomic_write(output / "summary.md") as file:
             file.write(_markdown(facts, recipe).encode())
         _plot(lines, output / "curve.png", f"{facts['model']}, {facts['steps']} steps")
     except ImportError:
@@ -145,7 +145,7 @@ def _plot(lines: list[dict[str, Any]], file: Path, title: str) -> None:
     rate.set_ylabel("learning rate")
     rate.set_xlabel("step")
     figure.suptitle(title)
-    with replacing(file) as written:
+    with atomic_write(file) as written:
         figure.savefig(written, format="png", dpi=110)
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fdikp.data import PairSet, find_pairs, layouts, read_picture
-from fdikp.data.pictures import each, refuse
+from fdikp.data import PairSet, find_pairs, layouts, read_image
+from fdikp.data.faults import map_all, raise_faults
 from fdikp.errors import DataError
 from fdikp.imaging import as_unit
 from fdikp.metrics.focus import score, summarise
@@ -72,8 +72,8 @@ def load_set(name: str, folder: Path, crop: int) -> ValidationSet:
     """
     listing = layouts.kodak(folder, None) if folder.is_dir() else None
     if listing is not None:
-        refuse(listing.faults)
-        from fdikp.synthesis.pairs import kodak_pair
+        raise_faults(listing.faults)
+        from fdikp.synthesis.kodak import kodak_pair
 
         rendered = [kodak_pair(entry.source) for entry in listing.entries]
         crops = [ValidationCrop(p.name, _centre(p.blurred, crop), _centre(p.target, crop)) for p in rendered]
@@ -102,12 +102,12 @@ def load_pairs(name: str, pairs: PairSet, crop: int, where: str) -> ValidationSe
     pairs.check(smallest=GRID)
 
     def crop_of(file: Path) -> Tensor:
-        image = read_picture(file)
+        image = read_image(file)
         rows, columns = _central(image.shape[0], crop), _central(image.shape[1], crop)
         return torch.from_numpy(as_unit(image[rows, columns])).permute(2, 0, 1).contiguous()
 
-    sources = each(crop_of, [pair.source for pair in pairs.pairs])
-    targets = each(crop_of, [pair.target for pair in pairs.pairs])
+    sources = map_all(crop_of, [pair.source for pair in pairs.pairs])
+    targets = map_all(crop_of, [pair.target for pair in pairs.pairs])
     crops = [ValidationCrop(p.name, s, t) for p, s, t in zip(pairs.pairs, sources, targets, strict=True)]
     return ValidationSet(name, crops, f"{len(crops)} pairs of {where}")
 

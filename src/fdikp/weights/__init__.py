@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fdikp.errors import WeightsError
-from fdikp.files import replacing
+from fdikp.files import atomic_write
 
 if TYPE_CHECKING:
     from fdikp.network import FDIKP
@@ -141,7 +141,7 @@ def save(network: "FDIKP", path: str | os.PathLike[str], *, name: str, half: boo
     tensors = {key: stored(key, tensor) for key, tensor in network.state_dict().items()}
     header = {"fdikp": json.dumps({"name": name, "network": network.config.to_dict(), **about})}
     data = serialise(tensors, metadata=header)
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         file.write(data)
 
 

@@ -8,13 +8,13 @@ from string import Template
 from typing import Any
 
 from fdikp.errors import FdikpError
-from fdikp.evaluation.report.choice import Merit, Scene, extremes, merits, scenes
-from fdikp.evaluation.report.html import plain, script_data, text
-from fdikp.evaluation.report.pictures import MOST_RESULTS, Pictures, pack
-from fdikp.evaluation.report.plots import axis_title, distribution
-from fdikp.evaluation.report.tables import Published, about, change, listing, published, summary
+from fdikp.evaluation.report.distribution import axis_title, distribution
+from fdikp.evaluation.report.embedded_images import MOST_RESULTS, Pictures, pack
+from fdikp.evaluation.report.escaping import plain, script_data, text
+from fdikp.evaluation.report.html_tables import Published, about, change, listing, summary
+from fdikp.evaluation.report.selection import RankingMetric, Scene, extremes, merits, scenes
 from fdikp.evaluation.results import Evaluation, ImageResult
-from fdikp.files import cannot_be_written, replacing
+from fdikp.files import atomic_write, cannot_be_written
 from fdikp.metrics.registry import METRICS
 
 NAME = "report.html"
@@ -35,7 +35,7 @@ def write_report(
     folder: str | os.PathLike[str],
     pictures: Pictures | None = None,
     *,
-    paper: Sequence[Published] | None = None,
+    published: Sequence[Published] = (),
     most: int = MOST_RESULTS,
 ) -> Path:
     """Write `report.html` into a folder, which is made if need be, and return its path.
@@ -44,7 +44,7 @@ def write_report(
         evaluation: what was found; at least one result.
         folder: where to.
         pictures: gives what there is to see of a result; see `Pictures`. Without it the page has numbers alone.
-        paper: published numbers to stand in the tables; by default what the FDIKP paper has on these sets.
+        published: numbers of others for the same sets, as further rows of the summary.
         most: of so many results at most the pictures are shown. They are the worst and the best of each model on each
             set, and whatever other models made of the same pictures.
 
@@ -55,23 +55,23 @@ def write_report(
     if not evaluation.images:
         raise ValueError("a report needs at least one result")
     file = Path(folder) / NAME
-    page = _page(evaluation, pictures, published(evaluation) if paper is None else paper, most)
+    page = _page(evaluation, pictures, published, most)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(file) as written:
+        with atomic_write(file) as written:
             written.write(page.encode())
     except OSError as error:
         raise FdikpError(cannot_be_written(file, error)) from error
     return file
 
 
-def _page(evaluation: Evaluation, pictures: Pictures | None, paper: Sequence[Published], most: int) -> str:
+def _page(evaluation: Evaluation, pictures: Pictures | None, published: Sequence[Published], most: int) -> str:
     chosen = scenes(evaluation, most) if pictures else []
     packed = pack(chosen, pictures) if pictures else []
     kept = [(scene, content) for scene, content in zip(chosen, packed, strict=True) if content["layers"]]
     numbers = {(scene.data, scene.image): n for n, (scene, _) in enumerate(kept)}
     sections = {
-        "summary": summary(evaluation, paper),
+        "summary": summary(evaluation, published),
         "distribution": _distributions(evaluation, numbers),
         "extremes": _extremes(evaluation, numbers, kept),
         "look": _resource("look.html") if kept else "",
@@ -158,7 +158,7 @@ def _extremes(
     return "".join(parts)
 
 
-def _card(result: ImageResult, number: int, kept: Sequence[tuple[Scene, dict[str, Any]]], merit: Merit) -> str:
+def _card(result: ImageResult, number: int, kept: Sequence[tuple[Scene, dict[str, Any]]], merit: RankingMetric) -> str:
     content = kept[number][1]
     digits = METRICS[merit.metric].digits
     moved = change(merit.metric, result)

@@ -1,0 +1,43 @@
+"""What the machine can do: the most that a matrix product and a convolution reach here, in the same type."""
+
+import os
+
+import torch
+import torch.nn.functional as F
+
+from fdikp.bench.timing import Call
+from fdikp.inference.devices import processor
+
+CHANNELS = 64
+"""Channels of the convolution that shares are quoted against: those of the paper's network."""
+
+PICTURE = 512
+"""Side of the map that it runs over."""
+
+
+def matrix_product(device: torch.device, dtype: torch.dtype) -> tuple[Call, float]:
+    """A large product of matrices, and its billions of operations."""
+    side = 2048 if device.type == "cpu" else 8192
+    a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
+    return lambda: a @ b, 2 * side**3 / 1e9
+
+
+def convolution(device: torch.device, dtype: torch.dtype) -> tuple[Call, float]:
+    """A 3×3 convolution of 64 channels to as many, channels last, and its billions of operations."""
+    side = PICTURE if device.type == "cpu" else 2 * PICTURE
+    x = torch.randn(1, CHANNELS, side, side, device=device).to(dtype, memory_format=torch.channels_last)
+    weight = torch.randn(CHANNELS, CHANNELS, 3, 3, device=device).to(dtype, memory_format=torch.channels_last)
+
+    def call() -> object:
+        with torch.inference_mode():
+            return F.conv2d(x, weight, padding=1)
+
+    return call, 2 * 9 * CHANNELS**2 * side**2 / 1e9
+
+
+def describe(device: torch.device) -> str:
+    """The processor or GPU, in words."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{processor()}, {cores} cores, {torch.get_num_threads()} threads" if device.type == "cpu" else device.type

@@ -1,0 +1,205 @@
+"""The tables of a report, as HTML."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from fdikp.evaluation.compare import lead, signed
+from fdikp.evaluation.report.escaping import text
+from fdikp.evaluation.report.selection import RankingMetric, merits
+from fdikp.evaluation.results import Evaluation, ImageResult, ModelInfo, SummaryRow
+from fdikp.metrics.registry import METRICS
+
+ARROWS = {"higher": "↑", "lower": "↓"}
+
+
+@dataclass(frozen=True)
+class Published:
+    """Numbers that somebody published, to stand in the table of a set."""
+
+    data: str
+    """The set they are of."""
+    title: str
+    """Whose they are and where from: `FDIKP, Table 1 of the paper`."""
+    after: dict[str, str] = field(default_factory=dict)
+    """By names of `METRICS`, as they were printed."""
+    note: str = ""
+    """What makes them hard to compare with ours."""
+
+
+def summary(evaluation: Evaluation, paper: Sequence[Published] = ()) -> str:
+    """A table for each set: the input, each model, the paper; and ours again for each of the set's groups."""
+    rows = evaluation.summary_rows()
+    tables = []
+    for data in dict.fromkeys(row.data for row in rows):
+        merit = merits(evaluation).get(data)
+        of_set = [row for row in rows if row.data == data]
+        beside = [row for row in paper if row.data == data]
+        known = {m for row in of_set for m in row.after} | {m for one in beside for m in one.after}
+        metrics = [metric for metric in METRICS if metric in known]
+        columns = [*metrics, *(["wins"] if merit and merit.gained else []), *(["worst"] if merit else [])]
+        columns += ["time"] if any(row.seconds is not None for row in of_set) else []
+        heads = "".join(f'<th scope="col">{_head(column)}</th>' for column in columns)
+        bodies = []
+        for group in dict.fromkeys(row.group for row in of_set):
+            part = [row for row in of_set if row.group == group]
+            results = [r for r in evaluation.images if r.data == data and group in (None, r.group)]
+            bodies.append(_body(part, columns, results, merit, beside if group is None else ()))
+        whole = next(row for row in of_set if row.group is None)
+        tables.append(
+            f'<div class="set"><h3>{text(data)} <small>{_pictures(whole.images)}, {text(whole.sizes)} scored</small>'
+            f'</h3><div class="wide" tabindex="0" role="region" aria-label="Summary of {text(data)}">'
+            f'<table class="summary"><thead><tr><th scope="col">Method</th>{heads}</tr></thead>{"".join(bodies)}'
+            "</table></div></div>"
+        )
+    return "".join(tables)
+
+
+def _head(column: str) -> str:
+    if column in METRICS:
+        metric = METRICS[column]
+        way = f'<span title="{metric.better} is better">{ARROWS[metric.better]}</span>'
+        return f"{text(metric.title)}{', dB' if column == 'psnr' else ''} {way}"
+    return {"wins": "Pictures better", "worst": "Worst picture", "time": "Time"}[column]
+
+
+def _body(
+    rows: Sequence[SummaryRow],
+    columns: Sequence[str],
+    results: Sequence[ImageResult],
+    merit: RankingMetric | None,
+    paper: Sequence[Published],
+) -> str:
+    lines = []
+    if rows[0].group is not None:
+        count = _pictures(rows[0].images)
+        lines.append(
+            f'<tr class="group"><th scope="rowgroup" colspan="{len(columns) + 1}">{text(rows[0].group)} '
+            f"<small>{count}</small></th></tr>"
+        )
+    if rows[0].before:
+        cells = (f"<td>{_number(column, rows[0].before)}</td>" for column in columns)
+        lines.append(f'<tr class="input"><th scope="row">input</th>{"".join(cells)}</tr>')
+    shown = {m: [lead(m, row.after[m]) for row in rows if m in row.after] for m in columns if m in METRICS}
+    best = {metric: max(values) for metric, values in shown.items() if len(values) > 1}
+    for row in rows:
+        own = [r for r in results if r.model == row.model]
+        cells = (f"<td>{_cell(column, row, own, merit, best)}</td>" for column in columns)
+        lines.append(f'<tr><th scope="row">{text(row.model)}</th>{"".join(cells)}</tr>')
+    for one in paper:
+        cells = (f"<td>{text(one.after.get(column, '–' if column in METRICS else ''))}</td>" for column in columns)
+        lines.append(f'<tr class="paper"><th scope="row">{text(one.title)}</th>{"".join(cells)}</tr>')
+        if one.note:
+            note = f"Reasons not to compare with {text(one.title)}: {text(one.note)}"
+            lines.append(f'<tr class="note"><td colspan="{len(columns) + 1}">{note}</td></tr>')
+    return f"<tbody>{''.join(lines)}</tbody>"
+
+
+def _cell(
+    column: str, row: SummaryRow, results: Sequence[ImageResult], merit: RankingMetric | None, best: Mapping[str, float]
+) -> str:
+    if column == "time":
+        return "–" if row.seconds is None else f"{row.seconds:.2f} s"
+    if merit and column == "wins":
+        better = sum(merit(r) > 0 for r in results)
+        share = f"{100 * better / len(results):.1f}%"
+        return f'<span class="share" style="--share:{share}"></span>{better} of {len(results)}'
+    if merit and column == "worst":
+        worst = min(results, key=merit)
+        return f"{change(merit.metric, worst) or _number(merit.metric, worst.after)} <small>{text(worst.image)}</small>"
+    number = _number(column, row.after)
+    if column in best and column in row.after and lead(column, row.after[column]) >= best[column]:
+        number = f"<b>{number}</b>"
+    moved = row.after[column] - row.before[column] if column in row.after and column in row.before else None
+    return number if moved is None else f"{number}<small>{_coloured(column, moved)}</small>"
+
+
+def change(metric: str, result: ImageResult) -> str:
+    """How a metric moved from input to result, coloured by whether that is better; "" if the input has none."""
+    if metric not in result.before or metric not in result.after:
+        return ""
+    return _coloured(metric, result.after[metric] - result.before[metric])
+
+
+def _coloured(metric: str, moved: float) -> str:
+    shown = signed(metric, moved)
+    kind = "" if shown[0] not in "+−" else "gain" if lead(metric, moved) > 0 else "loss"
+    return f'<span class="{kind}">{shown}</span>'
+
+
+def _number(metric: str, scores: Mapping[str, float]) -> str:
+    if metric not in METRICS:
+        return ""
+    return f"{scores[metric]:.{METRICS[metric].digits}f}" if metric in scores else "–"
+
+
+def _pictures(count: int) -> str:
+    return "1 picture" if count == 1 else f"{count} pictures"
+
+
+def listing(evaluation: Evaluation, scenes: Mapping[tuple[str, str], int]) -> str:
+    """Head and body of the table of all results: sortable by the values its cells carry."""
+    results = evaluation.images
+    metrics = [m for m in METRICS if any(m in r.after for r in results)]
+    gained = [m for m in metrics if any(m in r.before and m in r.after for r in results)]
+    grouped = any(r.group for r in results)
+    timed = any(r.seconds is not None for r in results)
+    titles = ["Picture", "Set", *(["Group"] if grouped else []), "Method"]
+    for metric in metrics:
+        titles += [METRICS[metric].title, *([f"Δ {METRICS[metric].title}"] if metric in gained else [])]
+    titles += ["Size", *(["Time, s"] if timed else [])]
+    texts = 4 if grouped else 3
+    heads = "".join(
+        f'<th scope="col"{"" if n < texts else " class=number"} aria-sort="none">'
+        f'<button type="button">{text(title)}</button></th>'
+        for n, title in enumerate(titles)
+    )
+    lines = []
+    for r in results:
+        scene = scenes.get((r.data, r.image))
+        name = text(r.image)
+        if scene is not None:
+            name = f'<button type="button" data-scene="{scene}" data-model="{text(r.model)}">{name}</button>'
+        cells = [f'<th scope="row">{name}</th>', f"<td>{text(r.data)}</td>"]
+        cells += [f"<td>{text(r.group or '')}</td>"] if grouped else []
+        cells.append(f"<td>{text(r.model)}</td>")
+        for metric in metrics:
+            cells.append(_sortable(r.after.get(metric), _number(metric, r.after)))
+            if metric in gained:
+                both = metric in r.before and metric in r.after
+                cells.append(_sortable(r.after[metric] - r.before[metric] if both else None, change(metric, r)))
+        cells.append(_sortable(r.width * r.height, f"{r.width}×{r.height}"))
+        if timed:
+            cells.append(_sortable(r.seconds, "" if r.seconds is None else f"{r.seconds:.2f}"))
+        first = next((m for m in metrics if m in r.before and m in r.after), "")
+        loses = change(first, r).startswith('<span class="loss')
+        lines.append(f"<tr{' data-loses' if loses else ''}>{''.join(cells)}</tr>")
+    return f"<thead><tr>{heads}</tr></thead><tbody>{''.join(lines)}</tbody>"
+
+
+def _sortable(value: float | None, shown: str) -> str:
+    return f'<td class="number" data-value="{"" if value is None else repr(float(value))}">{shown}</td>'
+
+
+def about(evaluation: Evaluation) -> str:
+    """Everything that the numbers depend on."""
+    facts = {"protocol": evaluation.protocol} | evaluation.about
+    pairs = "".join(f"<dt>{text(name)}</dt><dd>{text(value)}</dd>" for name, value in facts.items())
+    known = [m for m in evaluation.models if (m.sha256, m.parameters, m.gflop, m.peak_mib) != (None,) * 4]
+    return f"<dl>{pairs}</dl>" + (_models(known) if known else "")
+
+
+def _models(models: Sequence[ModelInfo]) -> str:
+    lines = (
+        f'<tr><th scope="row">{text(m.name)}</th>'
+        f"<td>{'–' if m.parameters is None else f'{m.parameters:,}'}</td>"
+        f"<td>{'–' if m.gflop is None else f'{m.gflop:.1f}'}</td>"
+        f"<td>{'–' if m.peak_mib is None else f'{m.peak_mib:,.0f} MiB'}</td>"
+        f"<td><code>{text(m.sha256 or '–')}</code></td></tr>"
+        for m in models
+    )
+    heads = ("Weights", "Parameters", "GFLOP at 256×256", "Peak memory", "sha256")
+    titles = "".join(f'<th scope="col">{head}</th>' for head in heads)
+    return (
+        '<div class="wide" tabindex="0" role="region" aria-label="Weights"><table class="weights"><thead><tr>'
+        f"{titles}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
+    )

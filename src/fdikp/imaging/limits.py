@@ -1,0 +1,27 @@
+"""Limits and scales that several modules share: the largest image, and the value of white in each sample type."""
+
+from fdikp.errors import PhotoError
+
+MAX_PIXELS = 200_000_000
+"""Default limit on the pixels that a file may declare."""
+
+
+def white_level(dtype: str) -> float:
+    """Return the value of full intensity in samples of a type, named as numpy and torch name it.
+
+    >>> white_level("uint8"), white_level("uint16"), white_level("float32")
+    (255.0, 65535.0, 1.0)
+    """
+    if "float" in dtype:
+        return 1.0
+    return {"uint8": 255.0, "uint16": 65535.0}[dtype]
+
+
+def check_size(width: int, height: int, max_pixels: int) -> None:
+    """Raise PhotoError if a file declares more than `max_pixels` pixels."""
+    if width * height > max_pixels:
+        raise PhotoError(
+            f"declares {width} × {height} pixels, more than the limit of {max_pixels / 1e6:g} million",
+            code="too_many_pixels",
+            hint="raise max_pixels if you trust the file",
+        )

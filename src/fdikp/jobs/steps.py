@@ -1,0 +1,267 @@
+"""The three steps of a job: read, restore, write.
+
+Each step is a function from plain data to plain data, so that they can run in different processes or on different
+machines that share a disk: what one returns can be pickled and given to the next. Only `restore` needs a model. A step
+given a `DeblurResult`, which is what a photo that failed or was skipped becomes, returns it as it is.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from fdikp.errors import Cancelled, FdikpError, PhotoError, RequestError, as_fdikp_error
+from fdikp.files import cannot_be_written
+from fdikp.imaging import FORMATS, Photo
+from fdikp.imaging.formats import format_of_suffix
+from fdikp.jobs.engine import Cancel, Engine, Progress
+from fdikp.jobs.plan import path_identity, with_output
+from fdikp.jobs.request import DeblurRequest, DeblurResult
+from fdikp.jobs.side_images import write_blur_map, write_comparison
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class DecodedPhoto:
+    """A photo that was read and is to be restored."""
+
+    request: DeblurRequest
+    """As it was given, but with the final name of the result."""
+    photo: Photo
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class RestoredPhoto:
+    """A restored photo that is to be written."""
+
+    request: DeblurRequest
+    photo: Photo
+    """The result."""
+    original: np.ndarray | None
+    """Pixels of the photo [H, W, C], if the request asks for a comparison."""
+    blur_map: np.ndarray | None
+    """[H, W] float32, if the request asks for it."""
+    tiles: int
+    model: str
+    weights_sha256: str
+    notes: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+_Outcome = TypeVar("_Outcome", bound="DecodedPhoto | RestoredPhoto | DeblurResult")
+
+
+def read(request: DeblurRequest, taken: Mapping[str, Path] | None = None) -> DecodedPhoto | DeblurResult:
+    """The first step: check that the result may be written, and read the photo.
+
+    Args:
+        request: what to do.
+        taken: names of results that belong to other photos of the same run, as `path_identity` gives them, with the
+            photo that each belongs to. A result whose extension is adapted never takes one of them.
+
+    Returns:
+        The photo; or the result, if the photo failed or is skipped.
+    """
+    return _run_step(request.source, 0.0, lambda: _read(request, taken or {}))
+
+
+def restore(
+    decoded: DecodedPhoto | DeblurResult,
+    engine: Engine,
+    *,
+    progress: Progress | None = None,
+    cancel: Cancel | None = None,
+) -> RestoredPhoto | DeblurResult:
+    """The second step: run the network.
+
+    Args:
+        decoded: what `read` returned.
+        engine: the model.
+        progress: called after each tile.
+        cancel: asked before each tile.
+
+    Returns:
+        The restored photo; or the result, if the photo failed now or before.
+
+    Raises:
+        Cancelled: `cancel` returned True.
+    """
+    if isinstance(decoded, DeblurResult):
+        return decoded
+    return _run_step(decoded.request.source, decoded.seconds, lambda: _restore(decoded, engine, progress, cancel))
+
+
+def write(restored: RestoredPhoto | DeblurResult) -> DeblurResult:
+    """The third step: write the side images and then the result, so that where a result exists all of it does.
+
+    If anything fails, none of the files is left; an earlier result stays. The whole result is in memory, encoders need
+    it: `memory` counts it.
+
+    Args:
+        restored: what `restore` returned.
+    """
+    if isinstance(restored, DeblurResult):
+        return restored
+    return _run_step(restored.request.source, restored.seconds, lambda: _write(restored))
+
+
+def _run_step(source: Path, seconds: float, step: Callable[[], _Outcome]) -> _Outcome | DeblurResult:
+    """Run a step: an exception becomes the photo's failed result; the time is added to that of the steps before."""
+    started = time.perf_counter()
+    outcome: _Outcome | DeblurResult
+    try:
+        outcome = step()
+    except Cancelled:
+        raise
+    except Exception as error:
+        fault = as_fdikp_error(error)
+        if fault.code == "internal_error":
+            log.error("%s: %s", source, fault, exc_info=error)
+        outcome = DeblurResult.failed(source, fault)
+    return replace(outcome, seconds=round(seconds + time.perf_counter() - started, 3))
+
+
+def _read(request: DeblurRequest, taken: Mapping[str, Path]) -> DecodedPhoto | DeblurResult:
+    from fdikp.imaging import read_photo  # loads libvips
+
+    request = with_output(request)
+    _check_format(request)
+    if not _may_write(request):
+        return DeblurResult(request.source, request.output, "skipped")
+    photo = read_photo(request.source, max_pixels=request.max_pixels)
+    adapted, notes = _with_actual_format(request, photo, taken)
+    if adapted is not request and not _may_write(adapted):
+        return DeblurResult(adapted.source, adapted.output, "skipped", notes=notes)
+    return DecodedPhoto(adapted, photo, notes)
+
+
+def _check_format(request: DeblurRequest) -> None:
+    """Raise RequestError if nothing says in which format to write the result."""
+    format = request.format or format_of_suffix(_output(request))
+    if format is None or not FORMATS[format].writable:
+        known = ", ".join(known.suffixes[0] for known in FORMATS.values() if known.writable)
+        raise RequestError(f"{request.output}: its extension names no format to write", hint=f"use one of {known}")
+
+
+def _may_write(request: DeblurRequest) -> bool:
+    """Whether the result is to be made; False if it exists and is skipped.
+
+    Raises:
+        PhotoError: it exists and may not be replaced.
+    """
+    source, output = request.source, _output(request)
+    if not output.exists():
+        return True
+    if output.is_dir():
+        raise PhotoError(
+            f"{source}: its result {output} is a folder", code="output_unwritable", hint="choose another output"
+        )
+    if request.existing == "replace":
+        return True
+    if output.samefile(source):
+        raise PhotoError(
+            f"{source}: would be replaced by its result",
+            code="output_is_input",
+            hint="choose another output, or allow to replace it",
+        )
+    if request.existing == "skip":
+        return False
+    raise PhotoError(
+        f"{source}: {output} exists", code="output_exists", hint="replace it, skip the photo, or choose another output"
+    )
+
+
+def _with_actual_format(
+    request: DeblurRequest, photo: Photo, taken: Mapping[str, Path]
+) -> tuple[DeblurRequest, tuple[str, ...]]:
+    """The request with the extension of the photo's actual format, whatever its name says, and a note about that."""
+    from fdikp.imaging import output_format
+
+    format, extension = output_format(photo)
+    output = _output(request)
+    if not request.adapt_extension or format_of_suffix(output) == format:
+        return request, ()
+    output = output.with_suffix(extension)
+    title = FORMATS[photo.format].title
+    if path_identity(output) in taken:
+        raise PhotoError(
+            f"{request.source}: holds {title}, so its result would be {output}, "
+            f"which is also the result of {taken[path_identity(output)]}",
+            code="output_collision",
+            hint="choose a format or correct its name",
+        )
+    return replace(request, output=output), (f"The content is {title}, so the result is named {output.name}.",)
+
+
+def _restore(decoded: DecodedPhoto, engine: Engine, progress: Progress | None, cancel: Cancel | None) -> RestoredPhoto:
+    request, photo = decoded.request, decoded.photo
+
+    def report(done: int, total: int) -> None:
+        if cancel is not None and cancel():
+            raise Cancelled
+        if progress is not None:
+            progress(done, total)
+
+    if cancel is not None and cancel():
+        raise Cancelled
+    restored = engine.restore(photo, strength=request.strength, blur_map=request.blur_map is not None, progress=report)
+    return RestoredPhoto(
+        request,
+        restored.photo,
+        photo.pixels if request.compare is not None else None,
+        restored.blur_map,
+        restored.tiles,
+        engine.weights.name,
+        engine.weights.sha256,
+        (*decoded.notes, *photo.notes, *restored.notes),
+    )
+
+
+def _write(restored: RestoredPhoto) -> DeblurResult:
+    from fdikp.imaging import write_photo  # loads libvips
+
+    request, photo = restored.request, restored.photo
+    output = _output(request)
+    side_images = [path for path in (request.blur_map, request.compare) if path is not None]
+    try:
+        for path in (*side_images, output):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        if request.blur_map is not None and restored.blur_map is not None:
+            write_blur_map(restored.blur_map, request.blur_map, request.source.name)
+        if request.compare is not None and restored.original is not None:
+            write_comparison(restored.original, photo, request.compare)
+        notes = write_photo(photo, output, format=request.format, quality=request.quality, strip=request.strip)
+    except BaseException as error:
+        for path in side_images:
+            path.unlink(missing_ok=True)
+        if isinstance(error, OSError) and not isinstance(error, FdikpError):
+            message = cannot_be_written(error.filename or output, error)
+            raise PhotoError(message, code="output_unwritable") from error
+        if isinstance(error, PhotoError) and error.code == "failed":
+            error.code = "output_unwritable"
+        raise
+    return DeblurResult(
+        request.source,
+        output,
+        width=photo.width,
+        height=photo.height,
+        tiles=restored.tiles,
+        notes=(*restored.notes, *notes),
+        blur_map=request.blur_map,
+        compare=request.compare,
+        model=restored.model,
+        weights_sha256=restored.weights_sha256,
+    )
+
+
+def _output(request: DeblurRequest) -> Path:
+    """The name of the result, which `with_output` has filled in."""
+    assert request.output is not None
+    return request.output

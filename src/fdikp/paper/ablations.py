@@ -1,0 +1,179 @@
+"""The paper's ablations: which variants each table compares, trained alike, and how they come out in order.
+
+The real thing trains each variant by the paper's recipe on DPDD and scores it there; that takes a GPU for days. The
+*proxy* trains the same variants for a small equal budget, with fewer channels, on rendered pairs. Its numbers are not
+the paper's; what can be compared is which variant is ahead of which.
+"""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from fdikp.paper.numbers import FDIKP, PAPER, Table
+from fdikp.training.recipe import Recipe
+from fdikp.training.recipes import named
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One row of a table."""
+
+    label: str
+    """As the paper calls it."""
+    recipe: str
+    """What trains it: a name in `fdikp.training.recipes`."""
+    psnr: float | None
+    """The paper's PSNR on DPDD, dB; None where it shows a point but no number."""
+
+
+FULL = "paper-dpdd"
+
+
+def _rows_of(table: Table) -> tuple[Variant, ...]:
+    """The rows of one of the paper's tables of ablations."""
+    rows = (row for row in PAPER if row.table == table)
+    return tuple(
+        Variant(row.row, FULL if row.method == FDIKP else f"ablation/{row.method}", row.scores["psnr"]) for row in rows
+    )
+
+
+ABLATIONS: dict[str, tuple[Variant, ...]] = {
+    "table2": _rows_of("Table 2"),
+    "table3": _rows_of("Table 3"),
+    "table6": _rows_of("Table 6"),
+    "predictor": (
+        Variant("spatial predictor", "ablation/spatial-predictor", None),
+        Variant("frequency predictor", FULL, None),
+    ),
+    "fig12": tuple(
+        replace(*_rows_of("Fig. 12"), label="K = N = 5")
+        if k == 5
+        else Variant(f"K = N = {k}", f"ablation/kernel-{k}", None)
+        for k in (3, 5, 7, 9, 11, 15)
+    ),
+}
+"""Tables 2, 3 and 6, the predictors of Fig. 6, and Fig. 12, in the paper's order."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What each variant of a proxy gets."""
+
+    steps: int = 600
+    """Of each variant of a proxy."""
+    crop: int = 64
+    """Side of its training pictures."""
+    batch: int = 4
+    """Pictures of a step."""
+    lr: float = 8e-4
+    """Peak of the learning rate."""
+    narrow: int = 2
+    """The channels of every network are divided by this."""
+    perceptual: bool = False
+    """Keep LPIPS in the loss. In a small budget it takes the PSNR below that of the input (table6, which always keeps
+    it, shows that), where an order of variants says little."""
+
+    def describe(self) -> str:
+        """One line for tables."""
+        return (
+            f"{self.steps} steps of {self.batch} crops of {self.crop}×{self.crop}, Adam {self.lr:g}, cosine, "
+            f"channels divided by {self.narrow}, rendered pairs, "
+            f"the paper's loss{'' if self.perceptual else ' without LPIPS'}"
+        )
+
+
+def budget_of(table: str, budget: Budget) -> Budget:
+    """The budget for the variants of a table."""
+    return replace(budget, perceptual=True) if table == "table6" else budget
+
+
+def real_run(variant: Variant, data: Path, out: Path, seed: int) -> Recipe:
+    """The paper's training of a variant. `out` goes on with what is there."""
+    return named(variant.recipe).override(paths=(data,), output=out, seed=seed, resume=True)
+
+
+def proxy_run(variant: Variant, sharp: Sequence[Path], out: Path, seed: int, budget: Budget) -> Recipe:
+    """A small training of a variant: its network and its loss, and all else alike."""
+    return named(variant.recipe).override(
+        width_divisor=budget.narrow,
+        paths=tuple(sharp),
+        pairs="rendered",
+        output=out,
+        seed=seed,
+        resume=True,
+        epochs=0.0,
+        steps=budget.steps,
+        phase_lengths=(1.0,),
+        crop=(budget.crop,),
+        batch=(budget.batch,),
+        averaging=("ema",),
+        ema_decay=(0.99,),
+        lr=budget.lr,
+        output_lr_scale=0.05,
+        warmup=min(100, budget.steps // 6),
+        schedule="cosine",
+        milestones=(),
+        beta=named(variant.recipe).loss.beta if budget.perceptual else 0.0,
+        validate_every=1e9,
+        log_every=50,
+    )
+
+
+@dataclass(frozen=True)
+class Ordering:
+    """Two variants, and by how much the second is ahead of the first, dB."""
+
+    first: str
+    second: str
+    paper: float
+    ours: float
+    spread: float
+    """Largest difference between seeds of either, dB: a smaller lead says nothing."""
+
+    @property
+    def verdict(self) -> str:
+        """Whether the paper's order came out: `yes`, `no`, or `undecided` where the lead is within the spread."""
+        if abs(self.ours) <= self.spread:
+            return "undecided"
+        return "yes" if (self.paper > 0) == (self.ours > 0) else "no"
+
+
+def orderings(variants: Sequence[Variant], scores: Mapping[str, Sequence[float]]) -> list[Ordering]:
+    """Each pair of variants whose numbers the paper gives, against ours.
+
+    scores: by label, the PSNR of each seed.
+
+    >>> pair = (Variant("a", "", 25.0), Variant("b", "", 26.0))
+    >>> [o.verdict for o in orderings(pair, {"a": [20.0, 20.1], "b": [20.6, 20.5]})]
+    ['yes']
+    """
+    known = [v for v in variants if v.psnr is not None and scores.get(v.label)]
+    spread = {v.label: max(scores[v.label]) - min(scores[v.label]) for v in known}
+    return [
+        Ordering(
+            a.label,
+            b.label,
+            (b.psnr or 0.0) - (a.psnr or 0.0),
+            fmean(scores[b.label]) - fmean(scores[a.label]),
+            max(spread[a.label], spread[b.label]),
+        )
+        for a, b in itertools.combinations(known, 2)
+    ]
+
+
+def ordering_rows(found: Sequence[Ordering]) -> list[dict[str, Any]]:
+    """For CSV and Markdown."""
+    return [
+        {
+            "first": o.first,
+            "second": o.second,
+            "paper, dB": f"{o.paper:+.3f}",
+            "proxy, dB": f"{o.ours:+.3f}",
+            "between seeds, dB": f"{o.spread:.3f}",
+            "came out": o.verdict,
+        }
+        for o in found
+    ]

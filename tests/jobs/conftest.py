@@ -1,0 +1,68 @@
+"""An engine of numpy alone, and small photos."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fdikp.imaging import Photo
+
+
+@dataclass(frozen=True)
+class Model:
+    name: str = "negative"
+    sha256: str = "0" * 64
+
+
+@dataclass(frozen=True, eq=False)
+class Restored:
+    photo: Photo
+    blur_map: np.ndarray | None
+    notes: tuple[str, ...] = ("It was easy.",)
+    tiles: int = 4
+
+
+@dataclass
+class NegativeEngine:
+    """Returns the negative of a photo, four tiles at a time."""
+
+    weights: Model = field(default_factory=Model)
+    calls: list[str] = field(default_factory=list)
+
+    def restore(self, photo: Photo, *, strength=1.0, blur_map=False, progress=None) -> Restored:
+        for done in range(1, 5):
+            self.calls.append(f"tile {done}")
+            if progress is not None:
+                progress(done, 4)
+        white = np.iinfo(photo.pixels.dtype).max
+        pixels = photo.pixels if strength == 0 else white - photo.pixels
+        return Restored(photo.with_pixels(pixels), np.ones(pixels.shape[:2], np.float32) if blur_map else None)
+
+
+@pytest.fixture
+def engine() -> NegativeEngine:
+    return NegativeEngine()
+
+
+@pytest.fixture
+def photo_file(tmp_path: Path) -> Callable[..., Path]:
+    """Write a small photo below tmp_path; returns its path."""
+
+    def photo_file(name: str = "a.png", size: tuple[int, int] = (20, 30), **options: Any) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        noise = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+        Image.fromarray(noise).save(path, **options)
+        return path
+
+    return photo_file
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Callable[[], list[str]]:
+    """Every file below tmp_path, as sorted relative names; hidden ones too."""
+    return lambda: sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file())

@@ -1,0 +1,61 @@
+import sys
+
+import numpy as np
+import pytest
+
+from fdikp.plots import analysis
+
+
+@pytest.mark.parametrize(("dtype", "white"), [(np.uint8, 255), (np.uint16, 65535), (np.float32, 1)])
+def test_side_by_side_keeps_tones_whatever_the_depth(dtype, white):
+    before, after = np.zeros((4, 6, 3), dtype), np.full((4, 6, 3), white, dtype)
+    both = analysis.side_by_side(before, after)
+    assert both.shape == (4, 13, 3) and both.dtype == np.uint8
+    assert both[:, :6].max() == 0 and both[:, 6:].min() == 255
+
+
+def test_side_by_side_is_of_bounded_size():
+    both = analysis.side_by_side(*np.zeros((2, 100, 5000, 1), np.uint8))
+    assert both.shape == (25, 1250 + 6 + 1250, 1)
+
+
+def unclipped(picture: np.ndarray) -> bool:
+    """Whether the margin is white: labels that were cut off would reach into it."""
+    top, bottom = picture[0], picture[-1]
+    left, right = picture[:, 0], picture[:, -1]
+    return all(bool((edge == 255).all()) for edge in (top, bottom, left, right))
+
+
+@pytest.mark.parametrize("shape", [(60, 90), (1, 1), (1, 5000), (333, 7)])
+def test_maps_are_drawn_900_pixels_wide_with_nothing_clipped(shape):
+    values = np.linspace(0, 2, shape[0] * shape[1]).reshape(shape)
+    picture = analysis.blur_map(values, "Blur map")
+    assert picture.shape[1:] == (900, 3) and unclipped(picture)
+    names = tuple(f"map {i}" for i in range(12))
+    picture = analysis.coefficients(np.stack([values - 1] * 12), names, "Coefficients")
+    assert picture.shape[1:] == (900, 3) and unclipped(picture)
+
+
+@pytest.mark.parametrize(("count", "size"), [(5, 5), (2, 3), (15, 15), (1, 1)])
+def test_kernels_are_drawn_with_nothing_clipped(count, size):
+    values = np.random.default_rng(0).normal(size=(3, 2, count, size, size))
+    picture = analysis.kernels(values, "Kernels")
+    assert picture.shape[1:] == (900, 3) and unclipped(picture)
+
+
+def test_kernels_that_are_zero_are_drawn():
+    analysis.kernels(np.zeros((3, 2, 2, 3, 3)), "Kernels")
+
+
+def test_pyplot_is_not_used():
+    analysis.blur_map(np.ones((4, 4)), "Blur map")
+    assert "matplotlib.pyplot" not in sys.modules
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 300, 3), (40, 60, 1), (500, 30, 3)])
+@pytest.mark.parametrize("count", [1, 5, 11])
+def test_overview_of_any_size(shape, count):
+    rng = np.random.default_rng(0)
+    before, after = rng.random((2, *shape), np.float32)
+    picture = analysis.overview(before, after, rng.random(shape[:2]) * 2, rng.normal(size=(count, 5, 5)), "name.jpg")
+    assert picture.dtype == np.uint8 and picture.ndim == 3 and len(np.unique(picture)) > 20
