@@ -15,7 +15,7 @@ from statistics import fmean
 from torch import Tensor
 
 from fdikp import load_model
-from fdikp.allocator import keep_freed_memory
+from fdikp.allocator import configure_malloc
 from fdikp.data import open_set
 from fdikp.evaluation.evaluate import Evaluator
 from fdikp.evaluation.protocols import find_protocol
@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--lpips", default=os.environ.get("FDIKP_LPIPS"), help="weights of LPIPS")
     options = parser.parse_args()
-    keep_freed_memory()
+    configure_malloc()
     lpips = LPIPS(options.lpips) if options.lpips else None
     evaluator = Evaluator(find_protocol("defocus"))
     sets = {}

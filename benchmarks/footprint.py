@@ -47,13 +47,13 @@ def measure(command: list[str]) -> dict[str, float]:
 
 def network_seconds(source: str, arguments: list[str]) -> float:
     """The network's own time on a photograph, as `fdikp deblur` with these arguments calls it, but not the first."""
-    from fdikp.allocator import keep_freed_memory
+    from fdikp.allocator import configure_malloc
     from fdikp.cli import parse
     from fdikp.cli.deblur import Options
     from fdikp.imaging import read_photo
 
     options = parse(Options, [source, *arguments], "fdikp deblur")
-    keep_freed_memory()
+    configure_malloc()
     model = options.compute.load()
     photo = read_photo(source)
     corner = photo.pixels[: model.tile or None, : model.tile or None].copy()

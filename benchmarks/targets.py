@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
 from fdikp import weights
-from fdikp.allocator import keep_freed_memory
+from fdikp.allocator import configure_malloc
 from fdikp.bench.machine import convolution, describe, matrix_product
 from fdikp.bench.timing import in_turn, ratio
 from fdikp.evaluation.cost import gflop
@@ -84,7 +84,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
-    keep_freed_memory()
+    configure_malloc()
     cpu = torch.device("cpu")
     dtype = choose_precision("auto", cpu)
     name = str(dtype).removeprefix("torch.")

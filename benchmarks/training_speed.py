@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from fdikp import weights
-from fdikp.allocator import keep_freed_memory
+from fdikp.allocator import configure_malloc
 from fdikp.bench.machine import describe
 from fdikp.bench.timing import in_turn
 from fdikp.evaluation.tables import grid
@@ -63,7 +63,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5, help="rounds")
     parser.add_argument("-o", "--output", type=Path, help="write the table here, with .md")
     options = parser.parse_args()
-    keep_freed_memory()
+    configure_malloc()
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     rows = []

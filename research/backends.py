@@ -35,7 +35,7 @@ from skimage import data
 from torch import Tensor, nn
 
 from fdikp import weights
-from fdikp.allocator import keep_freed_memory
+from fdikp.allocator import configure_malloc
 from fdikp.bench.machine import describe
 from fdikp.bench.timing import in_turn, ratio
 from fdikp.data.pairs import find_pairs
@@ -201,7 +201,7 @@ def load(way: str, network: FDIKP, folder: Path) -> FDIKP:
 
 def footprint(way: str, name: str, folder: Path) -> float | None:
     """Peak memory, MiB, of a process that restores one picture in this way and does nothing else."""
-    keep_freed_memory()
+    configure_malloc()
     memory = PeakMemory(CPU)
     with torch.inference_mode():
         load(way, build(name), folder)(picture())
@@ -248,7 +248,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=Path, help="pairs to tell what each way gains, in PSNR")
     parser.add_argument("--runs", type=int, default=9)
     options = parser.parse_args()
-    keep_freed_memory()
+    configure_malloc()
     network, x = build(options.model), picture()
     ways = [TORCH16, TORCH32, *FLOAT, *(INT8 if options.calibrate else ())]
     with tempfile.TemporaryDirectory() as temporary:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fdikp.allocator import keep_freed_memory
+from fdikp.allocator import configure_malloc
 from fdikp.evaluation.tables import grid
 from fdikp.training import Recipe
 from fdikp.training.loop import train
@@ -119,7 +119,7 @@ def main() -> None:
     parser.add_argument("--part", default="1/1", help="i/n: of n processes, do what falls to the i-th")
     parser.add_argument("-o", "--output", type=Path, help="write the table here, with .md and .csv")
     options = parser.parse_args()
-    keep_freed_memory()
+    configure_malloc()
     part, parts = map(int, options.part.split("/"))
     trials = [trial for trial in TRIALS if not options.only or trial.label in options.only]
     jobs = [(trial, seed) for seed in options.seeds for trial in trials][part - 1 :: parts]

@@ -1,27 +1,29 @@
-"""How the C library hands out memory. Only commands set this; a library has no business to."""
+"""Configure the C library's memory allocator. Commands call this; a library must not change its host's allocator."""
 
 import ctypes
 from contextlib import suppress
 
-MMAP_THRESHOLD, TRIM_THRESHOLD, MOST_ARENAS = -3, -1, -8
-"""Names of the three settings, from glibc's malloc.h."""
+# Parameters of mallopt, from glibc's malloc.h
+M_TRIM_THRESHOLD = -1
+M_MMAP_THRESHOLD = -3
+M_ARENA_MAX = -8
 
-LARGEST_KEPT = 2**30
-"""Bytes. Blocks above this, and freed memory above it, go back to the system at once."""
+MAX_KEPT_BYTES = 2**30
+"""Larger blocks, and freed memory beyond this, go back to the system at once."""
 
 
-def keep_freed_memory() -> None:
-    """Let this process keep the memory that it frees and take it again, where the C library is glibc.
+def configure_malloc() -> None:
+    """Make glibc's malloc reuse freed memory; does nothing with other C libraries.
 
-    By default each large block is mapped anew, and the system clears its pages as they are touched: a network that
-    makes and drops hundreds of them a second spends a good part of its time on that. The price is at most 1 GiB that
-    stays with the process.
+    By default each large block is mapped anew, and the kernel zeroes its pages when they are touched. A network that
+    allocates and frees hundreds of such blocks per second spends much of its time on that. In return the process keeps
+    up to 1 GiB of freed memory.
 
-    All threads share one arena. With one for each, what the thread that reads photographs has freed is kept for it
-    alone, beside what the network keeps.
+    All threads share one arena. With an arena per thread, memory that the thread reading photos has freed would stay
+    reserved for that thread, on top of what the network keeps.
     """
-    with suppress(OSError, AttributeError):  # another C library, or none that is found so
+    with suppress(OSError, AttributeError):  # the C library has no mallopt, or cannot be loaded
         mallopt = ctypes.CDLL(None).mallopt
-        mallopt(MMAP_THRESHOLD, LARGEST_KEPT)
-        mallopt(TRIM_THRESHOLD, LARGEST_KEPT)
-        mallopt(MOST_ARENAS, 1)
+        mallopt(M_MMAP_THRESHOLD, MAX_KEPT_BYTES)
+        mallopt(M_TRIM_THRESHOLD, MAX_KEPT_BYTES)
+        mallopt(M_ARENA_MAX, 1)

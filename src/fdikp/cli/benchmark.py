@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from fdikp.allocator import keep_freed_memory
+from fdikp.allocator import configure_malloc
 from fdikp.cli import console
 from fdikp.cli.console import UsageError
 from fdikp.cli.model_options import Flag
@@ -75,7 +75,7 @@ class Options:
 def run(options: Options) -> int:
     """Do what the command line asks; returns the exit code."""
     sizes = _check(options)
-    keep_freed_memory()
+    configure_malloc()
     from fdikp.bench.report import markdown
     from fdikp.bench.suite import measure
     from fdikp.inference.devices import choose_device, choose_precision

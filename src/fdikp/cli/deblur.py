@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from fdikp.allocator import keep_freed_memory
+from fdikp.allocator import configure_malloc
 from fdikp.cli import console
 from fdikp.cli.console import UsageError
 from fdikp.cli.model_options import Flag, ModelOptions
@@ -110,7 +110,7 @@ def run(options: Options) -> int:
 
     _check(options)
     jobs = _plan(options)
-    keep_freed_memory()
+    configure_malloc()
     results: list[DeblurResult] = []
     # On one terminal a bar and results would draw over each other, so there the bar prints the results above itself
     shown = not options.quiet and not (options.json and sys.stdout.isatty())

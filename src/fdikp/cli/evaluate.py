@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from fdikp.allocator import keep_freed_memory
+from fdikp.allocator import configure_malloc
 from fdikp.cli import console
 from fdikp.cli.console import UsageError
 from fdikp.cli.data_options import DataOptions
@@ -110,7 +110,7 @@ def run(options: Options) -> int:
     from fdikp.paper.comparison_tables import beside_paper, published
 
     _check(options)
-    keep_freed_memory()
+    configure_malloc()
     try:
         protocol = find_protocol(options.protocol)
     except DataError as error:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from fdikp.allocator import keep_freed_memory
+from fdikp.allocator import configure_malloc
 from fdikp.cli import console
 from fdikp.cli.console import UsageError
 from fdikp.cli.data_options import DataOptions
@@ -100,7 +100,7 @@ class Options:
 def run(options: Options) -> int:
     """Do what the command line asks; returns the exit code."""
     _check(options)
-    keep_freed_memory()
+    configure_malloc()
     from fdikp.evaluation.evaluate import Evaluator
     from fdikp.evaluation.protocols import DEFAULT as PROTOCOL
     from fdikp.evaluation.protocols import PROTOCOLS

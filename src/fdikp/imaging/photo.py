@@ -38,6 +38,11 @@ class Photo:
                 f"not {list(alpha.shape)} {alpha.dtype}"
             )
 
+    def __repr__(self) -> str:
+        colours = "grey" if self.pixels.shape[2] == 1 else "RGB"
+        alpha = ", alpha" if self.alpha is not None else ""
+        return f"Photo({self.width}×{self.height}, {colours}, {self.pixels.dtype}{alpha}, format={self.format!r})"
+
     @property
     def height(self) -> int:
         """H, in pixels."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fdikp.allocator import keep_freed_memory
+from fdikp.allocator import configure_malloc
 from fdikp.errors import TrainingError
 from fdikp.training.cooldown import Cooldown, plan_cooldown
 from fdikp.training.options import Parser, choose_recipe, parse_options
@@ -119,7 +119,7 @@ def run(request: Recipe | Cooldown | StatusRequest) -> CommandResult:
         from fdikp.training.status import describe, read_status
 
         return CommandResult(describe(read_status(request.run, request.hours)), "", 0)
-    keep_freed_memory()
+    configure_malloc()
     recipe = request if isinstance(request, Recipe) else request.begin()
     from fdikp.training.loop import train
 
