@@ -26,7 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "paper": {
         "data", "evaluation", "imaging", "inference", "metrics", "network", "plots", "synthesis", "training",
     },
-    "jobs": {"imaging", "plots"},
+    "jobs": {"imaging", "inference", "plots"},
     "cli": {
         "bench", "data", "evaluation", "imaging", "inference", "jobs", "metrics", "network", "paper", "plots",
         "synthesis", "training", "weights",

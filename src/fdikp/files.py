@@ -1,4 +1,4 @@
-"""Writing files so that a file of that name is at every moment either the earlier one or the whole new one."""
+"""Write files atomically: at every moment a name stands for the old file or for the complete new one."""
 
 import errno
 import os
@@ -23,9 +23,9 @@ _ADVICE = {
 
 @contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Open a hidden file beside `path` that takes its place once the block ends, or vanishes if the block fails.
+    """Open a hidden file beside `path`; it replaces `path` when the block ends, and is removed if the block fails.
 
-    The file is synced before it is renamed. A symbolic link stays one: the file it stands for is replaced.
+    The file is synced before it is renamed. A symbolic link stays a link: the file that it points to is replaced.
     """
     final = os.path.realpath(path)
     temporary = os.path.join(os.path.dirname(final), f".fdikp-{secrets.token_hex(8)}.part")  # noqa: PTH118, PTH120
@@ -42,7 +42,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 
 def cannot_be_written(name: str | os.PathLike[str], error: OSError) -> str:
-    """The one line that says which file, why, and what to do.
+    """The line of an error for a file that cannot be written: which file, why, and what to do.
 
     >>> cannot_be_written("a.png", OSError(errno.ENOSPC, "No space left on device"))
     'a.png: cannot be written: No space left on device; free some space or write elsewhere'

@@ -9,21 +9,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fdikp.errors import Cancelled
 from fdikp.imaging import Photo
+from fdikp.inference.results import Restoration
 
 
 @dataclass(frozen=True)
 class Model:
     name: str = "negative"
     sha256: str = "0" * 64
-
-
-@dataclass(frozen=True, eq=False)
-class Restored:
-    photo: Photo
-    blur_map: np.ndarray | None
-    notes: tuple[str, ...] = ("It was easy.",)
-    tiles: int = 4
 
 
 @dataclass
@@ -33,14 +27,17 @@ class NegativeEngine:
     weights: Model = field(default_factory=Model)
     calls: list[str] = field(default_factory=list)
 
-    def restore(self, photo: Photo, *, strength=1.0, blur_map=False, progress=None) -> Restored:
+    def restore(self, photo: Photo, *, strength, blur_map, progress, cancel) -> Restoration:
         for done in range(1, 5):
+            if cancel is not None and cancel():
+                raise Cancelled
             self.calls.append(f"tile {done}")
             if progress is not None:
                 progress(done, 4)
         white = np.iinfo(photo.pixels.dtype).max
         pixels = photo.pixels if strength == 0 else white - photo.pixels
-        return Restored(photo.with_pixels(pixels), np.ones(pixels.shape[:2], np.float32) if blur_map else None)
+        dilation = np.ones(pixels.shape[:2], np.float32) if blur_map else None
+        return Restoration(photo.with_pixels(pixels), dilation, ("It was easy.",), 4)
 
 
 @pytest.fixture

@@ -15,14 +15,13 @@ NUMPY_ENGINE = """
 from pathlib import Path
 from types import SimpleNamespace
 import numpy as np
+from fdikp.inference.results import Restoration
 from fdikp.jobs import DeblurRequest, run
 
 class Engine:
     weights = SimpleNamespace(name="negative", sha256="")
-    def restore(self, photo, *, strength=1.0, blur_map=False, progress=None):
-        progress(1, 1)
-        negative = photo.with_pixels(255 - photo.pixels)
-        return SimpleNamespace(photo=negative, blur_map=np.ones(photo.pixels.shape[:2]), notes=(), tiles=1)
+    def restore(self, photo, *, strength, blur_map, progress, cancel):
+        return Restoration(photo.with_pixels(255 - photo.pixels), np.ones(photo.pixels.shape[:2]), (), 1)
 
 request = DeblurRequest(Path(sys.argv[1]), blur_map=Path("map.png"), compare=Path("compare.jpg"))
 print(run(request, Engine()).to_json())

@@ -19,7 +19,6 @@ FLAG_HINTS: dict[str, str] = {
     "output_is_input": "give another --output or --suffix, or --overwrite",
     "output_collision": "give another --suffix, --format or --output, or deblur them separately",
     "output_unwritable": "give another --output or --suffix",
-    "device_unusable": "give --device auto or cpu",
 }
 """By the code of an error, the flags that help against it: they replace the hint of the library."""
 

@@ -1,4 +1,4 @@
-"""`fdikp deblur`: photographs, folders and globs in; restored photographs out."""
+"""`fdikp deblur`: restore photos, folders of photos, and globs."""
 
 import sys
 from collections.abc import Sequence
@@ -22,79 +22,79 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Bring photographs back into focus.
+    """Restore out-of-focus photos.
 
-    Depth, colour profile, EXIF and transparency are kept. Each result is
-    written whole or not at all. A photograph that fails does not stop the
-    others: the exit code is then 1. It is 2 if the command line is wrong.
+    Results keep bit depth, colour profile, EXIF and transparency. A result is
+    written completely or not at all. If a photo fails, the others are still
+    restored and the exit code is 1. If the command line is wrong, it is 2.
 
-    In folders, hidden files, links to folders, files that are no photographs
-    by name, and earlier results that lie beside their photograph (like
-    a_deblurred.jpg beside a.jpg) are left alone. A folder that is the only
-    input is mirrored as it is; one of several keeps its name. When two
-    photographs would become the same file, neither is worked on.
+    In folders, the command ignores hidden files, links to folders, files
+    without the name of a photo, and earlier results beside their photo (such
+    as a_deblurred.jpg beside a.jpg). With --output, a single input folder is
+    mirrored without its own name; several input folders keep their names. If
+    two photos would become the same file, neither is restored.
 
     Examples:
-    fdikp deblur photo.jpg                 writes photo_deblurred.jpg
-    fdikp deblur holiday/ -o fixed/        a folder and all below it
-    fdikp deblur holiday/ -o fixed/ --skip-existing       goes on after a stop
+    fdikp deblur photo.jpg                 write photo_deblurred.jpg
+    fdikp deblur holiday/ -o fixed/        restore a folder and all below it
+    fdikp deblur holiday/ -o fixed/ --skip-existing       continue after a stop
     fdikp deblur 'scans/**/*.tif' -o out/ --format png --strength 0.8
     fdikp deblur photo.jpg -o sharp.jpg --compare --blur-map
     """
 
-    # Photographs, folders (with all below them) and globs. Quote a glob with ** so that the shell leaves it to fdikp.
-    # After --, a name may begin with a dash.
+    # Photos, folders (including those below them) and globs. Quote a glob with ** to keep the shell from expanding it.
+    # After --, names may start with a dash.
     inputs: Annotated[
         tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="INPUT ...", help_behavior_hint="")
     ] = ()
 
-    # Folder for the results, made if need be; for a single photograph also the name of the result.
+    # Folder for the results; it is created if it does not exist. For a single photo it can also be the name of the
+    # result.
     output: Annotated[
         str | None,
-        tyro.conf.arg(aliases=["-o"], metavar="PATH", help_behavior_hint="(default: beside each photograph)"),
+        tyro.conf.arg(aliases=["-o"], metavar="PATH", help_behavior_hint="(default: beside each photo)"),
     ] = None
 
-    # Put between name and extension of each result.
+    # Text between name and extension of each result.
     suffix: Annotated[
         str | None,
-        tyro.conf.arg(metavar="TEXT", help_behavior_hint=f"(default: {RESULT_SUFFIX}, or nothing with --output)"),
+        tyro.conf.arg(metavar="TEXT", help_behavior_hint=f"(default: {RESULT_SUFFIX}; with --output: none)"),
     ] = None
 
     # Format of the results.
     format: Annotated[
         Format | None,
-        tyro.conf.arg(
-            metavar="{jpeg,png,tiff,webp,avif}", help_behavior_hint="(default: the photograph's; TIFF for RAW)"
-        ),
+        tyro.conf.arg(metavar="{jpeg,png,tiff,webp,avif}", help_behavior_hint="(default: the photo's; TIFF for RAW)"),
     ] = None
 
-    # Quality of lossy formats, 1 to 100.
+    # Quality of lossy formats, from 1 to 100.
     quality: Annotated[
-        int | None, tyro.conf.arg(metavar="N", help_behavior_hint="(default: that of the photograph)")
+        int | None,
+        tyro.conf.arg(metavar="N", help_behavior_hint="(default: the photo's own, if it is a JPEG)"),
     ] = None
 
-    # Leave out EXIF, XMP and whatever else could say who, where or when. The colour profile stays.
+    # Leave out EXIF, XMP and everything else that could tell who, where or when. The colour profile stays.
     strip: Flag = False
 
-    # How much of the change to apply: 0 for none, 1 for what the network predicts, up to 2.
+    # How much of the change to apply: 0 is none, 1 is what the network predicts; at most 2.
     strength: float = 1.0
 
-    # Replace results that exist; with --suffix "" the photographs themselves.
+    # Replace results that exist; with --suffix "", replace the photos themselves.
     overwrite: Flag = False
 
-    # Pass over photographs whose result exists.
+    # Skip photos whose result exists.
     skip_existing: Flag = False
 
-    # Also write NAME_blurmap.png: where the photograph was found out of focus, and how far.
+    # Also write NAME_blurmap.png: where the photo is out of focus, and how much.
     blur_map: Flag = False
 
-    # Also write NAME_compare.jpg: before and after, side by side.
+    # Also write NAME_compare.jpg: photo and result side by side.
     compare: Flag = False
 
-    # Refuse photographs with more pixels than this, before decoding them.
-    max_pixels: int = 200_000_000
+    # Refuse photos with more pixels than this before they are decoded.
+    max_pixels: Annotated[int, tyro.conf.arg(metavar="N", help_behavior_hint="(default: 200 million)")] = 200_000_000
 
-    # Print one JSON object for each photograph on stdout, and nothing else there.
+    # Print one JSON object for each photo on stdout, and nothing else there.
     json: Flag = False
 
     # Print errors only.
@@ -105,7 +105,7 @@ class Options:
 
 
 def run(options: Options) -> int:
-    """Do what the command line asks; returns the exit code."""
+    """Restore the photos; returns the exit code."""
     from fdikp.jobs.runner import run_all
 
     _check(options)

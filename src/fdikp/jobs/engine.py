@@ -1,17 +1,10 @@
 """What a job needs of the model that restores its photo. `fdikp.Deblurrer` is one such engine."""
 
-from collections.abc import Callable
 from typing import Protocol
 
-import numpy as np
-
 from fdikp.imaging import Photo
-
-Progress = Callable[[int, int], None]
-"""Called after each tile with the number of finished tiles and of all tiles."""
-
-Cancel = Callable[[], bool]
-"""Asked before each tile; True cancels the work."""
+from fdikp.inference.callbacks import Cancel, Progress
+from fdikp.inference.results import Restoration
 
 
 class Model(Protocol):
@@ -26,41 +19,34 @@ class Model(Protocol):
         """The SHA-256 of its weights file, hexadecimal."""
 
 
-class Restored(Protocol):
-    """A restored photo, and how it went."""
-
-    @property
-    def photo(self) -> Photo:
-        """The result: of the same size, depth and metadata as the photo that was given."""
-
-    @property
-    def blur_map(self) -> np.ndarray | None:
-        """[H, W] float32, the dilation in pixels; None unless it was asked for."""
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """One sentence for everything that did not go the usual way."""
-
-    @property
-    def tiles(self) -> int:
-        """How many tiles the photo was cut into."""
-
-
 class Engine(Protocol):
     """Restores photos. A job calls it from one thread at a time."""
 
     @property
     def weights(self) -> Model:
-        """The model it runs."""
+        """The model that it runs."""
 
     def restore(
-        self, photo: Photo, *, strength: float = 1.0, blur_map: bool = False, progress: Progress | None = None
-    ) -> Restored:
+        self,
+        photo: Photo,
+        *,
+        strength: float,
+        blur_map: bool,
+        progress: Progress | None,
+        cancel: Cancel | None,
+    ) -> Restoration:
         """Restore a photo.
 
         Args:
-            photo: as `fdikp.read_photo` gives it.
-            strength: how much of the change to apply, 0 to 2.
-            blur_map: also return the blur map.
-            progress: called after each tile.
+            photo: as `fdikp.read_photo` returns it.
+            strength: the fraction of the predicted change to apply, 0..2.
+            blur_map: whether to return the blur map too.
+            progress: called after each tile with the number of finished tiles and of all tiles.
+            cancel: asked before each tile whether to stop.
+
+        Returns:
+            The restored photo, of the same size, depth and metadata.
+
+        Raises:
+            Cancelled: `cancel` returned true.
         """

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from fdikp.errors import ErrorCode, FdikpError, RequestError
+from fdikp.errors import ArgumentError, ErrorCode, FdikpError
 from fdikp.jobs.records import JsonRecord
 
 RESULT_SUFFIX = "_deblurred"
@@ -22,7 +22,7 @@ class DeblurRequest(JsonRecord):
     """One photo to restore. Requests are plain data: they can be pickled, and stored as JSON.
 
     Raises:
-        RequestError: a value is out of range; one line names the field.
+        ArgumentError: a value is out of range; one line names the field.
     """
 
     source: Path
@@ -63,13 +63,13 @@ class DeblurRequest(JsonRecord):
         for name, kind in (("format", Format), ("existing", Existing)):
             value = getattr(self, name)
             if value not in get_args(kind) and not (name == "format" and value is None):
-                raise RequestError(f"{name}={value!r}: must be one of {', '.join(get_args(kind))}")
+                raise ArgumentError(f"must be one of {', '.join(get_args(kind))}", argument=name, value=value)
         if not 0 <= self.strength <= 2:
-            raise RequestError(f"strength={self.strength:g}: must be between 0 and 2")
+            raise ArgumentError("must be between 0 and 2", argument="strength", value=self.strength)
         if self.quality is not None and not 1 <= self.quality <= 100:
-            raise RequestError(f"quality={self.quality}: must be between 1 and 100")
+            raise ArgumentError("must be between 1 and 100", argument="quality", value=self.quality)
         if self.max_pixels < 1:
-            raise RequestError(f"max_pixels={self.max_pixels}: must be at least 1")
+            raise ArgumentError("must be at least 1", argument="max_pixels", value=self.max_pixels)
 
     @property
     def outputs(self) -> tuple[Path, ...]:

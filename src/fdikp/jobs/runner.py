@@ -5,8 +5,9 @@ from functools import cache
 from pathlib import Path
 
 from fdikp.errors import Cancelled, PhotoError
+from fdikp.inference.callbacks import Cancel, Progress
 from fdikp.jobs import steps
-from fdikp.jobs.engine import Cancel, Engine, Progress
+from fdikp.jobs.engine import Engine
 from fdikp.jobs.pipeline import pipeline
 from fdikp.jobs.plan import path_identity, with_output
 from fdikp.jobs.request import DeblurRequest, DeblurResult

@@ -18,7 +18,8 @@ from fdikp.errors import Cancelled, FdikpError, PhotoError, RequestError, as_fdi
 from fdikp.files import cannot_be_written
 from fdikp.imaging import FORMATS, Photo
 from fdikp.imaging.formats import format_of_suffix
-from fdikp.jobs.engine import Cancel, Engine, Progress
+from fdikp.inference.callbacks import Cancel, Progress
+from fdikp.jobs.engine import Engine
 from fdikp.jobs.plan import path_identity, with_output
 from fdikp.jobs.request import DeblurRequest, DeblurResult
 from fdikp.jobs.side_images import write_blur_map, write_comparison
@@ -202,16 +203,9 @@ def _with_actual_format(
 
 def _restore(decoded: DecodedPhoto, engine: Engine, progress: Progress | None, cancel: Cancel | None) -> RestoredPhoto:
     request, photo = decoded.request, decoded.photo
-
-    def report(done: int, total: int) -> None:
-        if cancel is not None and cancel():
-            raise Cancelled
-        if progress is not None:
-            progress(done, total)
-
-    if cancel is not None and cancel():
-        raise Cancelled
-    restored = engine.restore(photo, strength=request.strength, blur_map=request.blur_map is not None, progress=report)
+    restored = engine.restore(
+        photo, strength=request.strength, blur_map=request.blur_map is not None, progress=progress, cancel=cancel
+    )
     return RestoredPhoto(
         request,
         restored.photo,
