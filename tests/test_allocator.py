@@ -38,9 +38,7 @@ with tempfile.NamedTemporaryFile() as file:
     print(file.read().count(b"<heap nr="))
 """
 
-needs_glibc = pytest.mark.skipif(
-    platform.libc_ver()[0] != "glibc", reason="only glibc has mallopt"
-)
+needs_glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has mallopt")
 
 
 @needs_glibc

@@ -30,7 +30,7 @@ def run(options: Recipe | Cooldown | StatusRequest) -> int:
     try:
         result = command.run(options)
     except FdikpError as error:
-        raise FdikpError(with_flags(str(error))) from error
+        raise FdikpError(with_flags(str(error)), code=error.code) from error
     for line in result.text.splitlines():
         console.result(line)
     if result.note:

@@ -82,14 +82,16 @@ def with_flags(message: str) -> str:
 
     >>> with_flags("batch=3: cannot be split; give start= or resume=True")
     '--batch 3: cannot be split; give --from or --resume'
+    >>> with_flags("device='cuda:7': no such GPU")
+    '--device cuda:7: no such GPU'
     """
     names = "|".join(GROUP_OF)
 
     def flag(match: re.Match[str]) -> str:
-        name, value = match.groups()
+        name, value = match[1], match[2].strip("'")
         return flag_of(name) + (f" {value}" if value not in ("", "True") else "")
 
-    return re.sub(rf"(?<![^\s(])({names})=([^\s:;,)]*)", flag, message)
+    return re.sub(rf"(?<![^\s(])({names})=('[^']*'|[^\s:;,)]*)", flag, message)
 
 
 class Parser(argparse.ArgumentParser):
