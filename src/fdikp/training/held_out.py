@@ -91,15 +91,15 @@ def set_aside(files: Sequence[Path], names: Collection[str]) -> tuple[list[Path]
     return rest, held_out
 
 
-def held_out_pairs(photographs: Sequence[np.ndarray]) -> Batch:
-    """The fixed pairs, `PAIRS` of `CROP` x `CROP` pixels, a function of the photographs and their order.
+def held_out_pairs(photos: Sequence[np.ndarray]) -> Batch:
+    """The fixed pairs, `PAIRS` of `CROP` x `CROP` pixels, a function of the photos and their order.
 
-    photographs: uint8 [H, W, 3], at least one.
+    photos: uint8 [H, W, 3], at least one.
 
     Raises:
         TrainingError: nearly every rendered pair looks in focus: the photos have too little detail.
     """
-    stream = RenderedStream(photographs, MARGIN, SEED, SETTINGS)
+    stream = RenderedStream(photos, MARGIN, SEED, SETTINGS)
     sources, targets = [], []
     for first in range(0, TRIES * PAIRS, BATCH):
         batch = stream.batch(first, BATCH, CROP, torch.device("cpu"))
