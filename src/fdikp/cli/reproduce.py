@@ -3,7 +3,7 @@
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -223,7 +223,7 @@ def _runs(options: Options, name: str) -> "list[VariantRun]":
                 recipe = proxy_run(variant, options.sharp, folder, seed, budget)
             else:
                 recipe = real_run(variant, dpdd[0], folder, seed)
-            runs.append(VariantRun(variant, seed, replace(recipe, lpips=options.measuring.lpips)))
+            runs.append(VariantRun(variant, seed, recipe.override(lpips=options.measuring.lpips)))
     return runs
 
 
