@@ -51,7 +51,7 @@ def test_json_is_one_object(run, picture, tmp_path):
     picture("mine/source/a.png"), picture("mine/target/a.png")
     report = json.loads(run("data", "check", "mine", "mine", "--json", model=False).out)
     assert report == {
-        "ok": True, "data": "mine", "path": "mine", "split": "test", "kind": "pairs", "pictures": 1, "truth": True,
+        "ok": True, "data": "mine", "path": "mine", "split": "test", "kind": "pairs", "images": 1, "truth": True,
         "sizes": {"30x20": 1}, "bits": 8, "groups": {}, "notes": [], "faults": [],
     }  # fmt: skip
     Image.fromarray(np.zeros((5, 6, 3), np.uint8)).save(tmp_path / "mine/source/a.png")

@@ -66,7 +66,7 @@ def test_a_set_in_the_layout_of_dpdd(render, sharp, tree):
     ]
     made = manifest()
     assert [row["file"] for row in made["pairs"]] == names
-    assert {Path(row["picture"]).name for row in made["pairs"]} == {"a.png", "b.jpg", "c.png"}
+    assert {Path(row["photo"]).name for row in made["pairs"]} == {"a.png", "b.jpg", "c.png"}
     assert made["made_with"]["max_radius"] == 9.5
     assert {"fdikp", "seed", "size", "depth"} <= set(made["made_with"])
     for row in made["pairs"]:
@@ -84,10 +84,10 @@ def test_a_sharp_target_is_the_tile_that_the_manifest_names(render, sharp):
     photos = []
     for row in manifest()["pairs"]:
         x, y, width, height = row["tile"]
-        tile = np.asarray(Image.open(row["picture"]))[y : y + height, x : x + width]
+        tile = np.asarray(Image.open(row["photo"]))[y : y + height, x : x + width]
         for kind in ("source", "target"):
             assert np.array_equal(np.asarray(Image.open(f"out/train_c/{kind}/{row['file']}")), tile)
-        photos.append(row["picture"])
+        photos.append(row["photo"])
     assert len({*photos[:3]}) == len({*photos[3:6]}) == 3  # each once before any again
 
 
@@ -137,7 +137,7 @@ def test_grey_photographs_and_colour_profiles(render, tmp_path):
     for row in manifest()["pairs"]:
         target = Image.open(f"out/train_c/target/{row['file']}")
         assert target.mode == "RGB"
-        assert target.info.get("icc_profile") == (icc if row["picture"].endswith("rgb.png") else None)
+        assert target.info.get("icc_profile") == (icc if row["photo"].endswith("rgb.png") else None)
 
 
 def profile() -> bytes:

@@ -91,7 +91,7 @@ def _facts(data: "EvaluationSet") -> dict[str, Any]:
     sizes = Counter(f"{sample.width}x{sample.height}" for sample in data.samples)
     return {
         "kind": data.kind,
-        "pictures": len(data.samples),
+        "images": len(data.samples),
         "truth": all(sample.has_target for sample in data.samples),
         "sizes": dict(sizes.most_common()),
         "bits": max(sample.bits for sample in data.samples),
@@ -105,7 +105,7 @@ def _lines(facts: dict[str, Any]) -> Iterator[str]:
     from fdikp.data import SETS
 
     title, truth = SETS[facts["kind"]].title, "with" if facts["truth"] else "without"
-    yield f"{title}: {facts['pictures']} images {truth} ground truth, {facts['bits']} bit"
+    yield f"{title}: {facts['images']} images {truth} ground truth, {facts['bits']} bit"
     sizes = [f"{size} ({count})" for size, count in facts["sizes"].items()]
     rest = [f"{len(sizes) - SHOWN_SIZES} other sizes"] if len(sizes) > SHOWN_SIZES else []
     yield f"sizes   {', '.join(sizes[:SHOWN_SIZES] + rest)}"

@@ -94,7 +94,7 @@ SETS: dict[str, DataSetKind] = {
     ),
     "pairs": DataSetKind("own pairs", layouts.own_pairs, "source/ and target/, or is a CSV file", aligned=True),
     "realdof": DataSetKind("RealDOF", layouts.realdof, "source/NN.png and target/NN.png", {"test": 50}),
-    "cuhk": DataSetKind("CUHK", layouts.cuhk, "photographs in one folder", {"test": 704}),
+    "cuhk": DataSetKind("CUHK", layouts.cuhk, "photos in one folder", {"test": 704}),
 }
 """Every kind of set, in the order in which folders are recognised. The last two cannot be told from other pairs and
 other images: they are recognised by name only."""

@@ -132,7 +132,7 @@ class RenderedSet:
         radius = pair.radius
         return {
             "file": f"{number:06}.png",
-            "picture": str(path),
+            "photo": str(path),
             "tile": [x, y, width, height],
             "seed": rng.seed,
             "radius_mean": round(float(radius.mean()), 4),

@@ -118,8 +118,8 @@ def _header(pairs: "RenderedSet") -> dict[str, Any]:
     return {
         "made_with": {
             "fdikp": fdikp.__version__,
-            "photographs": len(pairs.photos),
-            "photographs_sha256": names.hexdigest(),
+            "photos": len(pairs.photos),
+            "photos_sha256": names.hexdigest(),
             "seed": pairs.seed,
             "size": pairs.size,
             "depth": pairs.depth,
