@@ -37,7 +37,6 @@ class Options:
     """Reproduce a table or a figure of the paper.
 
     These need trained models (--model) and data sets (--data):
-
     table1, table5   models beside the methods that the paper compares
     fig1   amplitude and phase of an image in focus and out of focus
     fig4   images restored by models, with enlarged parts
@@ -46,7 +45,6 @@ class Options:
     fig13  the images on which a model gains least
 
     These train and score each variant in the same way:
-
     table2   the parts: backbone, inverse kernels, position adaptive convolution
     table3   the dual-domain module
     table6   the terms of the loss

@@ -63,9 +63,9 @@ class Budget:
     """The training budget of each variant of a proxy."""
 
     steps: int = 600
-    """Training steps of each variant of a proxy."""
+    """Training steps."""
     crop: int = 64
-    """Side of its training crops, pixels."""
+    """Side of the training crops, pixels."""
     batch: int = 4
     """Crops per step."""
     lr: float = 8e-4
@@ -73,8 +73,7 @@ class Budget:
     width_divisor: int = 2
     """Divisor of the channels of every network."""
     perceptual: bool = False
-    """Keep LPIPS in the loss. With a small budget the PSNR then falls below that of the input (table6, which always
-    keeps it, shows that), and the order of the variants means little."""
+    """Keep LPIPS in the loss, as table6 always does. With a small budget the PSNR then falls below that of the input."""
 
     def describe(self) -> str:
         """The budget in one line, for tables."""
