@@ -73,7 +73,7 @@ class Budget:
     width_divisor: int = 2
     """Divisor of the channels of every network."""
     perceptual: bool = False
-    """Keep LPIPS in the loss, as table6 always does. With a small budget the PSNR then falls below that of the input."""
+    """Keep LPIPS in the loss, as table6 always does. With a small budget PSNR then falls below that of the input."""
 
     def describe(self) -> str:
         """The budget in one line, for tables."""
