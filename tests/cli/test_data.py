@@ -9,7 +9,7 @@ def test_a_sound_set_is_summed_up(run, picture):
         picture(f"mine/{kind}/a.png"), picture(f"mine/{kind}/b.png", (30, 20))
     done = run("data", "check", "mine", "mine", "--deep", model=False)
     assert (done.code, done.err) == (0, "")
-    assert done.out.splitlines() == ["own pairs: 2 pictures with ground truth, 8 bit", "sizes   30x20 (1), 20x30 (1)"]
+    assert done.out.splitlines() == ["own pairs: 2 images with ground truth, 8 bit", "sizes   30x20 (1), 20x30 (1)"]
 
 
 def test_groups_and_notes_are_said(run, picture, tmp_path):
@@ -18,8 +18,8 @@ def test_groups_and_notes_are_said(run, picture, tmp_path):
     assert "groups  near (1), far (1)" in run("data", "check", "mine", "pairs.csv", model=False).out
     picture("cuhk/out_of_focus0001.jpg")
     done = run("data", "check", "cuhk", "cuhk", model=False)
-    assert "CUHK: 1 pictures without ground truth, 8 bit" in done.out
-    assert "note    1 pictures where CUHK has 704" in done.out
+    assert "CUHK: 1 images without ground truth, 8 bit" in done.out
+    assert "note    1 images where CUHK has 704" in done.out
 
 
 def test_every_fault_is_a_line(run, picture, tmp_path):
@@ -31,7 +31,7 @@ def test_every_fault_is_a_line(run, picture, tmp_path):
     assert done.errors == ["fdikp: mine: 9 faults"]
     lines = done.out.splitlines()
     assert [line.split(":")[0] for line in lines[:7]] == [f"mine/source/{name}.png" for name in "bcdefgh"]
-    assert lines[7].startswith("mine/target/z.png: no picture of that name")
+    assert lines[7].startswith("mine/target/z.png: no image of that name")
     assert lines[8].startswith("mine/target/a.png: cannot be read")
     assert len(lines) == 9
 
@@ -51,7 +51,7 @@ def test_json_is_one_object(run, picture, tmp_path):
     picture("mine/source/a.png"), picture("mine/target/a.png")
     report = json.loads(run("data", "check", "mine", "mine", "--json", model=False).out)
     assert report == {
-        "ok": True, "data": "mine", "path": "mine", "split": "test", "kind": "pairs", "pictures": 1, "truth": True,
+        "ok": True, "data": "mine", "path": "mine", "split": "test", "kind": "pairs", "images": 1, "truth": True,
         "sizes": {"30x20": 1}, "bits": 8, "groups": {}, "notes": [], "faults": [],
     }  # fmt: skip
     Image.fromarray(np.zeros((5, 6, 3), np.uint8)).save(tmp_path / "mine/source/a.png")

@@ -24,7 +24,7 @@ def test_dpdd_pairs_by_order_since_names_differ(files):
     with pytest.raises(DataError, match=r"1P0A0950.png does not belong to 1P0A0960.png"):
         find_pairs(folder, "train")
     files("train_c/source/1P0A0970.png")
-    with pytest.raises(DataError, match="4 pictures in source but 3 in target"):
+    with pytest.raises(DataError, match="4 images in source but 3 in target"):
         find_pairs(folder, "train")
 
 
@@ -50,7 +50,7 @@ def test_own_pairs_by_name(files):
     assert found.layout == "own pairs"
     assert names(found) == [("a.png", "a.jpg"), ("b.jpg", "b.png")]
     files("source/alone.png", "source/alone too.png")
-    with pytest.raises(DataError, match=r"alone too\.png: .*alone\.png: no picture of that name"):
+    with pytest.raises(DataError, match=r"alone too\.png: .*alone\.png: no image of that name"):
         find_pairs(folder)
 
 

@@ -27,9 +27,9 @@ def test_a_tile_is_rendered_with_its_surroundings_and_as_its_place_in_the_photog
 
     real = dataset.render_pair
     monkeypatch.setattr(dataset, "render_pair", render_pair)
-    photograph = torch.from_numpy(np.array(Image.open(pairs.pictures[0]))).permute(2, 0, 1) / 255
+    photograph = torch.from_numpy(np.array(Image.open(pairs.photos[0]))).permute(2, 0, 1) / 255
     for number in range(5):
-        x, y, width, height = pairs.make(number)["tile"]
+        x, y, width, height = pairs.render(number)["tile"]
         left, top, right, bottom = max(0, x - 8), max(0, y - 8), min(160, x + width + 8), min(90, y + height + 8)
         window, field = seen[-1]
         assert torch.equal(window, photograph[:, top:bottom, left:right])
@@ -38,5 +38,5 @@ def test_a_tile_is_rendered_with_its_surroundings_and_as_its_place_in_the_photog
 
 
 def test_seeds_of_pairs_differ(pairs):
-    seeds = {replace(pairs, seed=seed).make(number)["seed"] for seed in (0, 1, -1) for number in range(4)}
+    seeds = {replace(pairs, seed=seed).render(number)["seed"] for seed in (0, 1, -1) for number in range(4)}
     assert len(seeds) == 12
