@@ -189,13 +189,13 @@ def _find_photos(inputs: Sequence[str], output: Path | None) -> list[Path]:
     """The sharp photos among the inputs. A named file that cannot be used is an error."""
     from fdikp.jobs.discover import InputFinder
 
-    found = InputFinder(output=output).find(inputs)
-    for photo in found:
+    candidates = InputFinder(output=output).find(inputs)
+    for photo in candidates:
         if photo.error:
             raise photo.error
-    if not found:
+    if not candidates:
         raise UsageError(f"no photo in {', '.join(inputs)}")
-    return [photo.path for photo in found]
+    return [photo.path for photo in candidates]
 
 
 def _draw_gallery(options: Options, file: Path) -> int:

@@ -107,7 +107,7 @@ class IfdReader:
             raise ValueError("a directory has too many entries")
         size, word = (20, "Q") if self.big else (12, "I")
         body = self.read(offset + width, count * size)
-        found = {}
+        listed = {}
         for i in range(count):
             entry = body[i * size : (i + 1) * size]
             tag, kind = self.unpack("H", entry[:2]), self.unpack("H", entry[2:4])
@@ -117,8 +117,8 @@ class IfdReader:
             if kind in _SIZES:
                 if items * _SIZES[kind] > inline:
                     value = self.unpack(word, entry[-inline:])
-                found[tag] = (kind, items, value)
-        return found, offset + width + count * size
+                listed[tag] = (kind, items, value)
+        return listed, offset + width + count * size
 
     def field(self, entry: tuple[int, int, int]) -> Field:
         """Read the value of an entry."""

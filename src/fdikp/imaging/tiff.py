@@ -95,10 +95,12 @@ def _has_sensor_data(reader: IfdReader, entries: dict[int, tuple[int, int, int]]
         return False
     try:
         offsets = reader.field(entries[_SUB_DIRECTORIES]).numbers()[:16]
-        found = [reader.entries(offset)[0] for offset in offsets]
+        directories = [reader.entries(offset)[0] for offset in offsets]
     except ValueError:
         return False
-    return any(_has_sensor_data(reader, {tag: e for tag, e in sub.items() if tag == _PHOTOMETRIC}) for sub in found)
+    return any(
+        _has_sensor_data(reader, {tag: e for tag, e in sub.items() if tag == _PHOTOMETRIC}) for sub in directories
+    )
 
 
 def add_metadata(file: BinaryIO, block: bytes | None, iptc: bytes | None, *, premultiplied: bool) -> bool:
