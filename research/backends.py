@@ -43,7 +43,7 @@ from fdikp.data.readers import read_unit
 from fdikp.evaluation.cost import PeakMemory
 from fdikp.evaluation.tables import grid
 from fdikp.network import FDIKP, PRESETS, SCALES
-from fdikp.network.dsrm import DSRM, Memory
+from fdikp.network.dsrm import DSRM, RecurrentState
 from fdikp.network.dual_domain import FrequencyBlock
 from fdikp.network.fdikp import pad
 
@@ -64,10 +64,10 @@ class Elsewhere(nn.Module):
         super().__init__()
         self.runs = runs
 
-    def forward(self, x: Tensor, memory: Memory | None) -> tuple[Tensor, Memory]:
+    def forward(self, x: Tensor, memory: RecurrentState | None) -> tuple[Tensor, RecurrentState]:
         given = [t.float().contiguous().numpy() for t in (x, *(memory or ()))]
         coefficients, hidden, cell = (torch.from_numpy(out) for out in self.runs[x.shape[-1]](given))
-        return coefficients, Memory(hidden, cell)
+        return coefficients, RecurrentState(hidden, cell)
 
 
 class Exported(nn.Module):
@@ -78,15 +78,15 @@ class Exported(nn.Module):
         self.dsrm = copy.deepcopy(dsrm)
         for module in self.dsrm.modules():
             if isinstance(module, FrequencyBlock):
-                module.globally = lambda x, block=module: by_products(block, x)  # type: ignore[method-assign]
+                module.frequency_branch = lambda x, block=module: by_products(block, x)  # type: ignore[method-assign]
 
     def forward(self, x: Tensor, *memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        coefficients, (hidden, cell) = self.dsrm(x, Memory(*memory) if memory else None)
+        coefficients, (hidden, cell) = self.dsrm(x, RecurrentState(*memory) if memory else None)
         return coefficients, hidden, cell
 
 
 def by_products(block: FrequencyBlock, x: Tensor) -> Tensor:
-    """`FrequencyBlock.globally` with constant matrices: no runtime has to know a Fourier transform."""
+    """`FrequencyBlock.frequency_branch` with constant matrices: no runtime has to know a Fourier transform."""
     H, W = (int(side) for side in x.shape[-2:])
     half = W // 2 + 1
     (cos_h, sin_h), (cos_w, sin_w) = fourier(H), fourier(W)
@@ -152,7 +152,7 @@ def inputs(network: FDIKP, pictures: list[Tensor]) -> Iterator[list[list[np.ndar
     listening = copy.deepcopy(network)
     given: list[list[np.ndarray]] = []
 
-    def keep(_: nn.Module, arguments: tuple[Tensor, Memory | None]) -> None:
+    def keep(_: nn.Module, arguments: tuple[Tensor, RecurrentState | None]) -> None:
         x, memory = arguments
         given.append([t.contiguous().numpy().copy() for t in (x, *(memory or ()))])
 

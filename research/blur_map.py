@@ -4,8 +4,8 @@
 
 Renders pairs from a folder of sharp photographs, and fits the map's weights of fine, medium and coarse detail and its
 bias, by the mean distance from the dilation that is wanted (the radius over the reach of 2 samples, at most 2),
-at all three scales of the network together. Prints both the fit and what `fdikp.network.blur` starts from, with their
-correlation with that dilation at each scale.
+at all three scales of the network together. Prints both the fit and what `fdikp.network.dilation` starts from, with
+their correlation with that dilation at each scale.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from fdikp.data import load_images
 from fdikp.network import SCALES, downsample
-from fdikp.network.blur import START, START_BIAS, detail
+from fdikp.network.dilation import INITIAL_BIAS, INITIAL_WEIGHTS, detail
 from fdikp.synthesis import RenderSettings
 from fdikp.training.data import RenderedStream
 
@@ -36,7 +36,7 @@ def main() -> None:
         features = detail(downsample(batch.blurred, scale)).transpose(0, 1).flatten(1).T
         seen.append(torch.cat((features, torch.ones(len(features), 1)), dim=1))
         wanted.append((downsample(batch.radius, scale).flatten() / scale / 2).clamp_max(RANGE))
-    start = torch.tensor([*START, START_BIAS])
+    start = torch.tensor([*INITIAL_WEIGHTS, INITIAL_BIAS])
     for name, weights in (("fitted", fit(seen, wanted)), ("starts from", start)):
         correlations = [correlation(dilation(x, weights), d) for x, d in zip(seen, wanted, strict=True)]
         told = ", ".join(f"1/{scale}: {value:.2f}" for scale, value in zip(SCALES, correlations, strict=True))

@@ -64,7 +64,7 @@ def test_known_coefficients_spare_work_and_change_nothing_else(lively):
 def test_delta_kernels_make_position_adaptive_convolution_the_identity(lively):
     """Before any training the refinement is the identity: each candidate is then the image itself."""
     found = []
-    handle = lively.fikp.register_forward_hook(lambda module, inputs, output: found.append(output.changes))
+    handle = lively.fikp.register_forward_hook(lambda module, inputs, output: found.append(output.candidate_residuals))
     under(lively, Intervention(delta), photograph())
     handle.remove()
     assert len(found) == 3

@@ -14,14 +14,14 @@ from fdikp.metrics.psnr import psnr
 from fdikp.metrics.registry import MOST_PSNR
 from fdikp.metrics.ssim import ssim
 from fdikp.network import NetworkConfig
-from fdikp.network.blur import BlurMap
+from fdikp.network.dilation import DilationMap
 
 IN_FOCUS = 0.01
 """A pixel is in focus where no channel of input and target differs by as much as this."""
 
 SHARP = 0.5
-"""A place shows detail in focus where the dilation an untrained `BlurMap` gives it is below this, pixels: it is then
-blurred by less than a radius of about one pixel, and is not flat."""
+"""A place shows detail in focus where the dilation an untrained `DilationMap` gives it is below this, pixels: it is
+then blurred by less than a radius of about one pixel, and is not flat."""
 
 
 @dataclass(frozen=True)
@@ -154,8 +154,8 @@ def _region(scores: Sequence[Scores], name: str) -> tuple[float | None, float | 
 
 
 @cache
-def _blur_map(device: torch.device) -> BlurMap:
-    return BlurMap(NetworkConfig()).requires_grad_(False).to(device)
+def _blur_map(device: torch.device) -> DilationMap:
+    return DilationMap(NetworkConfig()).requires_grad_(False).to(device)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

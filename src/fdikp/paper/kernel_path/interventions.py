@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from fdikp.errors import FdikpError
 from fdikp.network import FDIKP, SCALES, Stage, downsample
 from fdikp.network.config import NetworkConfig
-from fdikp.network.dsrm import Memory
-from fdikp.network.kernels import FIKP, Deconvolved
+from fdikp.network.dsrm import RecurrentState
+from fdikp.network.fikp import FIKP, Deconvolved
 
 Edit = Callable[[int, Tensor], Tensor]
 """From a stage (0 is the coarsest) and what the network has there to what it shall have, of the same shape. The first
@@ -89,9 +89,9 @@ def _edited(module: nn.Module, edit: Edit) -> Iterator[None]:
     def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor | Deconvolved) -> Tensor | Deconvolved:
         nonlocal calls
         stage, calls = calls % len(SCALES), calls + 1
-        own = output.changes if isinstance(output, Deconvolved) else output
+        own = output.candidate_residuals if isinstance(output, Deconvolved) else output
         new = edit(stage, own.unflatten(0, (1 if stage == 0 else 2, -1))).flatten(0, 1)
-        return output._replace(changes=new) if isinstance(output, Deconvolved) else new
+        return output._replace(candidate_residuals=new) if isinstance(output, Deconvolved) else new
 
     handle = module.register_forward_hook(hook)
     try:
@@ -101,16 +101,16 @@ def _edited(module: nn.Module, edit: Edit) -> Iterator[None]:
 
 
 class _Remembered(nn.Module):
-    """Stands in for the DSRM where the coefficients are known; the memory it hands on is not read."""
+    """Stands in for the DSRM where the coefficients are known; the state it hands on is not read."""
 
     def __init__(self, coefficients: Sequence[Tensor]) -> None:
         super().__init__()
         self.coefficients = coefficients
 
-    def forward(self, x: Tensor, memory: Memory | None) -> tuple[Tensor, Memory]:
+    def forward(self, x: Tensor, state: RecurrentState | None) -> tuple[Tensor, RecurrentState]:
         here = next(c for c in self.coefficients if c.shape[-2:] == x.shape[-2:])
         nothing = x.new_zeros(1, 1, 1, 1)
-        return here.flatten(1, 2), Memory(nothing, nothing)
+        return here.flatten(1, 2), RecurrentState(nothing, nothing)
 
 
 def with_kernels(kernels: Tensor) -> Edit:
