@@ -78,8 +78,8 @@ class Options:
     # Replace a set that was rendered with other settings.
     overwrite: Flag = False
 
-    # Largest number of pixels of a photo. Larger photos are rejected before they are decoded.
-    max_pixels: int = MAX_PIXELS
+    # Refuse photos with more pixels than this before they are decoded.
+    max_pixels: Annotated[int, tyro.conf.arg(metavar="N", help_behavior_hint="(default: 200 million)")] = MAX_PIXELS
 
     # Draw a sheet instead of rendering pairs: one row for each kind of aperture, with lights seen through it. It shows
     # the first input, or a test chart if there is none.
