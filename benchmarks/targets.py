@@ -37,10 +37,9 @@ from plain import Plain, lively
 
 KINDS = {
     "convolutions in torch": ("convolution", "conv_transpose"),
-    "compiled: convolutions": ("fdikp_winograd",),
-    "compiled: attention within strips": ("fdikp_attend",),
-    "compiled: position adaptive convolution": ("fdikp_pac",),
-    "compiled: other passes": ("fdikp_",),
+    "native: convolutions": ("fdikp_winograd",),
+    "native: position adaptive convolution": ("fdikp_pac",),
+    "native: other kernels": ("fdikp_",),
     "position adaptive convolution in torch": ("fdikp::pac", "grid_sampler"),
     "matrix products": ("addmm", "aten::mm", "bmm", "matmul", "baddbmm"),
     "Fourier transforms": ("fft",),
