@@ -44,7 +44,7 @@ def conv_relu_mean(weight: Tensor, x: Tensor) -> Tensor:
 
 
 def box(x: Tensor, side: int) -> Tensor:
-    """The mean over squares, as a sum of shifted images: on CPUs torch's pooling is not vectorised, and slower by far."""
+    """The mean over squares, as a sum of shifted images: on CPUs torch's pooling is not vectorised, and far slower."""
     H, W = x.shape[-2:]
     reach = side // 2
     padded = F.pad(x, (0, 0, reach, reach), mode="replicate")

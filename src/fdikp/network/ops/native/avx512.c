@@ -1,4 +1,4 @@
-/* The kernels for x86-64 with AVX-512 (F, BW, DQ and VL, which all such processors since 2017 have). */
+/* The kernels for x86-64 with AVX-512: its parts F, BW, DQ and VL, which all such processors but Xeon Phi have. */
 #ifdef __x86_64__
 #define ISA avx512
 #define LANES 16
