@@ -65,7 +65,7 @@ def measure(tensors: tuple[Tensor, Tensor, Tensor], runs: int) -> list[str]:
     """Rows of the table for one size, without the size: forward and training."""
     device = tensors[0].device
     with torch.no_grad():
-        fast = pac_cpu.applies(*tensors[:2]) or pac_cuda.applies(*tensors[:2])
+        fast = pac_cpu.is_eligible(*tensors[:2]) or pac_cuda.is_eligible(*tensors[:2])
         moved = sum(t.numel() for t in (*tensors, position_adaptive_convolution(*tensors)))
         source = torch.rand(moved // 2, device=device)  # a copy reads and writes this much each
         target = torch.empty_like(source)

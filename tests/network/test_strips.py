@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fdikp.network.ops.reference_bodies import attend_between_rows, attend_within_rows
+from fdikp.network.ops.reference_ops import attend_between_rows, attend_within_rows
 from fdikp.network.strips import StripAttention
 
 

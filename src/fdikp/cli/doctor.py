@@ -104,7 +104,7 @@ def _devices() -> Iterator[Finding]:
         try:
             if device.type == "cpu":
                 facts["threads"] = torch.get_num_threads()
-                facts["compiled_passes"] = native.library() is not None
+                facts["native_kernels"] = native.library() is not None
                 facts["instructions"] = _instructions()
             if device.type == "cuda":
                 properties = torch.cuda.get_device_properties(device)
@@ -118,11 +118,10 @@ def _devices() -> Iterator[Finding]:
 
 
 def _instructions() -> str:
-    """What compiled passes use of this processor beyond what every one has."""
+    """The instruction set of the native kernels that run here."""
     from fdikp.network.ops import native
 
-    found = {"AVX-512": native.wide(), "bfloat16 products": native.products()}
-    return " + ".join(name for name, there in found.items() if there) or "plain"
+    return "none" if native.library() is None else native.isa()
 
 
 def _formats() -> Iterator[Finding]:

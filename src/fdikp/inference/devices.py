@@ -71,7 +71,10 @@ def has_bfloat16(device: torch.device) -> bool:
     if device.type == "cpu":
         supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
         return bool(
-            supported and supported() and torch.ops.mkldnn._is_mkldnn_bf16_supported() and not native.limited_to_avx2()
+            supported
+            and supported()
+            and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+            and native.isa_limit() == "avx512"
         )
     return False
 

@@ -1,6 +1,6 @@
 """Checks of `pac_triton` in Triton's interpreter: `test_pac_triton` runs them in a process of their own.
 
-The interpreter has to be chosen before Triton is imported, and would then be there for every other test.
+The interpreter must be chosen before Triton is imported, and would then serve every other test too.
 """
 
 import math
@@ -27,22 +27,22 @@ def case(seed: int, B: int, N: int, K: int, H: int, W: int) -> tuple[Tensor, Ten
 
 
 def compare(x: Tensor, kernels: Tensor, dilation: Tensor) -> None:
-    """Results and gradients with those of the slower path in float64, whose coordinates are exact."""
-    fast = pac_cuda.forward(x, kernels, dilation)
+    """Results and gradients with those of the reference in float64, whose coordinates are exact."""
+    fused = pac_cuda.forward(x, kernels, dilation)
     exact = tuple(t.double().requires_grad_() for t in (x, kernels, dilation))
-    slow = sampled(*exact)
-    torch.testing.assert_close(fast.double(), slow, atol=1e-5, rtol=1e-4)
-    gradient = torch.randn(fast.shape, generator=torch.Generator().manual_seed(1))
-    of_fast = pac_cuda.backward(gradient, x, kernels, dilation, True)
-    of_slow = torch.autograd.grad(slow, exact, gradient.double())
-    for name, a, b in zip(("x", "kernels", "dilation"), of_fast, of_slow, strict=True):
+    reference = sampled(*exact)
+    torch.testing.assert_close(fused.double(), reference, atol=1e-5, rtol=1e-4)
+    gradient = torch.randn(fused.shape, generator=torch.Generator().manual_seed(1))
+    of_fused = pac_cuda.backward(gradient, x, kernels, dilation, True)
+    of_reference = torch.autograd.grad(reference, exact, gradient.double())
+    for name, a, b in zip(("x", "kernels", "dilation"), of_fused, of_reference, strict=True):
         torch.testing.assert_close(a, b.to(a.dtype), atol=1e-4, rtol=1e-3, msg=lambda m, name=name: f"{name}: {m}")
 
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 99), st.integers(1, 2), st.integers(1, 7), st.sampled_from([1, 3]), st.integers(1, 9),
        st.integers(1, 34))  # fmt: skip
-def test_results_and_gradients_are_those_of_the_slower_path(seed: int, B: int, N: int, K: int, H: int, W: int) -> None:
+def test_results_and_gradients_are_those_of_the_reference(seed: int, B: int, N: int, K: int, H: int, W: int) -> None:
     compare(*case(seed, B, N, K, H, W))
 
 
@@ -50,7 +50,7 @@ def test_results_and_gradients_are_those_of_the_slower_path(seed: int, B: int, N
     ("B", "N", "K", "H", "W"),
     [(1, 5, 5, 9, 33), (2, 5, 5, 3, 5), (1, 15, 3, 2, 3), (1, 2, 9, 1, 4), (1, 8, 7, 4, 1), (3, 1, 1, 1, 1)],
 )
-def test_every_size_of_kernel_and_shape_of_picture(B: int, N: int, K: int, H: int, W: int) -> None:
+def test_every_size_of_kernel_and_shape_of_image(B: int, N: int, K: int, H: int, W: int) -> None:
     compare(*case(0, B, N, K, H, W))
 
 
@@ -60,7 +60,7 @@ def test_taps_far_outside_read_the_border(factor: float) -> None:
     compare(x, kernels, factor * dilation)
 
 
-def test_pictures_may_lie_in_memory_in_any_order() -> None:
+def test_images_may_have_any_memory_layout() -> None:
     x, kernels, dilation = case(0, 2, 2, 3, 5, 6)
     compare(x.to(memory_format=torch.channels_last), kernels, dilation)
     compare(x[:, :, 1:, ::2].flip(1), kernels.transpose(2, 3), dilation[:, :, 1:, ::2])
@@ -68,7 +68,7 @@ def test_pictures_may_lie_in_memory_in_any_order() -> None:
 
 
 def by_loop(x: Tensor, kernels: Tensor, dilation: Tensor) -> Tensor:
-    """Eq. 9 of one picture as it is written, in float64: [N, 3, H, W]."""
+    """Eq. 9 of one image as it is written, in float64: [N, 3, H, W]."""
     _, _, H, W = x.shape
     K = kernels.shape[-1]
     out = torch.zeros(kernels.shape[1], 3, H, W, dtype=torch.float64)
@@ -101,7 +101,7 @@ def test_a_loop_over_pixels_agrees_with_results_and_gradients() -> None:
     def along(f: Callable[[Tensor], Tensor], change: Tensor) -> float:
         return float((f(change) * gradient[0]).sum())
 
-    # eq. 9 is linear in picture and kernels: their gradients are its adjoints
+    # eq. 9 is linear in image and kernels: their gradients are its adjoints
     dx, dk = torch.randn(x.shape, generator=generator), torch.randn(kernels.shape, generator=generator)
     assert float((to_x * dx).sum()) == pytest.approx(along(lambda t: by_loop(t, kernels, dilation), dx), rel=1e-4)
     assert float((to_kernels * dk).sum()) == pytest.approx(along(lambda t: by_loop(x, t, dilation), dk), rel=1e-4)
@@ -112,26 +112,26 @@ def test_a_loop_over_pixels_agrees_with_results_and_gradients() -> None:
     torch.testing.assert_close(to_dilation[0, 0].double(), slope, atol=1e-4, rtol=1e-4)
 
 
-def test_what_is_not_a_number_reads_no_memory_outside_of_the_picture() -> None:
+def test_nan_dilation_reads_no_memory_outside_the_image() -> None:
     x, kernels, dilation = case(0, 1, 2, 3, 8, 8)
     dilation[0, 0, 2, 3], dilation[0, 0, 5, 5], dilation[0, 0, 0, 0] = float("nan"), float("inf"), -1e30
-    guarded = torch.full((3, 10, 8), float("nan"))  # a row before and after the picture
+    guarded = torch.full((3, 10, 8), float("nan"))  # a row before and after the image
     guarded[:, 1:9] = x[0]
-    for picture in (x, guarded[None, :, 1:9]):
-        to_x, *_ = pac_cuda.backward(torch.ones(1, 2, 3, 8, 8), picture, kernels, dilation, True)
+    for image in (x, guarded[None, :, 1:9]):
+        to_x, *_ = pac_cuda.backward(torch.ones(1, 2, 3, 8, 8), image, kernels, dilation, True)
         assert to_x.isfinite().all()
-        assert pac_cuda.forward(picture, kernels, dilation).isfinite().all()
+        assert pac_cuda.forward(image, kernels, dilation).isfinite().all()
 
 
-def test_the_picture_gets_a_gradient_only_where_one_is_wanted() -> None:
+def test_the_image_gets_a_gradient_only_where_it_is_needed() -> None:
     x, kernels, dilation = case(0, 1, 2, 3, 4, 5)
     gradient = torch.ones(1, 2, 3, 4, 5)
     to_x, *others = pac_cuda.backward(gradient, x, kernels, dilation, False)
     assert to_x.shape == (0,)
-    _, *wanted = pac_cuda.backward(gradient, x, kernels, dilation, True)
-    assert all(torch.equal(a, b) for a, b in zip(others, wanted, strict=True))
+    _, *with_x = pac_cuda.backward(gradient, x, kernels, dilation, True)
+    assert all(torch.equal(a, b) for a, b in zip(others, with_x, strict=True))
 
 
-def test_channels_and_kernels_lie_innermost() -> None:
+def test_channels_and_kernels_are_innermost() -> None:
     out = pac_cuda.forward(*case(0, 2, 5, 3, 4, 6))
     assert out.permute(0, 3, 4, 1, 2).is_contiguous()

@@ -1,4 +1,4 @@
-"""The Triton kernels without a GPU: what they compute, in the interpreter, and what becomes of them, compiled."""
+"""The Triton kernels without a GPU: what they compute, in the interpreter, and the machine code they compile to."""
 
 import os
 import re
@@ -12,7 +12,7 @@ import pytest
 
 from fdikp.network.ops import pac_cuda
 
-pytestmark = pytest.mark.skipif(find_spec("triton") is None, reason="Triton is not there")
+pytestmark = pytest.mark.skipif(find_spec("triton") is None, reason="Triton is not installed")
 
 
 def test_in_the_interpreter() -> None:
@@ -25,8 +25,8 @@ def test_in_the_interpreter() -> None:
     assert "skipped" not in done.stdout
 
 
-def built(name: str, N: int, K: int, capability: int, **constants: Any) -> Any:
-    """A kernel compiled for a GPU that need not be there."""
+def compiled(name: str, N: int, K: int, capability: int, **constants: Any) -> Any:
+    """A kernel compiled for a GPU that need not exist."""
     import triton
     from triton.backends.compiler import GPUTarget
 
@@ -46,22 +46,22 @@ def built(name: str, N: int, K: int, capability: int, **constants: Any) -> Any:
 
 @pytest.mark.skipif(bool(os.environ.get("TRITON_INTERPRET")), reason="the interpreter compiles nothing")
 @pytest.mark.parametrize(("capability", "N", "K"), [(80, 3, 3), (90, 3, 3), (90, 7, 7)])
-def test_compiled_it_holds_all_in_registers(
+def test_compiled_kernels_hold_everything_in_registers(
     capability: int, N: int, K: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
-    small = K <= pac_cuda.UNROLLED
+    small = K <= pac_cuda.MAX_UNROLLED
     rows = pac_cuda.ROWS if small else pac_cuda.ROWS // 2
-    forward = built("forward", N, K, capability, ROWS=rows, UNROLLED=small)
-    backward = built("backward", N, K, capability, ROWS=pac_cuda.ROWS // 2, WANTS_X=True)
+    forward = compiled("forward", N, K, capability, ROWS=rows, UNROLLED=small)
+    backward = compiled("backward", N, K, capability, ROWS=pac_cuda.ROWS // 2, NEEDS_X=True)
     machine_code = forward.asm["sass"]
     for code in (machine_code, backward.asm["sass"]):
-        assert "EXIT" in code and not re.search(r"\b(LDL|STL)\b", code)  # nothing is put aside in memory
-    # Threads exchange numbers only to write them, behind the last tap
+        assert "EXIT" in code and not re.search(r"\b(LDL|STL)\b", code)  # nothing is spilled to memory
+    # Threads exchange values only to write them, after the last tap
     assert "BAR.SYNC" not in machine_code[: machine_code.rindex("LDG")]
     if small:
-        # The fourth channel and the kernels that are masked out cost nothing. Of K² taps one lies on a pixel, 2 (K - 1)
-        # lie between two, the others between four; the rest are kernels and dilation
+        # The fourth channel and masked kernels cost nothing. Of K² taps one is on a pixel, 2 (K - 1) are between two,
+        # the others between four; the other loads are kernels and dilation
         pixels = rows * pac_cuda.COLUMNS // (32 * pac_cuda.WARPS)  # of a thread
         reads = 3 * (1 + 2 * 2 * (K - 1) + 4 * (K - 1) ** 2)
         assert len(re.findall(r"\bLDG\b", machine_code)) == pixels * (reads + 1) + N * K * K

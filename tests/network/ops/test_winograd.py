@@ -1,4 +1,4 @@
-"""Winograd's convolution against torch's, over shapes that no network of ours has too."""
+"""Winograd's convolution against torch's, over shapes that no network here has too."""
 
 import copy
 
@@ -9,24 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from fdikp.network.ops import conv_act, conv_concat, native, winograd
+from fdikp.network.ops import conv_act, conv_concat, winograd
 
-pytestmark = [
-    pytest.mark.skipif(native.library() is None, reason="no C compiler was there at installation"),
-    pytest.mark.usefixtures("no_tiles", "vectors"),
-]
-
-TYPES = [
-    torch.float32,
-    pytest.param(
-        torch.bfloat16, marks=pytest.mark.skipif(not native.products(), reason="this processor has no AVX-512 BF16")
-    ),
-]
+pytestmark = pytest.mark.usefixtures("isa")
 
 
-def layer(channels: int, out: int, dtype: torch.dtype, seed: int = 0) -> nn.Conv2d:
+def layer(channels: int, out: int, seed: int = 0) -> nn.Conv2d:
     torch.manual_seed(seed)
-    return nn.Conv2d(channels, out, 3, padding=1).to(dtype).requires_grad_(False)
+    return nn.Conv2d(channels, out, 3, padding=1).requires_grad_(False)
 
 
 def expected(conv: nn.Conv2d, x: Tensor, slope: float, skip: Tensor | None) -> Tensor:
@@ -37,16 +27,15 @@ def expected(conv: nn.Conv2d, x: Tensor, slope: float, skip: Tensor | None) -> T
 
 def check(conv: nn.Conv2d, x: Tensor, slope: float = 1.0, skip: Tensor | None = None) -> None:
     with torch.no_grad():
-        assert winograd.applies(conv, x)
-        found = winograd.convolved(conv, x, slope, skip)
-    wanted = expected(conv, x, slope, skip)
-    assert found.shape == wanted.shape
-    assert found.dtype == x.dtype
-    off = (found.double() - wanted).square().mean().sqrt() / wanted.square().mean().sqrt()
-    assert off < (2e-6 if x.dtype == torch.float32 else 1e-2)
+        assert winograd.is_eligible(conv, x)
+        result = winograd.conv_act(conv, x, slope, skip)
+    target = expected(conv, x, slope, skip)
+    assert result.shape == target.shape
+    assert result.dtype == x.dtype
+    error = (result.double() - target).square().mean().sqrt() / target.square().mean().sqrt()
+    assert error < 2e-6
 
 
-@pytest.mark.parametrize("dtype", TYPES)
 @settings(max_examples=60, deadline=None)
 @given(
     st.integers(0, 99),
@@ -58,41 +47,36 @@ def check(conv: nn.Conv2d, x: Tensor, slope: float = 1.0, skip: Tensor | None = 
     st.sampled_from([0.0, 0.2, 1.0]),
     st.booleans(),
 )
-def test_any_size(
-    dtype: torch.dtype, seed: int, B: int, channels: int, out: int, H: int, W: int, slope: float, skips: bool
-) -> None:
-    conv = layer(channels, out, dtype, seed)
-    check(conv, torch.randn(B, channels, H, W).to(dtype), slope, torch.randn(B, out, H, W).to(dtype) if skips else None)
+def test_any_size(seed: int, B: int, channels: int, out: int, H: int, W: int, slope: float, skips: bool) -> None:
+    conv = layer(channels, out, seed)
+    check(conv, torch.randn(B, channels, H, W), slope, torch.randn(B, out, H, W) if skips else None)
 
 
-@pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("channels", [32, 256])
-def test_many_tiles_in_several_threads(dtype: torch.dtype, threads: int, channels: int) -> None:
-    """More than are worked on together, so that blocks, and threads, begin in the middle of rows and pictures."""
+def test_many_tiles_in_several_threads(threads: int, channels: int) -> None:
+    """More than one block, so that blocks, and threads, start in the middle of rows and images."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        check(layer(channels, channels, dtype), torch.randn(2, channels, 71, 94).to(dtype), 0.2)
+        check(layer(channels, channels), torch.randn(2, channels, 71, 94), 0.2)
     finally:
         torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize("dtype", TYPES)
-def test_what_is_not_a_number_spreads_as_far_as_its_tile(dtype: torch.dtype) -> None:
-    x = torch.zeros(1, 32, 40, 40, dtype=dtype)
+def test_nan_spreads_as_far_as_its_tile() -> None:
+    x = torch.zeros(1, 32, 40, 40)
     x[0, 3, 20, 20] = torch.nan
     with torch.no_grad():
-        found = winograd.convolved(layer(32, 32, dtype), x)
-    spread = found.isnan().any(dim=1)[0]
+        result = winograd.conv_act(layer(32, 32), x, 1.0, None)
+    spread = result.isnan().any(dim=1)[0]
     assert spread[19:22, 19:22].all()
     assert not spread[:18].any()
     assert not spread[:, 23:].any()
 
 
-@pytest.mark.parametrize("dtype", TYPES)
-def test_weights_that_change_are_packed_anew(dtype: torch.dtype) -> None:
-    conv, x = layer(32, 32, dtype), torch.randn(1, 32, 8, 8).to(dtype)
+def test_weights_that_change_are_packed_again() -> None:
+    conv, x = layer(32, 32), torch.randn(1, 32, 8, 8)
     check(conv, x)
     conv.weight.mul_(2)
     check(conv, x)
@@ -100,14 +84,14 @@ def test_weights_that_change_are_packed_anew(dtype: torch.dtype) -> None:
     other.weight.neg_()
     check(other, x)
     check(conv, x)
-    conv.load_state_dict(layer(32, 32, dtype, seed=5).state_dict())
+    conv.load_state_dict(layer(32, 32, seed=5).state_dict())
     check(conv, x)
     assert set(conv.state_dict()) == {"weight", "bias"}
 
 
-def test_weights_that_come_back_rounded_are_packed_anew() -> None:
-    """As those of a network that is made bfloat16 and float32 again, perhaps where they lay before."""
-    conv, x = layer(32, 32, torch.float32), torch.randn(1, 32, 8, 8)
+def test_weights_that_come_back_rounded_are_packed_again() -> None:
+    """As those of a network converted to bfloat16 and back to float32, perhaps at the same address."""
+    conv, x = layer(32, 32), torch.randn(1, 32, 8, 8)
     for _ in range(4):
         check(conv, x)
         conv.weight.data = conv.weight.data.bfloat16()
@@ -139,33 +123,32 @@ def test_layers_made_in_inference_mode() -> None:
         nn.Conv2d(32, 512, 3, padding=1),
     ],
 )
-def test_other_layers_are_left_to_torch(conv: nn.Conv2d) -> None:
+def test_torch_computes_other_layers(conv: nn.Conv2d) -> None:
     with torch.no_grad():
         x = torch.randn(1, conv.in_channels, 9, 9)
-        assert not winograd.applies(conv, x)
+        assert not winograd.is_eligible(conv, x)
         torch.testing.assert_close(conv_act(conv, x), F.leaky_relu(conv(x), 0.2))
 
 
-def test_where_there_is_a_gradient_it_is_left_to_torch() -> None:
+def test_torch_computes_bfloat16() -> None:
+    conv, x = layer(32, 32).bfloat16(), torch.randn(1, 32, 9, 9).bfloat16()
+    with torch.no_grad():
+        assert not winograd.is_eligible(conv, x)
+        assert not winograd.is_eligible(layer(32, 32), x)
+
+
+def test_torch_computes_layers_with_a_gradient() -> None:
     conv, x = nn.Conv2d(32, 32, 3, padding=1), torch.randn(1, 32, 9, 9)
-    assert not winograd.applies(conv, x)
+    assert not winograd.is_eligible(conv, x)
     conv_act(conv, x, skip=x).sum().backward()
     assert conv.weight.grad is not None
 
 
-def test_where_torch_multiplies_in_tiles_bfloat16_is_left_to_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native, "tiles", lambda: True)
-    with torch.no_grad():
-        for dtype, ours in ((torch.float32, True), (torch.bfloat16, False)):
-            conv = layer(32, 32, dtype)
-            assert winograd.applies(conv, torch.randn(1, 32, 9, 9).to(dtype)) is ours
-
-
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_joined_is_the_convolution_of_both_side_by_side(dtype: torch.dtype) -> None:
+def test_conv_concat_is_the_convolution_of_both_side_by_side(dtype: torch.dtype) -> None:
     conv = nn.Conv2d(40, 24, 1).to(dtype).requires_grad_(False)
     x, y = torch.randn(2, 16, 7, 9).to(dtype), torch.randn(2, 24, 7, 9).to(dtype)
-    wanted = F.conv2d(torch.cat((x, y), dim=1).double(), conv.weight.double(), conv.bias.double())
+    target = F.conv2d(torch.cat((x, y), dim=1).double(), conv.weight.double(), conv.bias.double())
     with torch.no_grad():
-        found = conv_concat(conv, x, y)
-    torch.testing.assert_close(found.double(), wanted, atol=0.02 if dtype == torch.bfloat16 else 1e-5, rtol=0.01)
+        result = conv_concat(conv, x, y)
+    torch.testing.assert_close(result.double(), target, atol=0.02 if dtype == torch.bfloat16 else 1e-5, rtol=0.01)

@@ -1,11 +1,12 @@
-"""The network's operations: each has a body of torch's own operations, and may have kernels that are faster.
+"""The network's operations: each has a reference in plain torch, and may have faster kernels.
 
-Model files call these functions, and only here is it decided which kernel runs. `reference_bodies` has the plain
-bodies; `fused_cpu` and `winograd` the kernels for CPUs, of the C library in `native`; `pac` position adaptive
-convolution with its kernels for CPUs (`pac_cpu`) and GPUs (`pac_cuda`, `pac_triton`).
+Model files call these functions; only this file decides which kernel runs. `reference_ops` has the references,
+`torch_variants` other compositions of torch's operations, `fused_cpu` and `winograd` the kernels for CPUs (of the C
+library in `native`), and `pac` position adaptive convolution with its kernels for CPUs (`pac_cpu`) and GPUs
+(`pac_cuda`, `pac_triton`).
 
     with ops.reference():
-        network(x)        # torch's textbook operations: to read, to debug, to export, and what tests compare with
+        network(x)        # textbook operations: to read, to debug, to export, and to compare kernels with
 """
 
 from collections.abc import Iterator
@@ -13,12 +14,10 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fdikp.network.ops import fused_cpu, native, pac, pac_cpu, winograd
-from fdikp.network.ops import reference_bodies as bodies
-from fdikp.network.ops.reference_bodies import SLOPE, at_least_float32, plain_convolution, residuals
+from fdikp.network.ops import fused_cpu, native, pac, pac_cpu, reference_ops, torch_variants, winograd
+from fdikp.network.ops.reference_ops import SLOPE, at_least_float32, plain_convolution, residuals
 
 __all__ = [
     "SLOPE",
@@ -46,7 +45,7 @@ _reference_only: ContextVar[bool] = ContextVar("reference_only", default=False)
 
 @contextmanager
 def reference() -> Iterator[None]:
-    """In this context every operation is computed by its reference body, on any device."""
+    """In this context every operation runs its reference, on any device."""
     token = _reference_only.set(True)
     try:
         yield
@@ -54,64 +53,40 @@ def reference() -> Iterator[None]:
         _reference_only.reset(token)
 
 
-def _fused(*tensors: Tensor) -> bool:
-    """Whether the kernels without a gradient can take these."""
-    return not _reference_only.get() and native.applies(*tensors)
+def _use_fused(*tensors: Tensor) -> bool:
+    """Whether the native kernels without a gradient support these tensors and may run."""
+    return not _reference_only.get() and native.is_eligible(*tensors)
 
 
 def conv_act(
     conv: nn.Conv2d | nn.ConvTranspose2d, x: Tensor, slope: float = SLOPE, skip: Tensor | None = None
 ) -> Tensor:
-    """LeakyReLU(conv(x) + skip), the skip left out where it is None; a slope of 0 is ReLU, of 1 no activation."""
-    if isinstance(conv, nn.Conv2d) and not _reference_only.get() and winograd.applies(conv, x):
-        return winograd.convolved(conv, x, slope, skip)
-    return bodies.conv_act(conv, x, slope, skip)
+    """LeakyReLU(conv(x) + skip); without the sum where skip is None. A slope of 0 is ReLU, of 1 no activation."""
+    if isinstance(conv, nn.Conv2d) and not _reference_only.get() and winograd.is_eligible(conv, x):
+        return winograd.conv_act(conv, x, slope, skip)
+    return reference_ops.conv_act(conv, x, slope, skip)
 
 
 def conv_concat(conv: nn.Conv2d, x: Tensor, y: Tensor) -> Tensor:
     """A convolution of x [B, C, H, W] beside y [B, C', H, W]."""
     pointwise = conv.kernel_size == (1, 1)
-    if pointwise and x.dtype == y.dtype == conv.weight.dtype == torch.bfloat16 and _fused(x, y):
+    if pointwise and x.dtype == y.dtype == conv.weight.dtype == torch.bfloat16 and _use_fused(x, y):
         return fused_cpu.pointwise_concat(conv, x, y)
-    return bodies.conv_concat(conv, x, y)
+    return reference_ops.conv_concat(conv, x, y)
 
 
 def conv_relu_pool(conv: nn.Conv2d, x: Tensor, size: int) -> Tensor:
     """adaptive_avg_pool2d(relu(conv(x)), size): [B, C', H, W] to [B, C, size, size]."""
     if _reference_only.get():
-        return bodies.conv_relu_pool(conv, x, size)
-    return torch.cat([_conv_relu_pool_row(conv, x, n, size) for n in range(size)], dim=-2)
-
-
-def _conv_relu_pool_row(conv: nn.Conv2d, x: Tensor, n: int, size: int) -> Tensor:
-    """Row n of `conv_relu_pool`, [B, C, 1, size], from the rows of x that it is pooled from.
-
-    So that no more than a part of the convolution's map, the widest there is, is ever in memory.
-    """
-    reach, border = conv.kernel_size[0] - 1, int(conv.padding[0])
-    rows = x.shape[-2] + 2 * border - reach  # of the convolution's result
-    first, last = n * rows // size, -(-(n + 1) * rows // size)
-    read = x[..., max(0, first - border) : last - border + reach, :]
-    above, below = max(0, border - first), max(0, last - border + reach - x.shape[-2])
-    read = F.pad(read, (border, border, above, below))
-    return F.adaptive_avg_pool2d(F.relu_(F.conv2d(read, conv.weight, conv.bias)), (1, size))
-
-
-BANDS = 8
-"""Parts in which `conv_relu_mean` computes its map, so that it is never all in memory."""
+        return reference_ops.conv_relu_pool(conv, x, size)
+    return torch_variants.conv_relu_pool(conv, x, size)
 
 
 def conv_relu_mean(weight: Tensor, x: Tensor) -> Tensor:
     """The mean over positions of relu(conv(x)), of an odd kernel with zero padding and no bias, [B, C]."""
     if _reference_only.get():
-        return bodies.conv_relu_mean(weight, x)
-    reach = weight.shape[-1] - 1
-    padded = F.pad(x, (reach // 2,) * 4)
-    H, W = x.shape[-2:]
-    rows = -(-H // BANDS)
-    bands = [padded[..., y : y + rows + reach, :] for y in range(0, H, rows)]
-    sums = [at_least_float32(F.relu_(F.conv2d(band, weight))).sum(dim=(-2, -1)) for band in bands]
-    return torch.stack(sums).sum(dim=0) / (H * W)
+        return reference_ops.conv_relu_mean(weight, x)
+    return torch_variants.conv_relu_mean(weight, x)
 
 
 def polar(f: Tensor, rounding: float) -> tuple[Tensor, Tensor]:
@@ -124,9 +99,9 @@ def polar(f: Tensor, rounding: float) -> tuple[Tensor, Tensor]:
     Returns:
         Two of [B, C, H, W // 2 + 1], the zero vertical frequency in the middle row.
     """
-    if f.dtype == torch.complex64 and _fused(f.real):
+    if f.dtype == torch.complex64 and _use_fused(f.real):
         return fused_cpu.polar(f, rounding)
-    return bodies.polar(f, rounding)
+    return reference_ops.polar(f, rounding)
 
 
 def band_energy(x: Tensor, floor: float) -> Tensor:
@@ -134,27 +109,16 @@ def band_energy(x: Tensor, floor: float) -> Tensor:
 
     log(1 + energy / floor) / 10 of the luminance in three bands.
     """
-    if _fused(x):
-        return fused_cpu.detail(x, floor)
-    return bodies.band_energy(x, floor, box)
+    if _use_fused(x):
+        return fused_cpu.band_energy(x, floor)
+    return reference_ops.band_energy(x, floor, box)
 
 
 def box(x: Tensor, side: int) -> Tensor:
     """The mean over squares of an odd number of pixels, the border pixel repeated: [B, C, H, W] to the same shape."""
     if _reference_only.get() or x.device.type != "cpu":
-        return bodies.box(x, side)
-    # torch's pooling is not vectorised on CPUs: adding up shifted images is, and takes an eighth of the time
-    H, W = x.shape[-2:]
-    reach = side // 2
-    padded = F.pad(x, (0, 0, reach, reach), mode="replicate")
-    down = padded[..., :H, :].clone()
-    for i in range(1, side):
-        down += padded[..., i : i + H, :]
-    padded = F.pad(down, (reach, reach, 0, 0), mode="replicate")
-    mean = padded[..., :W].clone()
-    for i in range(1, side):
-        mean += padded[..., i : i + W]
-    return mean.mul_(1 / side**2)
+        return reference_ops.box(x, side)
+    return torch_variants.box(x, side)
 
 
 def position_adaptive_convolution(x: Tensor, kernels: Tensor, dilation: Tensor) -> Tensor:
@@ -168,7 +132,7 @@ def position_adaptive_convolution(x: Tensor, kernels: Tensor, dilation: Tensor) 
 
 
 def candidate_residuals(x: Tensor, kernels: Tensor, dilation: Tensor, base: Tensor, dtype: torch.dtype) -> Tensor:
-    """What the images that eq. 9 makes of x, and last x itself, would change of `base`.
+    """The differences to `base` of the images that eq. 9 makes of x, and last of x itself.
 
     Args:
         x: images [B, 3, H, W], float32 or float64.
@@ -180,8 +144,8 @@ def candidate_residuals(x: Tensor, kernels: Tensor, dilation: Tensor, base: Tens
     Returns:
         [B, N + 1, 3, H, W].
     """
-    if _fused(x, base) and pac_cpu.applies(x, kernels):
-        return pac_cpu.changes(x, kernels, dilation, base, dtype)
+    if _use_fused(x, base) and pac_cpu.is_eligible(x, kernels):
+        return pac_cpu.candidate_residuals(x, kernels, dilation, base, dtype)
     # eq. 9 samples at fractions of a pixel: 16-bit coordinates would be off by pixels in a large image
     deconvolved = position_adaptive_convolution(x, kernels.to(x.dtype), dilation.to(x.dtype))
     return residuals(deconvolved, x, base).to(dtype)
@@ -199,27 +163,25 @@ def attend_in_strips(rows: Tensor, columns: Tensor, heads: int, between: bool) -
     Returns:
         [B, H, W, 2C].
     """
-    if not between and not _reference_only.get() and fused_cpu.attends(rows, heads):
-        return fused_cpu.attended(rows, columns, heads)
-    return bodies.attend_in_strips(rows, columns, heads, between, plain=_reference_only.get())
+    return reference_ops.attend_in_strips(rows, columns, heads, between, plain=_reference_only.get())
 
 
-def lstm_cell(gates: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
+def lstm_cell(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
     """The recurrent unit's new hidden state and cell from its gates [B, 4 maps, H, W] and its cell [B, maps, H, W]."""
-    if before.shape[1] <= fused_cpu.MOST_MAPS and _fused(gates, before):
-        return fused_cpu.cell(gates, before)
-    return bodies.lstm_cell(gates, before)
+    if cell.shape[1] <= fused_cpu.MAX_MAPS and _use_fused(gates, cell):
+        return fused_cpu.lstm_cell(gates, cell)
+    return reference_ops.lstm_cell(gates, cell)
 
 
 def coefficient_maps(spatial: Tensor, hidden: Tensor, norm: nn.BatchNorm2d) -> Tensor:
     """2 σ(u v + u) - 1 of v = relu(norm(spatial)) [B, maps, H, W] and u = hidden [B, maps, H/2, W/2]."""
-    if not norm.training and hidden.shape[1] <= fused_cpu.MOST_MAPS and _fused(spatial, hidden):
-        return fused_cpu.coefficients(spatial, hidden, norm)
-    return bodies.coefficient_maps(spatial, hidden, norm)
+    if not norm.training and hidden.shape[1] <= fused_cpu.MAX_MAPS and _use_fused(spatial, hidden):
+        return fused_cpu.coefficient_maps(spatial, hidden, norm)
+    return reference_ops.coefficient_maps(spatial, hidden, norm)
 
 
 def blend(residuals: tuple[Tensor, Tensor], coefficients: Tensor, output: nn.Conv2d, base: Tensor) -> Tensor:
-    """base [B, 3, H, W] and the sum of all residuals, weighed by their coefficient maps and the last convolution.
+    """base [B, 3, H, W] and the sum of all residuals, weighted by their coefficient maps and the output convolution.
 
     Args:
         residuals: of each of two images, [B, N + 1, 3, H, W].
@@ -227,7 +189,7 @@ def blend(residuals: tuple[Tensor, Tensor], coefficients: Tensor, output: nn.Con
         output: the 1×1 convolution from 6(N + 1) channels to 3.
         base: [B, 3, H, W].
     """
-    fits = coefficients.shape[1] <= fused_cpu.MOST_MAPS and base.dtype == torch.float32
-    if fits and _fused(*residuals, coefficients, base):
-        return fused_cpu.blended(residuals, coefficients, output, base)
-    return bodies.blend(residuals, coefficients, output, base)
+    fits = coefficients.shape[1] <= fused_cpu.MAX_MAPS and base.dtype == torch.float32
+    if fits and _use_fused(*residuals, coefficients, base):
+        return fused_cpu.blend(residuals, coefficients, output, base)
+    return reference_ops.blend(residuals, coefficients, output, base)

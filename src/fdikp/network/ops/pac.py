@@ -1,11 +1,11 @@
-"""Position adaptive convolution (eq. 9, Fig. 3c): a few kernels, whose reach follows the blur at each pixel."""
+"""Position adaptive convolution (eq. 9, Fig. 3c): a few kernels, dilated at each pixel as the dilation map says."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from fdikp.network.ops import pac_cpu, pac_cuda
-from fdikp.network.ops.pac_cpu import compiled
+from fdikp.network.ops.pac_cpu import pac_forward
 
 
 def position_adaptive_convolution(x: Tensor, kernels: Tensor, dilation: Tensor) -> Tensor:
@@ -15,10 +15,10 @@ def position_adaptive_convolution(x: Tensor, kernels: Tensor, dilation: Tensor) 
     With D ≡ 1 this is `conv2d` (a correlation, as eq. 9 is written), with D ≡ 2 its dilated form. Outside the image
     the border pixel is repeated, which is ours: the paper does not say.
 
-    On a CPU this takes the compiled path (`pac_cpu`) where that was built, on a GPU the fused one (`pac_cuda`) where
-    Triton works, else `sampled`; they agree to rounding. On a GPU the gradient of x is a sum in no fixed order: after
-    `torch.use_deterministic_algorithms(True)` it is left to `sampled`, of which torch then says whether it has a
-    deterministic one.
+    On a CPU this runs the native kernel (`pac_cpu`) where it was built, on a GPU the Triton kernel (`pac_cuda`) where
+    Triton works, else `sampled`; they agree up to rounding. On a GPU the Triton kernel adds up the gradient of x in no
+    fixed order; after `torch.use_deterministic_algorithms(True)` `sampled` runs instead, and torch raises where it has
+    no deterministic form of that either.
 
     Args:
         x: images [B, C, H, W], float32 or float64.
@@ -28,15 +28,15 @@ def position_adaptive_convolution(x: Tensor, kernels: Tensor, dilation: Tensor) 
     Returns:
         [B, N, C, H, W]; differentiable in all three arguments.
     """
-    if pac_cpu.applies(x, kernels) or pac_cuda.applies(x, kernels):
-        return compiled(x, kernels, dilation)
+    if pac_cpu.is_eligible(x, kernels) or pac_cuda.is_eligible(x, kernels):
+        return pac_forward(x, kernels, dilation)
     return sampled(x, kernels, dilation)
 
 
 def sampled(x: Tensor, kernels: Tensor, dilation: Tensor) -> Tensor:
-    """Position adaptive convolution by torch's own operations: on any device, in any type, traced and exported.
+    """Position adaptive convolution by torch's own operations: on any device, in any type, traced or exported.
 
-    The sampling positions do not depend on kernel or channel, so the image is sampled once and weighed N times.
+    The sampling positions do not depend on kernel or channel, so the image is sampled once and weighted N times.
     Arguments and result as of `position_adaptive_convolution`.
     """
     B, C, H, W = x.shape
@@ -56,5 +56,5 @@ def sampled(x: Tensor, kernels: Tensor, dilation: Tensor) -> Tensor:
     grid = ((2 * positions + 1) / size - 1).reshape(B, K * K * H, W, 2)
     samples = F.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False)
     samples = samples.reshape(B, C, K * K, H * W)
-    weighed = torch.einsum("bnk,bckp->bncp", kernels.reshape(B, N, K * K), samples)
-    return weighed.reshape(B, N, C, H, W)
+    weighted = torch.einsum("bnk,bckp->bncp", kernels.reshape(B, N, K * K), samples)
+    return weighted.reshape(B, N, C, H, W)

@@ -1,13 +1,13 @@
-"""Position adaptive convolution (eq. 9) on GPUs, in Triton: what `pac.c` is on CPUs. Launched by `pac_cuda.py`.
+"""Position adaptive convolution (eq. 9) on GPUs, in Triton: the counterpart of `pac.h`. Launched by `pac_cuda.py`.
 
-A program takes ROWS × COLUMNS neighbouring pixels of one picture. Pixels lie along the last axis of its tensors (P) and
-are shared among threads; kernels and channels lie along the axes before, of which each thread holds all. So a place is
-read and interpolated once and weighed N times, in registers. Axes are powers of two: there is a fourth channel, and
-there may be kernels, that nobody reads, and the compiler leaves their work out.
+A program computes ROWS × COLUMNS neighbouring pixels of one image. Pixels are the last axis of its tensors (P) and are
+distributed over threads; kernels and channels are the axes before, of which each thread holds all. So each tap is read
+and interpolated once and weighted N times, in registers. Axes are powers of two: there is a fourth channel, and may be
+more kernels, that nothing reads, and the compiler removes their work.
 
-No argument that depends on the picture is specialised on: one compilation serves all sizes and layouts. What is read is
-read a channel at a time, [P]: of a tensor with a channel axis the compiler might spread that over threads. Offsets
-within a picture, and within a program's results, are 32-bit numbers, all others 64-bit.
+No argument that depends on the image is specialised: one compilation serves all sizes and layouts. Loads are of one
+channel at a time, [P]: the compiler might distribute a channel axis over threads. Offsets within an image, and within a
+program's results, are 32-bit, all others 64-bit.
 """
 
 import triton
@@ -15,12 +15,12 @@ import triton.language as tl
 
 ANY = ("H", "W", "x_picture", "x_channel", "x_row", "x_column",
        "g_picture", "g_kernel", "g_channel", "g_row", "g_column")  # fmt: skip
-"""Arguments that depend on the picture."""
+"""Arguments that depend on the image."""
 
 
 @triton.jit
 def _block(H, W, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
-    """Where a program's pixels are: its picture (64-bit), the first row and the first column."""
+    """Where a program's pixels are: its image (64-bit), the first row and the first column."""
     across = tl.cdiv(W, COLUMNS)
     blocks = tl.cdiv(H, ROWS) * across
     block = tl.program_id(0) % blocks
@@ -29,12 +29,12 @@ def _block(H, W, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
 
 @triton.jit
 def _place(at, side, step, dilation):
-    """Where a tap falls along one axis: the two pixels that it lies between, its share of the second, and how it moves
-    with the dilation. Beyond the border the border pixel is repeated, and nothing moves."""
+    """Where a tap falls along one axis: the two pixels around it, its weight for the second, and its derivative by the
+    dilation. Outside the image the border pixel is repeated, and the derivative is 0."""
     last = side - 1
     position = at + step * dilation
     inside = (position > 0) & (position < last)
-    position = tl.where(position > 0, position, 0.0)  # what is not a number becomes 0, which is a place in the picture
+    position = tl.where(position > 0, position, 0.0)  # NaN becomes 0, which is inside the image
     position = tl.where(position < last, position, last.to(tl.float32))
     low = position.to(tl.int32)
     return low, tl.minimum(low + 1, last), position - low, tl.where(inside, step, 0).to(tl.float32)
@@ -42,7 +42,7 @@ def _place(at, side, step, dilation):
 
 @triton.jit
 def _pixels(picture, offsets, x_channel):
-    """The pixels at the offsets [P] from the first of a picture, [4, P], the fourth channel 0."""
+    """The pixels at the offsets [P] from the first of an image, [4, P], the fourth channel 0."""
     c = tl.arange(0, 4)[:, None]
     red = tl.load(picture + offsets)[None, :]
     green = tl.load(picture + x_channel + offsets)[None, :]
@@ -51,16 +51,16 @@ def _pixels(picture, offsets, x_channel):
 
 
 @triton.jit
-def _between(a, b, share):
-    return a + share * (b - a)
+def _lerp(a, b, weight):
+    return a + weight * (b - a)
 
 
 @triton.jit
 def _packed(numbers, N: tl.constexpr):
-    """[kernels, 4, P] without what nobody reads: [3N or more, P], in the order of the result's memory.
+    """[kernels, 4, P] without the unused channel and kernels: [3N or more, P], in the order of the result's memory.
 
-    Written as a sum of bits with zeros, since Triton has no other way to say it. Which number goes where is known when
-    it is compiled, so that nothing is computed.
+    It is written as a sum of bits with zeros, because Triton has no other form for it. The compiler knows where each
+    number goes, so that nothing is computed.
     """
     q = tl.arange(0, triton.next_power_of_2(3 * N))[:, None]
     f = tl.arange(0, 4 * numbers.shape[0])[None, :]
@@ -73,7 +73,7 @@ def _packed(numbers, N: tl.constexpr):
 def _row(
     total, picture, taps, i, y, x, D, H, W, x_channel, x_row, x_column, N: tl.constexpr, K: tl.constexpr
 ):  # fmt: skip
-    """total [kernels, 4, P] with the taps of row i added; the middle row and column lie on pixels, not between two."""
+    """total [kernels, 4, P] with the taps of row i added; the middle row and column are on pixels, not between two."""
     HALF: tl.constexpr = K // 2
     n = tl.arange(0, total.shape[0])
     upper, lower, v, _ = _place(y, H, i - HALF, D)
@@ -84,14 +84,14 @@ def _row(
             at = x * x_column
             sample = _pixels(picture, over + at, x_channel)
             if i != HALF:
-                sample = _between(sample, _pixels(picture, under + at, x_channel), v)
+                sample = _lerp(sample, _pixels(picture, under + at, x_channel), v)
         else:
             at, after = left * x_column, right * x_column
-            sample = _between(_pixels(picture, over + at, x_channel), _pixels(picture, over + after, x_channel), u)
+            sample = _lerp(_pixels(picture, over + at, x_channel), _pixels(picture, over + after, x_channel), u)
             if i != HALF:
                 below = _pixels(picture, under + at, x_channel)
-                below = _between(below, _pixels(picture, under + after, x_channel), u)
-                sample = _between(sample, below, v)
+                below = _lerp(below, _pixels(picture, under + after, x_channel), u)
+                sample = _lerp(sample, below, v)
         k = tl.load(taps + (i * K + j), mask=n < N, other=0.0)
         total += k[:, None, None] * sample[None, :, :]
     return total
@@ -105,7 +105,7 @@ def forward(
     """x: [B, 3, H, W], of the given strides; kernels [B, N, K, K], dilation [B, 1, H, W], out [B, H, W, N, 3]."""
     b, first_y, first_x = _block(H, W, ROWS, COLUMNS)
     p = tl.arange(0, ROWS * COLUMNS)
-    # Pixels beyond the end of the picture do as the last ones do, and are not written
+    # Pixels outside the image repeat the last ones, and are not written
     y, column = tl.minimum(first_y + p // COLUMNS, H - 1), tl.minimum(first_x + p % COLUMNS, W - 1)
     D = tl.load(dilation + ((b * H + y) * W + column))
     taps = kernels + (b * N + tl.arange(0, triton.next_power_of_2(N))) * (K * K)
@@ -117,7 +117,7 @@ def forward(
     else:
         for i in range(K):
             total = _row(total, picture, taps, i, y, column, D, H, W, x_channel, x_row, x_column, N, K)
-    # Turned, so that the numbers of a pixel, which are neighbours in memory, are written by neighbouring threads
+    # Transposed, so that neighbouring threads write the results of a pixel, which are neighbours in memory
     q = tl.arange(0, triton.next_power_of_2(3 * N))[None, :]
     to = out + ((b * H + first_y) * W + first_x) * (3 * N) + (p // COLUMNS * W + p % COLUMNS)[:, None] * (3 * N) + q
     inside = (first_y + p // COLUMNS < H) & (first_x + p % COLUMNS < W)
@@ -128,12 +128,12 @@ def forward(
 def backward(
     x, kernels, dilation, gradient, to_x, to_kernels, to_dilation, H, W, x_picture, x_channel, x_row, x_column,
     g_picture, g_kernel, g_channel, g_row, g_column,
-    N: tl.constexpr, K: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr, WANTS_X: tl.constexpr,
+    N: tl.constexpr, K: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr, NEEDS_X: tl.constexpr,
 ):  # fmt: skip
-    """What a program's pixels add to the gradients.
+    """What the pixels of a program add to the gradients.
 
-    gradient: [B, N, 3, H, W], of the given strides. to_x: [B, 3, H, W], zeros, added to atomically where WANTS_X.
-    to_kernels: [programs, N, K, K], each program's share. to_dilation: [B, 1, H, W]. The others as of `forward`.
+    gradient: [B, N, 3, H, W], of the given strides. to_x: [B, 3, H, W], zeros, added to atomically where NEEDS_X.
+    to_kernels: [programs, N, K, K], the sum of each program. to_dilation: [B, 1, H, W]. The others as of `forward`.
     """
     HALF: tl.constexpr = K // 2
     b, first_y, first_x = _block(H, W, ROWS, COLUMNS)
@@ -145,7 +145,7 @@ def backward(
     n = tl.arange(0, triton.next_power_of_2(N))
     c = tl.arange(0, 4)
     taps = kernels + (b * N + n) * (K * K)
-    shares = to_kernels + (tl.program_id(0).to(tl.int64) * N + n) * (K * K)
+    partial = to_kernels + (tl.program_id(0).to(tl.int64) * N + n) * (K * K)
     picture = x + b * x_picture
     g = tl.zeros((triton.next_power_of_2(N), 4, ROWS * COLUMNS), tl.float32)
     from_ = gradient + b * g_picture + (y.to(tl.int64) * g_row + column.to(tl.int64) * g_column)
@@ -166,12 +166,12 @@ def backward(
         a = _pixels(picture, under + at, x_channel)
         below = _pixels(picture, under + after, x_channel) - a
         bottom = a + u * below
-        sample = tl.where(inside, _between(top, bottom, v), 0.0)
-        tl.store(shares + tap, tl.sum(tl.sum(g * sample[None, :, :], axis=1), axis=1), mask=n < N)
+        sample = tl.where(inside, _lerp(top, bottom, v), 0.0)
+        tl.store(partial + tap, tl.sum(tl.sum(g * sample[None, :, :], axis=1), axis=1), mask=n < N)
         k = tl.load(taps + tap, mask=n < N, other=0.0)
         to_sample = tl.sum(g * k[:, None, None], axis=0)
-        to_D += to_sample * (along * _between(above, below, v) + down * (bottom - top))
-        if WANTS_X:
+        to_D += to_sample * (along * _lerp(above, below, v) + down * (bottom - top))
+        if NEEDS_X:
             for channel in tl.static_range(3):
                 to_channel = to_x + (b * 3 + channel) * H * W
                 to_this = tl.sum(tl.where(c[:, None] == channel, to_sample, 0.0), axis=0)

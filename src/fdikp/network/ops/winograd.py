@@ -1,78 +1,63 @@
-"""3×3 convolutions by Winograd's minimal filtering, for inference on CPUs.
+"""3×3 convolutions by Winograd's minimal filtering, float32, for inference on CPUs.
 
-A convolution of stride 1 takes 16 products for each pair of channels and four pixels in place of 36 (F(2×2, 3×3), Lavin
-and Gray 2016). `native/winograd_float.c` does it, `winograd_wide.c` with AVX-512, and `winograd.c` in bfloat16 on
-processors that multiply it, with what follows a convolution in this network: a skip and LeakyReLU. Where bfloat16 is
-multiplied in tiles (AMX), oneDNN's convolutions are faster, and are taken.
+F(2×2, 3×3) (Lavin and Gray 2016) takes 16 multiplications for each pair of channels and four pixels instead of 36. The
+kernel, `native/kernels/winograd.h`, also applies what follows a convolution in this network: bias, skip and LeakyReLU.
 """
 
 import torch
 from torch import Tensor, nn
 
 from fdikp.network.ops import native
-from fdikp.network.ops.fused_cpu import LANES, innermost
-from fdikp.network.ops.packed_weights import kept
+from fdikp.network.ops.fused_cpu import to_nhwc
+from fdikp.network.ops.packed_weight_cache import packed_weights
 
-MOST_CHANNELS = 256
-"""Channels up to which there is room in winograd.h."""
+GROUP = 16
+"""Channels that the kernel computes together; numbers of channels are multiples of it."""
+
+MAX_CHANNELS = 256
+"""Channels for which the kernel's workspace has room."""
 
 _TRANSFORM = torch.tensor([[1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.0, 0.0, 1.0]])
 """G of F(2, 3)."""
 
 
-def applies(conv: nn.Conv2d, x: Tensor) -> bool:
-    """Whether `convolved` can take this layer and its input, and torch is not faster."""
+def is_eligible(conv: nn.Conv2d, x: Tensor) -> bool:
+    """Whether `conv_act` supports this layer and its input."""
     return (
-        x.dtype == conv.weight.dtype
+        x.dtype == conv.weight.dtype == torch.float32
         and (conv.kernel_size, conv.stride, conv.padding, conv.dilation) == ((3, 3), (1, 1), (1, 1), (1, 1))
         and conv.groups == 1
         and conv.padding_mode == "zeros"
         and conv.bias is not None
-        and conv.in_channels % LANES == 0
-        and _group(conv.weight) > 0
-        and max(conv.in_channels, conv.out_channels) <= MOST_CHANNELS
-        and native.applies(x)
-        and (x.dtype == torch.float32 or (native.products() and not native.tiles()))
+        and conv.in_channels % GROUP == conv.out_channels % GROUP == 0
+        and max(conv.in_channels, conv.out_channels) <= MAX_CHANNELS
+        and native.is_eligible(x)
     )
 
 
-def convolved(conv: nn.Conv2d, x: Tensor, slope: float = 1.0, skip: Tensor | None = None) -> Tensor:
-    """LeakyReLU(conv(x) + skip), [B, C, H, W] of x's type, channels innermost in memory.
-
-    Sums are float throughout and rounded once, at the end.
+def conv_act(conv: nn.Conv2d, x: Tensor, slope: float, skip: Tensor | None) -> Tensor:
+    """LeakyReLU(conv(x) + skip), [B, C, H, W], channels innermost in memory.
 
     Args:
-        conv: a layer that `applies`.
-        x: [B, C', H, W], float32 or bfloat16.
-        slope: of LeakyReLU for negative numbers, in 0..1; 1 to leave it out.
+        conv: a layer for which `is_eligible` is true.
+        x: [B, C', H, W], float32.
+        slope: of LeakyReLU for negative values, in 0..1; 1 is no activation.
         skip: [B, C, H, W], or None.
     """
     B, _, H, W = x.shape
-    assert conv.bias is not None
-    seen = innermost(x)
-    added = None if skip is None else innermost(skip.to(x.dtype))
+    nhwc = to_nhwc(x)
+    added = None if skip is None else to_nhwc(skip.to(x.dtype))
     out = x.new_empty(B, H, W, conv.out_channels)
-    known = (seen, kept(conv, packed), conv.bias.float(), added, slope, out, H, W, conv.in_channels, conv.out_channels)
-    of_floats = "fdikp_winograd_wide" if native.wide() else "fdikp_winograd_float"
-    name = "fdikp_winograd" if x.dtype == torch.bfloat16 else of_floats
-    native.call(name, *known, items=B * -(-H // 2) * -(-W // 2), pixels=4 * conv.in_channels)
+    arguments = (nhwc, packed_weights(conv, pack), conv.bias, added, slope, out, H, W)
+    channels = (conv.in_channels, conv.out_channels)
+    native.launch(
+        "fdikp_winograd", *arguments, *channels, items=B * -(-H // 2) * -(-W // 2), pixels=4 * conv.in_channels
+    )
     return out.permute(0, 3, 1, 2)
 
 
-def _group(weight: Tensor) -> int:
-    """How many channels of results are worked on together; 0 where that cannot be."""
-    vectors = (4, 5, 2) if weight.dtype == torch.bfloat16 else (1,)
-    return next((n * LANES for n in vectors if weight.shape[0] % (n * LANES) == 0), 0)
-
-
-def packed(weight: Tensor) -> Tensor:
-    """G g Gᵀ of weights g [to, from, 3, 3], of their type and in the order that its C wants.
-
-    [16, to / group, from, group] of float32, [16, to / group, from / 2, group, 2] of bfloat16.
-    """
-    to, channels = weight.shape[:2]
-    group = _group(weight)
-    spread = torch.einsum("ik,ockl,jl->ijoc", _TRANSFORM, weight.detach().float(), _TRANSFORM)
-    side = 2 if weight.dtype == torch.bfloat16 else 1
-    grouped = spread.reshape(16, to // group, group, channels // side, side).transpose(2, 3)
-    return grouped.to(weight.dtype).contiguous()
+def pack(weight: Tensor) -> Tensor:
+    """G g Gᵀ of weights g [outputs, inputs, 3, 3], as the kernel reads it: [16, outputs / 16, inputs, 16]."""
+    outputs, inputs = weight.shape[:2]
+    transformed = torch.einsum("ik,ockl,jl->ijoc", _TRANSFORM, weight.detach(), _TRANSFORM)
+    return transformed.reshape(16, outputs // GROUP, GROUP, inputs).transpose(2, 3).contiguous()

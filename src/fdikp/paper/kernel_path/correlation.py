@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from fdikp.network.ops import box
-from fdikp.network.ops.reference_bodies import NEIGHBOURHOOD
+from fdikp.network.ops.reference_ops import NEIGHBOURHOOD
 
 TEXTURE = 0.02
 """A pixel shows texture where the standard deviation of the target's luminance over its neighbourhood is at least this,

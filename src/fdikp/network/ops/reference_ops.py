@@ -1,4 +1,4 @@
-"""Reference bodies of the network's operations, in torch's own operations: what faster kernels are held against.
+"""References of the network's operations, in plain torch: what faster kernels are compared with.
 
 Arguments and results are those of the functions of the same names in `fdikp.network.ops`.
 """
@@ -13,20 +13,20 @@ SLOPE = 0.2
 """Negative slope of every LeakyReLU outside the recurrent unit."""
 
 BOXES = (3, 3, 5)
-"""Sides of the boxes that, one after another, part the luminance into fine, medium and coarse detail."""
+"""Sides of the boxes that, one after another, split the luminance into fine, medium and coarse detail."""
 
 NEIGHBOURHOOD = 9
-"""Side of the box that the energy of detail is the mean of, twice over: once leaves squares in the map."""
+"""Side of the box that averages the energy of detail, applied twice: once leaves squares in the map."""
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    """x in float32, or float64 if it is that."""
+    """x itself where it is float32 or float64, else in float32."""
     return x if x.dtype in (torch.float32, torch.float64) else x.float()
 
 
 def conv_act(conv: nn.Conv2d | nn.ConvTranspose2d, x: Tensor, slope: float, skip: Tensor | None) -> Tensor:
-    """LeakyReLU(conv(x) + skip), in the memory of the convolution's result."""
-    # oneDNN's convolution with a LeakyReLU of its own takes 1 % less, but is no public operator of torch
+    """LeakyReLU(conv(x) + skip); sum and activation are in place."""
+    # oneDNN's fused convolution and LeakyReLU is 1 % faster, but not a public operator of torch
     y = conv(x)
     y = y if skip is None else y.add_(skip)
     return y if slope == 1.0 else F.relu_(y) if slope == 0.0 else F.leaky_relu_(y, slope)
@@ -76,7 +76,7 @@ def band_energy(x: Tensor, floor: float, mean: Callable[[Tensor, int], Tensor] =
 
 
 def plain_convolution(x: Tensor, kernels: Tensor) -> Tensor:
-    """Apply each image's kernels with fixed reach: position adaptive convolution with D ≡ 1, the ablation of Table 2.
+    """Apply each image's kernels without dilation: position adaptive convolution with D ≡ 1, the ablation of Table 2.
 
     Args:
         x: images [B, C, H, W].
@@ -93,10 +93,10 @@ def plain_convolution(x: Tensor, kernels: Tensor) -> Tensor:
 
 
 def residuals(deconvolved: Tensor, x: Tensor, base: Tensor) -> Tensor:
-    """What each deconvolved image, and last the image itself, would change of `base`.
+    """The differences of the deconvolved images, and last of the image itself, to `base`.
 
-    Differences are taken in the pixels' own precision: afterwards they may be rounded to 16 bits, and what is small
-    beside the photograph keeps its digits.
+    They are computed in the pixels' own precision. They are small, so that rounding them to 16 bits afterwards loses
+    little.
 
     Args:
         deconvolved: [B, N, 3, H, W].
@@ -104,16 +104,15 @@ def residuals(deconvolved: Tensor, x: Tensor, base: Tensor) -> Tensor:
         base: [B, 3, H, W].
 
     Returns:
-        [B, N + 1, 3, H, W], channels innermost in memory, so that convolutions take it as it is.
+        [B, N + 1, 3, H, W], channels innermost in memory, as convolutions read it.
     """
-    # The memory's order is that of the dimensions while we work
     images = torch.cat((deconvolved.permute(0, 3, 4, 1, 2), x.permute(0, 2, 3, 1).unsqueeze(3)), dim=3)
-    negative = -base  # subtracting would negate a gradient of all candidates, this one of a single image
+    negative = -base  # cheaper backward than a subtraction: it negates the gradient of one image, not of all candidates
     return (images + negative.permute(0, 2, 3, 1).unsqueeze(3)).permute(0, 3, 4, 1, 2)
 
 
 def attend_in_strips(rows: Tensor, columns: Tensor, heads: int, between: bool, plain: bool = True) -> Tensor:
-    """Attention along rows, beside that along columns; `plain` without torch's fused attention."""
+    """Attention along rows, beside that along columns; `plain`: without torch's fused attention."""
     attend_rows = attend_between_rows if between else attend_within_rows
     down = attend_rows(columns.transpose(1, 2), heads, plain).transpose(1, 2)
     return torch.cat((attend_rows(rows, heads, plain), down), dim=-1)
@@ -137,35 +136,34 @@ def attend_between_rows(qkv: Tensor, heads: int, plain: bool = True) -> Tensor:
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, plain: bool = True) -> Tensor:
-    """Scaled dot-product attention: [B, heads, tokens, features] three times to the same shape.
+    """Scaled dot-product attention: three tensors [B, heads, tokens, features] to one of that shape.
 
-    Four dimensions, not more: with others torch leaves its fused kernels. On CPUs those win in float32 without a
-    gradient only; in 16 bits, and backward, two products with a softmax between are faster. Strips are short, so that
-    their weights are small.
+    torch has fused kernels for four dimensions only. On CPUs they are faster in float32 without a gradient; in 16 bits,
+    and with a gradient, two products with a softmax between are. Strips are short, so that their weights are small.
     """
     if plain or (q.device.type == "cpu" and (q.dtype == torch.bfloat16 or torch.is_grad_enabled())):
         return torch.softmax((q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2), dim=-1) @ v
     return F.scaled_dot_product_attention(q, k, v)
 
 
-def lstm_cell(gates: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
-    """Hidden state and cell."""
+def lstm_cell(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+    """New hidden state and cell."""
     forget, write, read, new = gates.chunk(4, dim=1)
-    cell = F.sigmoid(forget) * before + F.sigmoid(write) * F.tanh(new)
+    cell = F.sigmoid(forget) * cell + F.sigmoid(write) * F.tanh(new)
     return F.sigmoid(read) * F.tanh(cell), cell
 
 
 def coefficient_maps(spatial: Tensor, hidden: Tensor, norm: nn.BatchNorm2d) -> Tensor:
-    """2 σ(u v + u) - 1, in the form that 16 bits do not round to nothing near 0, where coefficients start."""
+    """2 σ(u v + u) - 1, in a form that 16 bits do not round to 0 near 0, where coefficients start."""
     u = F.interpolate(hidden, scale_factor=2.0, mode="nearest")
     v = F.relu(norm(spatial))
     return torch.tanh(at_least_float32(u * v + u) / 2)
 
 
 def blend(residuals: tuple[Tensor, Tensor], coefficients: Tensor, output: nn.Conv2d, base: Tensor) -> Tensor:
-    """The convolution is taken apart by image, which spares a copy that would put the residuals side by side."""
+    """The convolution is split by image, which avoids a copy of the residuals side by side."""
     total = output.bias[:, None, None]  # type: ignore[index]
-    for change, maps, weight in zip(residuals, coefficients.chunk(2, 1), output.weight.chunk(2, 1), strict=True):
-        weighed = change * maps.unsqueeze(2).to(change.dtype)
-        total = total + F.conv2d(weighed.flatten(1, 2).to(weight.dtype), weight)
+    for residual, maps, weight in zip(residuals, coefficients.chunk(2, 1), output.weight.chunk(2, 1), strict=True):
+        weighted = residual * maps.unsqueeze(2).to(residual.dtype)
+        total = total + F.conv2d(weighted.flatten(1, 2).to(weight.dtype), weight)
     return base + total.to(base.dtype)
