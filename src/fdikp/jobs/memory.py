@@ -8,8 +8,8 @@ from fdikp.imaging import Photo
 from fdikp.jobs.request import DeblurRequest
 
 PROCESS_BYTES = 300 * 2**20
-"""What a process takes beside tiles and photos: Python, torch, libvips and the weights. On Linux 244 MiB (fdikp-lite) and
-272 MiB (fdikp-base) were measured."""
+"""What a process takes beside tiles and photos: Python, torch, libvips and the weights. On Linux 244 MiB (fdikp-lite)
+and 272 MiB (fdikp-base) were measured."""
 
 RESERVED_BYTES = 64 * 2**20
 """What is left for the photo when a tile is chosen: enough for 3.5 megapixels in 8 bits."""
