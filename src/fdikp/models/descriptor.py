@@ -115,7 +115,10 @@ def find(name_or_path: str | os.PathLike[str]) -> Path:
     path = Path(name_or_path)
     if path.is_file():
         return path
-    raise WeightsError(f"{name_or_path}: no model of this name and no such file; shipped models: {', '.join(SHIPPED)}")
+    raise WeightsError(
+        f"{name_or_path}: no model of this name and no such file; shipped models: {', '.join(SHIPPED)}",
+        code="model_unknown",
+    )
 
 
 def sha256(path: Path) -> str:
