@@ -34,8 +34,9 @@ def test_each_verbs_help_explains_every_option(run):
         assert (done.code, done.err) == (0, "")
     done = run("deblur", "--help", model=False)
     assert "fdikp deblur holiday/ -o fixed/" in done.out
-    flags = "output suffix format quality strip strength overwrite skip-existing blur-map compare max-pixels json quiet"
-    assert all(f"--{flag}" in done.out for flag in f"{flags} model device precision tile ensemble".split())
+    flags = "output suffix format quality strip strength overwrite skip-existing blur-map compare max-pixels memory"
+    flags += " json quiet model device precision tile ensemble"
+    assert all(f"--{flag}" in done.out for flag in flags.split())
     assert "None" not in done.out
 
 
@@ -74,6 +75,8 @@ def test_no_verb_shows_help_on_stderr(capfd):
         ["--quality", "0"],
         ["--quality", "101"],
         ["--max-pixels", "0"],
+        ["--memory", "lots"],
+        ["--memory", "-1G"],
         ["--tile", "100"],
         ["--tile", "48"],
         ["--tile", "-64"],
