@@ -1,16 +1,16 @@
-"""Would ONNX Runtime or OpenVINO run the network faster on this CPU than torch does?
+"""Do ONNX Runtime or OpenVINO run the network faster than torch on this CPU?
 
     pip install onnx onnxruntime openvino
     python research/backends.py fdikp-lite --calibrate RENDERED --pairs LYTRO
     python research/backends.py fdikp-base
 
-Each takes over the encoder-decoder (DSRM), where nearly all arithmetic is, as one model of fixed size for each of the
-three scales; what is left, such as position adaptive convolution, stays with torch. Int8 is static quantisation of the
-convolutions, with ranges from the pictures of `--calibrate` (pairs as `fdikp render` makes them). Every way restores
-the same picture of 512×512 in turn. `--pairs` (source and target) tells what each gains, on the middle 512×512.
+Each runs the encoder-decoder (DSRM), which has nearly all operations, as one model of fixed size for each of the three
+scales; the rest, such as position adaptive convolution, stays in torch. Int8 is static quantisation of the
+convolutions, with ranges from the images of `--calibrate` (pairs from `fdikp render`). All backends restore the same
+image of 512×512 in turn. `--pairs` (source and target) adds the gain of each on the central 512×512.
 
-A network without weights is measured as it is initialised, but with a recurrent unit that writes something: its times
-hold, its PSNR tells nothing of a trained one.
+A network without weights is measured with random initialisation and a recurrent unit that is not zero: its times are
+valid, its PSNR says nothing about trained weights.
 """
 
 import argparse
@@ -166,14 +166,15 @@ def inputs(network: FDIKP, pictures: list[Tensor]) -> Iterator[list[list[np.ndar
 def onnxruntime_run(file: Path) -> Run:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # nor may its threads, in others' time
+    # Its threads must not spin while others run
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     names = [given.name for given in session.get_inputs()]
     return lambda arrays: session.run(None, dict(zip(names, arrays, strict=True)))
 
 
 def openvino_run(file: Path, precision: str) -> Run:
-    # Threads bound to cores, the default, stand in the way of torch's
+    # Pinning threads to cores, the default, slows down torch
     settings = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY", "ENABLE_CPU_PINNING": False}
     request = openvino.Core().compile_model(str(file), "CPU", settings).create_infer_request()
 

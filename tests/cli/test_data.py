@@ -4,22 +4,22 @@ import numpy as np
 from PIL import Image
 
 
-def test_a_sound_set_is_summed_up(run, picture):
+def test_the_report_on_a_valid_set(run, picture):
     for kind in ("source", "target"):
         picture(f"mine/{kind}/a.png"), picture(f"mine/{kind}/b.png", (30, 20))
     done = run("data", "check", "mine", "mine", "--deep", model=False)
     assert (done.code, done.err) == (0, "")
-    assert done.out.splitlines() == ["own pairs: 2 pictures with ground truth, 8 bit", "sizes   30x20 (1), 20x30 (1)"]
+    assert done.out.splitlines() == ["own pairs: 2 images with ground truth, 8 bit", "sizes   30x20 (1), 20x30 (1)"]
 
 
-def test_groups_and_notes_are_said(run, picture, tmp_path):
+def test_groups_and_notes_are_printed(run, picture, tmp_path):
     picture("a.png"), picture("b.png")
     (tmp_path / "pairs.csv").write_text("source,target,group,name\na.png,b.png,near,x\nb.png,a.png,far,y\n")
     assert "groups  near (1), far (1)" in run("data", "check", "mine", "pairs.csv", model=False).out
     picture("cuhk/out_of_focus0001.jpg")
     done = run("data", "check", "cuhk", "cuhk", model=False)
-    assert "CUHK: 1 pictures without ground truth, 8 bit" in done.out
-    assert "note    1 pictures where CUHK has 704" in done.out
+    assert "CUHK: 1 images without ground truth, 8 bit" in done.out
+    assert "note    1 images where CUHK has 704" in done.out
 
 
 def test_every_fault_is_a_line(run, picture, tmp_path):
@@ -31,12 +31,12 @@ def test_every_fault_is_a_line(run, picture, tmp_path):
     assert done.errors == ["fdikp: mine: 9 faults"]
     lines = done.out.splitlines()
     assert [line.split(":")[0] for line in lines[:7]] == [f"mine/source/{name}.png" for name in "bcdefgh"]
-    assert lines[7].startswith("mine/target/z.png: no picture of that name")
+    assert lines[7].startswith("mine/target/z.png: no image of that name")
     assert lines[8].startswith("mine/target/a.png: cannot be read")
     assert len(lines) == 9
 
 
-def test_what_is_broken_within_is_for_deep(run, picture, tmp_path):
+def test_damaged_data_is_found_by_deep(run, picture, tmp_path):
     picture("mine/source/a.png", (64, 64)), picture("mine/target/a.png", (64, 64))
     data = bytearray((tmp_path / "mine/source/a.png").read_bytes())
     data[len(data) // 2] ^= 255
@@ -51,7 +51,7 @@ def test_json_is_one_object(run, picture, tmp_path):
     picture("mine/source/a.png"), picture("mine/target/a.png")
     report = json.loads(run("data", "check", "mine", "mine", "--json", model=False).out)
     assert report == {
-        "ok": True, "data": "mine", "path": "mine", "split": "test", "kind": "pairs", "pictures": 1, "truth": True,
+        "ok": True, "data": "mine", "path": "mine", "split": "test", "kind": "pairs", "images": 1, "truth": True,
         "sizes": {"30x20": 1}, "bits": 8, "groups": {}, "notes": [], "faults": [],
     }  # fmt: skip
     Image.fromarray(np.zeros((5, 6, 3), np.uint8)).save(tmp_path / "mine/source/a.png")
@@ -70,7 +70,7 @@ def test_a_split_that_is_there(run, picture):
     assert "D: is not laid out as DPDD, which has test_c/source/" in done.out
 
 
-def test_what_cannot_be_meant(run):
+def test_invalid_names_and_splits(run):
     assert run("data", model=False).code == 2
     assert run("data", "mend", "mine", "mine", model=False).code == 2
     done = run("data", "check", "mine", "", model=False)

@@ -26,7 +26,7 @@ def test_the_published_positions_have_the_published_counts(tmp_path):
     assert indoors(groups) == INDOOR
 
 
-def test_other_pictures_in_the_same_layout_have_no_groups(tmp_path):
+def test_other_images_in_the_same_layout_have_no_groups(tmp_path):
     assert grouped(tmp_path, [(f"{n:06}", f"{n:06}") for n in range(SCENES)]) == ({}, [], [])
 
 
@@ -54,20 +54,20 @@ def test_positions_say_nothing_of_a_part_of_the_set(tmp_path):
     np.save(tmp_path / "indoor_labels.npy", np.array([1, 2]))
     groups, faults, notes = grouped(tmp_path, PART)
     assert (groups, faults) == ({}, [])
-    assert len(notes) == 1 and "among 76, and here are 3" in notes[0]
+    assert len(notes) == 1 and "among 76 images, but there are 3" in notes[0]
 
 
 def test_a_part_without_lists_says_so_once(tmp_path):
     groups, faults, notes = grouped(tmp_path, PART)
     assert (groups, faults) == ({}, [])
-    assert len(notes) == 1 and "3 of 76 pictures" in notes[0]
+    assert len(notes) == 1 and "3 of 76 images" in notes[0]
 
 
 @pytest.mark.parametrize(
     ("lists", "faults"),
     [
-        ({"indoor.txt": "1P0A9999.png\n0\n77"}, ["names 1P0A9999.png, which is not", "names 0,", "names 77,"]),
-        ({"indoor.txt": "1", "outdoor.txt": "2\n1P0A0001"}, ["names 1P0A0001, which is indoor too"]),
+        ({"indoor.txt": "1P0A9999.png\n0\n77"}, ["lists 1P0A9999.png, which is not", "lists 0,", "lists 77,"]),
+        ({"indoor.txt": "1", "outdoor.txt": "2\n1P0A0001"}, ["lists 1P0A0001, which is also indoor"]),
         ({"indoor_labels.npy": "no array"}, [r"indoor_labels\.npy: cannot be read as a list"]),
     ],
 )

@@ -65,9 +65,9 @@ RIGHT = [
 # Kind, files, and one pattern for each fault
 BROKEN = [
     ("dpdd", [*released(""), "test_c/source/1P0A0950.png"],
-     ["test_c: 3 pictures in source but 2 in target", r"1P0A0950.png: no picture in target has a number within 3"]),
+     ["test_c: 3 images in source but 2 in target", r"1P0A0950.png: no image in target has a number within 3"]),
     ("dpdd", [*released(""), "test_c/target/1P0A0901.png", "test_c/target/1P0A0950.png"],
-     ["2 pictures in source but 4", r"1P0A0901.png: no picture in source", r"1P0A0950.png: no picture in source"]),
+     ["2 images in source but 4", r"1P0A0901.png: no image in source", r"1P0A0950.png: no image in source"]),
     ("dpdd", [*released(""), "test_c/source/1P0A0930.png", "test_c/target/1P0A0934.png"],
      [r"source/1P0A0930.png does not belong to 1P0A0934.png"]),
     ("dpdd", released("")[:6], [r"test_c/target: no such folder"]),
@@ -77,9 +77,9 @@ BROKEN = [
      [r"IMG_4: no images in it", r"IMG_4: no IMG_4\.png", r"IMG_3\.png: no folder IMG_3"]),
     ("lfdof", lfdof()[:-2], ["ground_truth: no such folder"]),
     ("realdof", ["source/01.png", "source/02.png", "target/02.png", "target/03.png"],
-     [r"source/01\.png: no picture of that name in .*target", r"target/03\.png: no picture of that name in .*source"]),
+     [r"source/01\.png: no image of that name in .*target", r"target/03\.png: no image of that name in .*source"]),
     ("rtf", ["image/0/image_01.png", "image/0/image_02.png", "GT/sharp_02.png", "GT/sharp_03.png"],
-     [r"image_01\.png: no picture of that number in .*GT", r"sharp_03\.png: no picture of that number in .*image/0"]),
+     [r"image_01\.png: no image of that number in .*GT", r"sharp_03\.png: no image of that number in .*image/0"]),
     ("rtf", ["image/0/image_01.png"], ["GT: no such folder"]),
     ("pixeldp", ["test_c/source/notes.txt"], ["test_c/source: no images in it"]),
     ("kodak-rendered", ["kodim01.png", "kodim-best.png"], [r"kodim-best\.png: has no number"]),
@@ -111,7 +111,7 @@ def test_trees_as_they_unpack(tmp_path, kind, split, files, expected):
 
 
 @pytest.mark.parametrize(("kind", "files", "faults"), BROKEN)
-def test_every_fault_of_a_tree_is_told(tmp_path, kind, files, faults):
+def test_every_fault_of_a_tree_is_reported(tmp_path, kind, files, faults):
     grown(tmp_path, files)
     listing = SETS[kind].layout(tmp_path, "test") or SETS[kind].layout(tmp_path, None)
     assert len(listing.faults) == len(faults)
@@ -122,7 +122,7 @@ def test_every_fault_of_a_tree_is_told(tmp_path, kind, files, faults):
 
 def test_every_kind_is_in_both_tables():
     assert {row[0] for row in RIGHT} == set(SETS)
-    assert {row[0] for row in BROKEN} == set(SETS) - {"cuhk"}  # any pictures will do there
+    assert {row[0] for row in BROKEN} == set(SETS) - {"cuhk"}  # any images will do there
 
 
 @pytest.mark.parametrize("kind", SETS)

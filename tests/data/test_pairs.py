@@ -24,7 +24,7 @@ def test_dpdd_pairs_by_order_since_names_differ(files):
     with pytest.raises(DataError, match=r"1P0A0950.png does not belong to 1P0A0960.png"):
         find_pairs(folder, "train")
     files("train_c/source/1P0A0970.png")
-    with pytest.raises(DataError, match="4 pictures in source but 3 in target"):
+    with pytest.raises(DataError, match="4 images in source but 3 in target"):
         find_pairs(folder, "train")
 
 
@@ -50,7 +50,7 @@ def test_own_pairs_by_name(files):
     assert found.layout == "own pairs"
     assert names(found) == [("a.png", "a.jpg"), ("b.jpg", "b.png")]
     files("source/alone.png", "source/alone too.png")
-    with pytest.raises(DataError, match=r"alone too\.png: .*alone\.png: no picture of that name"):
+    with pytest.raises(DataError, match=r"alone too\.png: .*alone\.png: no image of that name"):
         find_pairs(folder)
 
 
@@ -69,14 +69,14 @@ def test_two_targets_of_one_name_are_a_fault(files):
         find_pairs(files("source/a.png", "target/a.png", "target/a.jpg"))
 
 
-def test_pictures_of_a_pair_have_one_size(files):
+def test_images_of_a_pair_have_one_size(files):
     folder = files("source/a.png", "source/b.png", "target/b.png")
     files("target/a.png", size=(24, 16))
     with pytest.raises(DataError, match=r"a\.png is 24x16 but its target a\.png 16x24"):
         find_pairs(folder).check()
 
 
-def test_what_has_no_known_layout_or_no_pictures(files, tmp_path):
+def test_what_has_no_known_layout_or_no_images(files, tmp_path):
     assert find_pairs(files("a.png")) is None
     for kind in ("source", "target"):
         (tmp_path / kind).mkdir()

@@ -42,7 +42,7 @@ def deep(path: Path, dtype=np.uint16, value=7, size=(16, 24)) -> np.ndarray:
         ("Cuhk", "cuhk", ["out_of_focus0001.jpg"]),
     ],
 )
-def test_the_kind_is_told_by_the_name_or_else_by_the_folder(files, name, kind, tree):
+def test_the_kind_is_recognised_by_the_name_or_else_by_the_folder(files, name, kind, tree):
     found = open_set(name, files(*tree))
     (sample,) = found.samples
     assert (found.name, found.kind) == (name, kind)
@@ -53,9 +53,9 @@ def test_the_kind_is_told_by_the_name_or_else_by_the_folder(files, name, kind, t
 
 def test_a_kind_may_be_given(files):
     folder = files("a.jpg", "b.JPG")
-    assert [s.name for s in open_set("photographs", folder, kind="cuhk").samples] == ["a", "b"]
-    assert "choose among" in faults("photographs", folder, kind="holiday")[0]
-    assert "train, val or test" in faults("photographs", folder, split="all")[0]
+    assert [s.name for s in open_set("photos", folder, kind="cuhk").samples] == ["a", "b"]
+    assert "choose among" in faults("photos", folder, kind="holiday")[0]
+    assert "train, val or test" in faults("photos", folder, split="all")[0]
 
 
 def test_samples_are_what_the_files_hold(files, tmp_path):
@@ -69,28 +69,28 @@ def test_samples_are_what_the_files_hold(files, tmp_path):
     assert np.array_equal(again.load()[0], sample.load()[0])
 
 
-def test_every_fault_of_a_set_is_told_at_once(files, tmp_path):
+def test_every_fault_of_a_set_is_reported_at_once(files, tmp_path):
     files(*(f"{kind}/{name}.png" for kind in ("source", "target") for name in ("fine", "size", "cut", "twice")))
     files("source/twice.jpg", "source/alone.png", "target/unused.png")
     files("target/size.png", size=(24, 16))
     cut = tmp_path / "target" / "cut.png"
     cut.write_bytes(cut.read_bytes()[:-30])
-    (tmp_path / "source" / "text.png").write_text("no picture")
+    (tmp_path / "source" / "text.png").write_text("no image")
     files("target/text.png")
     (tmp_path / "source" / "empty.jpg").touch()
     files("target/empty.jpg")
     for kind in ("source", "target"):
         deep(tmp_path / kind / "deep.tif")
     patterns = [
-        r"source/alone\.png: no picture of that name",
-        r"target/unused\.png: no picture of that name",
-        r"source/twice\.png: has the name of .*twice\.jpg",
+        r"source/alone\.png: no image of that name",
+        r"target/unused\.png: no image of that name",
+        r"source/twice\.png: has the same name as .*twice\.jpg",
         r"target/cut\.png: cannot be read: the file is cut short",
         r"source/text\.png: cannot be read: not an image",
         r"source/empty\.jpg: cannot be read: not an image",
         r"source/size\.png is 24x16 but its target size\.png 16x24",
-        r"source/deep\.tif: has 16 bits a sample, where most of the set has 8",
-        r"target/deep\.tif: has 16 bits a sample",
+        r"source/deep\.tif: has 16 bits per sample, but most of the set has 8",
+        r"target/deep\.tif: has 16 bits per sample",
     ]
     found = faults("mine", tmp_path)
     for pattern in patterns:
@@ -111,7 +111,7 @@ def test_floats_are_decoded_for_they_may_hold_nan(tmp_path, value):
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg"])
-def test_what_is_broken_within_is_found_by_decoding(files, name):
+def test_damaged_data_is_found_by_decoding(files, name):
     folder = files(f"source/{name}", f"target/{name}", size=(128, 128))
     assert len(open_set("mine", folder, deep=True).samples) == 1
     path = folder / "source" / name
@@ -133,9 +133,9 @@ def test_names_must_be_names_of_files(files):
     )
     found = faults("mine", manifest)
     assert len(found) == 4
-    assert "has the name of" in found[0]
-    assert "'x/y', which is no name" in found[1]
-    assert "'..', which is no name" in found[2]
+    assert "has the same name as" in found[0]
+    assert "'x/y', which cannot be a file name" in found[1]
+    assert "'..', which cannot be a file name" in found[2]
     assert "2.png: cannot be read: no such file" in found[3]
 
 
@@ -155,14 +155,14 @@ def test_dpdd_in_whole_has_groups_and_in_part_a_note(files):
         (folder / "DPDD" / "test_c" / kind / names[0]).unlink()
     part = open_set("dpdd", folder)
     assert {s.group for s in part.samples} == {None}
-    assert any("75 pictures where DPDD has 76" in note for note in part.notes)
+    assert any("75 images where DPDD has 76" in note for note in part.notes)
 
 
 def test_where_there_is_nothing(tmp_path):
     (fault,) = faults("mine", tmp_path / "none")
     assert "none: no such file or folder" in fault
     (fault,) = faults("mine", tmp_path)
-    assert "no data set in a layout that is known" in fault and "realdof" in fault
+    assert "no data set with a known layout" in fault and "realdof" in fault
     for kind in SETS:
         (fault,) = faults(kind, tmp_path)
         assert f"is not laid out as {SETS[kind].title}" in fault
@@ -175,7 +175,7 @@ def test_kodak_is_rendered_as_the_frozen_benchmark_is(tmp_path):
         pixels = np.random.default_rng(n).integers(0, 256, (48, 64, 3), np.uint8)
         Image.fromarray(pixels).save(tmp_path / f"kodim{n:02}.png")
     found = open_set("kodak-rendered", tmp_path)
-    assert "2 pictures where Kodak, rendered has 24" in found.notes[0]
+    assert "2 images where Kodak, rendered has 24" in found.notes[0]
     for sample, pair in zip(reversed(found.samples), reversed(list(kodak_pairs(tmp_path))), strict=True):
         source, target = sample.load()
         assert sample.name == pair.name

@@ -132,4 +132,4 @@ def test_eight_positions_are_said_where_they_were_taken(tiny_weights: Path) -> N
     evaluator = Evaluator(PROTOCOLS["defocus"])
     plain, eight = (load_model(tiny_weights, "cpu", "float32", ensemble=way) for way in (False, True))
     assert "ensemble" not in evaluator.about([plain])
-    assert evaluator.about([eight])["ensemble"] == "mean of eight positions"
+    assert evaluator.about([eight])["ensemble"] == "mean of eight flips and rotations"

@@ -104,5 +104,5 @@ class TestRealPairs:
             assert torch.equal(whole, torch.cat(shares))
 
     def test_pictures_smaller_than_the_crop_are_refused(self, folder):
-        with pytest.raises(DataError, match=r"110x90, smaller than the crop of 96.*--crop"):
+        with pytest.raises(DataError, match=r"110x90, smaller than the crop of 96.*smaller crops"):
             PairedStream(find_pairs(folder), 0, 96, 1.0)

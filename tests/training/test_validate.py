@@ -11,7 +11,7 @@ from skimage import data
 
 from fdikp import models
 from fdikp.errors import DataError
-from fdikp.metrics.focus import score
+from fdikp.metrics.before_after import score
 from fdikp.training.checkpoint import load_checkpoint
 from fdikp.training.loop import train
 from fdikp.training.numerics import Numerics

@@ -98,7 +98,7 @@ def overview() -> str:
         "  fdikp deblur photo.jpg                  write photo_deblurred.jpg\n"
         "  fdikp deblur holiday/ -o fixed/         restore a folder and all folders below it\n"
         "  fdikp analyse photo.jpg -o analysis/    draw kernels, blur map and coefficients\n"
-        "  fdikp render sharp/ pairs/              render pairs of sharp and out-of-focus images\n"
+        "  fdikp render sharp/ -o pairs/           render pairs of sharp and out-of-focus images\n"
         "  fdikp train --from fdikp-lite --data my-pairs/    fine-tune on your own pairs\n\n"
         "'fdikp SUBCOMMAND --help' explains a subcommand, 'fdikp --version' prints the version."
     )

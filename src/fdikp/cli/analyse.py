@@ -15,6 +15,7 @@ from fdikp.cli.model_options import Flag, ModelOptions
 from fdikp.cli.progress import Bars
 from fdikp.errors import PhotoError
 from fdikp.files import atomic_write, cannot_be_written
+from fdikp.imaging.limits import MAX_PIXELS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,9 +26,8 @@ if TYPE_CHECKING:
 FILES = ("overview.png", "blur_map.png", "kernels.png", "coefficients.png", "analysis.npz", "analysis.json")
 """The files written beside the result."""
 
-STAGES = ("coarse", "middle", "fine")
 SOURCES = ("blurry", "previous stage")
-"""The meaning of the first two axes of one tile's kernels, in the order of `Analysis.kernels`."""
+"""The meaning of the second axis of one tile's kernels, in the order of `Analysis.kernels`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ class Options:
     overwrite: Flag = False
 
     # Refuse a photo with more pixels than this before decoding it.
-    max_pixels: int = 200_000_000
+    max_pixels: int = MAX_PIXELS
 
     # Print errors only.
     quiet: Flag = False
@@ -192,6 +192,8 @@ def _report(analysis: "Analysis", model: "Deblurrer") -> dict[str, Any]:
 
 def _kernel_statistics(kernels: "np.ndarray") -> Iterator[dict[str, Any]]:
     """For each kernel of a tile [stages, 2, N, K, K]: its sum, its centre tap and its energy (the sum of squares)."""
+    from fdikp.plots.canvas import STAGES
+
     centre = kernels.shape[-1] // 2
     for stage, stage_kernels in zip(STAGES, kernels, strict=True):
         for source, source_kernels in zip(SOURCES, stage_kernels, strict=True):

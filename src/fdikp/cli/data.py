@@ -1,4 +1,4 @@
-"""`fdikp data check`: whether a data set is whole, and if not, everything that is wrong with it."""
+"""`fdikp data check`: validate a data set and report everything that is wrong with it."""
 
 import json
 from collections import Counter
@@ -17,23 +17,24 @@ from fdikp.errors import DataError
 if TYPE_CHECKING:
     from fdikp.data import EvaluationSet
 
-SHOWN = 4
-"""Sizes that the summary names."""
+SHOWN_SIZES = 4
+"""Number of image sizes that the summary lists."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """Check a data set before you measure or train with it.
+    """Validate a data set before you measure or train with it.
 
-    Names, counterparts, sizes, bit depths and files that are damaged or cut
-    short: every fault is printed on a line of its own, and the exit code is 1
-    if there are any.
+    Checks names, counterparts, sizes, bit depths, and whether files are
+    damaged or truncated. Every fault is printed on its own line. The exit code
+    is 1 if there are any.
 
-    NAME says what the data set is: dpdd, lfdof, realdof, rtf, cuhk, pixeldp,
-    kodak-rendered or pairs, in any case. With another name the folder is
-    looked at: a data set it is laid out as, or source/ and target/ with the
-    same names in both. Pairs may also be listed in a CSV file with the columns
-    source,target and if you like group,name; paths start where it lies.
+    NAME is the kind of the data set, in any case: dpdd, lfdof, realdof, rtf,
+    cuhk, pixeldp, kodak-rendered or pairs. With any other name the kind is
+    recognised by the folder: one of these layouts, or your own pairs in
+    source/ and target/ with the same names in both. Pairs may also be listed
+    in a CSV file with the columns source,target and optionally group,name;
+    paths in it are relative to the file.
 
     Examples:
     fdikp data check dpdd datasets/DPDD/
@@ -41,19 +42,19 @@ class Options:
     fdikp data check mine pairs.csv
     """
 
-    # What to do.
+    # The action: check.
     action: Annotated[Literal["check"], tyro.conf.Positional]
 
-    # What the data set is called.
+    # Name or kind of the data set.
     name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
 
-    # Its folder, or a CSV file.
+    # Folder of the data set, or a CSV file.
     path: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PATH")]
 
-    # Which part of it, where it is divided.
+    # Split to check, if the set is divided: train, val or test.
     split: Literal["train", "val", "test"] = "test"
 
-    # Decode every file, to find those that are broken within; otherwise headers are read.
+    # Decode every file, to find damaged data. Without this option only headers are read.
     deep: Flag = False
 
     # Print one JSON object instead of lines.
@@ -61,10 +62,10 @@ class Options:
 
 
 def run(options: Options) -> int:
-    """Check, report, and return the exit code."""
+    """Validate the set, print the report, and return the exit code."""
     from fdikp.data import open_set
 
-    if not options.path:  # an unset variable; it would be taken for the current folder
+    if not options.path:  # from an unset variable; it would mean the current folder
         raise UsageError("PATH is empty; give a path (. is the current folder)")
     faults: tuple[str, ...] = ()
     facts = {}
@@ -86,11 +87,11 @@ def run(options: Options) -> int:
 
 
 def _facts(data: "EvaluationSet") -> dict[str, Any]:
-    """What there is to say of a sound set."""
+    """The report on a valid set."""
     sizes = Counter(f"{sample.width}x{sample.height}" for sample in data.samples)
     return {
         "kind": data.kind,
-        "pictures": len(data.samples),
+        "images": len(data.samples),
         "truth": all(sample.has_target for sample in data.samples),
         "sizes": dict(sizes.most_common()),
         "bits": max(sample.bits for sample in data.samples),
@@ -100,14 +101,14 @@ def _facts(data: "EvaluationSet") -> dict[str, Any]:
 
 
 def _lines(facts: dict[str, Any]) -> Iterator[str]:
-    """The facts in words."""
+    """The report as lines of text."""
     from fdikp.data import SETS
 
     title, truth = SETS[facts["kind"]].title, "with" if facts["truth"] else "without"
-    yield f"{title}: {facts['pictures']} pictures {truth} ground truth, {facts['bits']} bit"
+    yield f"{title}: {facts['images']} images {truth} ground truth, {facts['bits']} bit"
     sizes = [f"{size} ({count})" for size, count in facts["sizes"].items()]
-    rest = [f"{len(sizes) - SHOWN} other sizes"] if len(sizes) > SHOWN else []
-    yield f"sizes   {', '.join(sizes[:SHOWN] + rest)}"
+    rest = [f"{len(sizes) - SHOWN_SIZES} other sizes"] if len(sizes) > SHOWN_SIZES else []
+    yield f"sizes   {', '.join(sizes[:SHOWN_SIZES] + rest)}"
     if facts["groups"]:
         yield f"groups  {', '.join(f'{group} ({count})' for group, count in facts['groups'].items())}"
     yield from (f"note    {note}" for note in facts["notes"])

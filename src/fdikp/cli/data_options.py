@@ -1,4 +1,4 @@
-"""The options that every verb shares that measures on data sets."""
+"""Options shared by the subcommands that measure on data sets."""
 
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -18,42 +18,42 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class DataOptions:
-    """What to measure on."""
+    """The data sets to measure on."""
 
-    # Data sets to measure on.
+    # Data sets to measure on, each with a name: dpdd=DPDD/, or mine=my-pairs/ for your own.
     data: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=PATH ...", help_behavior_hint="")] = ()
 
-    # Which part of the sets.
+    # Split of the data sets: train, val or test.
     split: Literal["train", "val", "test"] = "test"
 
-    # Only so many pictures of each set, its first.
+    # Use only the first N images of each set.
     limit: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="")] = None
 
-    # LPIPS weights: a safetensors file, or "download"; else the file that FDIKP_LPIPS names.
+    # LPIPS weights: a safetensors file, or "download". The default is the file named by FDIKP_LPIPS.
     lpips: Annotated[str | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
 
     def check(self) -> None:
-        """Refuse what cannot be meant."""
+        """Validate the options; raise UsageError if they conflict."""
         if not self.data:
-            raise UsageError("give data sets to measure on: --data NAME=PATH ...")
-        for given in self.data:
-            name, equals, path = given.partition("=")
+            raise UsageError("no data set; give --data NAME=PATH ...")
+        for argument in self.data:
+            name, equals, path = argument.partition("=")
             if not (name and equals and path):
-                raise UsageError(f"--data {given}: must be NAME=PATH, such as dpdd=DPDD/")
-        names = [given.partition("=")[0] for given in self.data]
-        if doubled := {name for name in names if names.count(name) > 1}:
-            raise UsageError(f"--data: {', '.join(sorted(doubled))} is named more than once; choose another name")
+                raise UsageError(f"--data {argument}: must be NAME=PATH, such as dpdd=DPDD/")
+        names = [argument.partition("=")[0] for argument in self.data]
+        if repeated := {name for name in names if names.count(name) > 1}:
+            raise UsageError(f"--data: the name {', '.join(sorted(repeated))} is used more than once; choose another")
         if self.limit is not None and self.limit < 1:
             raise UsageError(f"--limit {self.limit}: must be at least 1")
 
     def open(self) -> "list[EvaluationSet]":
-        """Every set opened and checked; what is wrong with all of them is said, a line each."""
+        """Open and validate every set. The faults of all sets are printed, one line each."""
         from fdikp.data import open_set
 
         opened: list[EvaluationSet] = []
         faults: list[str] = []
-        for given in self.data:
-            name, _, path = given.partition("=")
+        for argument in self.data:
+            name, _, path = argument.partition("=")
             try:
                 opened.append(open_set(name, Path(path), self.split))
             except DataError as error:
@@ -67,17 +67,17 @@ class DataOptions:
                 console.problem(f"{data.name}: {note}")
             if find_spec("skimage") is None and not all(sample.has_target for sample in data.samples):
                 raise DataError(
-                    f'{data.name}: has no ground truth; that needs scikit-image: pip install "fdikp[evaluate]"'
+                    f'{data.name}: has no ground truth, so it needs scikit-image: pip install "fdikp[evaluate]"'
                 )
         return opened
 
     def perceptual(self) -> "LPIPS | None":
-        """LPIPS, or None where there are no weights, which is said."""
+        """LPIPS, or None with a printed line if there are no weights."""
         from fdikp.metrics.lpips import LPIPS
         from fdikp.metrics.lpips_weights import VARIABLE, find_lpips
 
         file = find_lpips(self.lpips)
         if file is None:
-            console.problem(f"LPIPS is left out: no weights; give --lpips FILE, --lpips download, or set {VARIABLE}")
+            console.problem(f"LPIPS is left out: no weights; give --lpips FILE or --lpips download, or set {VARIABLE}")
             return None
         return LPIPS(file)

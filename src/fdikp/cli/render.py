@@ -1,16 +1,13 @@
-"""`fdikp render`: sharp photographs in; pairs of sharp and out-of-focus pictures out."""
+"""`fdikp render`: from sharp photos, pairs of sharp and out-of-focus images."""
 
 import json
 import os
 import sys
 import time
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
@@ -20,104 +17,107 @@ from fdikp.cli.model_options import Flag
 from fdikp.cli.progress import Bars
 from fdikp.cli.stopping import stop_code
 from fdikp.errors import PhotoError
-from fdikp.synthesis.render_manifest import Manifest
+from fdikp.imaging.limits import MAX_PIXELS
+from fdikp.synthesis.render_manifest import DifferentSetError, RenderManifest
 from fdikp.synthesis.settings import RenderSettings
 
 if TYPE_CHECKING:
-    from fdikp.jobs.discover import InputPath
     from fdikp.synthesis.dataset import RenderedSet
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Make pairs of sharp and out-of-focus pictures, to train and measure with.
+    """Render pairs of sharp and out-of-focus images, for training and evaluation.
 
-    Renders sharp photographs as a lens focused elsewhere would have taken
-    them, and writes a paired set in the layout of DPDD:
-    OUT/train_c/source/000000.png   out of focus
-    OUT/train_c/target/000000.png   the same scene, all in focus
-    OUT/train_c/manifest.json       settings, and for each pair its photograph,
-                                    tile, seed and blur radii
+    Each sharp photo is rendered as a lens focused elsewhere would have taken
+    it. The result is a data set in the layout of DPDD:
+    DIR/train_c/source/000000.png   out of focus
+    DIR/train_c/target/000000.png   the same scene, all in focus
+    DIR/train_c/manifest.json       the settings, and the photo, tile, seed and
+                                    blur radii of each pair
 
-    A pair depends on the photographs, the settings, the seed and its number
-    alone. The same command goes on where a run was stopped, and with a larger
-    --count adds to a set.
+    A pair depends on the photos, the settings, the seed and its number alone.
+    To continue an interrupted run, repeat the command. To add pairs to a set,
+    repeat it with a larger --count.
 
     Examples:
-    fdikp render photos/ pairs/                     a pair for each photograph
-    fdikp render photos/ pairs/ --split test --size 0      whole photographs
-    fdikp render a/ b/ pairs/ --count 5000 --max-radius 12 --radius-maps
-    fdikp render --gallery sheet.png                what the apertures look like
-    fdikp render photo.jpg --gallery sheet.png      the same, on a photograph
+    fdikp render photos/ -o pairs/                  one pair for each photo
+    fdikp render photos/ -o pairs/ --split test --size 0       whole photos
+    fdikp render a/ b/ -o pairs/ --count 5000 --max-radius 12 --radius-maps
+    fdikp render --gallery sheet.png                show every kind of aperture
+    fdikp render photo.jpg --gallery sheet.png      the same, with a photo
     """
 
-    # Sharp photographs, folders (with all below them) and globs; and last the folder for the pairs, made if need be.
-    inputs: Annotated[
-        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="INPUT ... OUT", help_behavior_hint="")
-    ] = ()
+    # Sharp photos, folders (searched recursively) and globs.
+    inputs: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="INPUT", help_behavior_hint="")] = ()
 
-    # Which part of a data set this is; it names the folder. Give each part photographs of its own.
+    # Folder for the pairs; it is created if necessary.
+    output: Annotated[str | None, tyro.conf.arg(aliases=["-o"], metavar="DIR", help_behavior_hint="")] = None
+
+    # Split of the data set: train, val or test. It names the subfolder. Use different photos for each split.
     split: Literal["train", "val", "test"] = "train"
 
-    # How many pairs.
-    count: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="(default: one a photograph)")] = None
+    # Number of pairs.
+    count: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="(default: one for each photo)")] = None
 
-    # Side of the pairs in pixels; 0 is whole photographs, which take some 250 bytes of memory a pixel and worker.
+    # Side of the pairs in pixels. 0 renders whole photos, which takes about 250 bytes of memory per pixel and worker.
     size: int = 512
 
-    # What everything random follows from.
+    # Seed of all random choices.
     seed: int = 0
 
-    # Bits per sample. With 16, pairs are not rounded to 8.
+    # Bits per sample: 8 or 16. With 16 the blurred image is not rounded to 8 bits.
     depth: Literal[8, 16] = 8
 
-    # Also write OUT/train_c/radius/000000.png: the blur radius of each pixel, 16 bit, in 1/256 pixel.
+    # Also write DIR/train_c/radius/000000.png: the blur radius of each pixel, 16 bit, in 1/256 pixel.
     radius_maps: Flag = False
 
-    # Pairs made at a time; the result does not depend on it.
-    workers: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="(default: one a processor core)")] = (
-        None
-    )
+    # Number of pairs rendered in parallel. The result does not depend on it.
+    workers: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="(default: one for each core)")] = None
 
-    # Replace a set that was made otherwise.
+    # Replace a set that was rendered with other settings.
     overwrite: Flag = False
 
-    # Refuse photographs with more pixels than this, before decoding them.
-    max_pixels: int = 200_000_000
+    # Refuse photos with more pixels than this before they are decoded.
+    max_pixels: Annotated[int, tyro.conf.arg(metavar="N", help_behavior_hint="(default: 200 million)")] = MAX_PIXELS
 
-    # Instead of pairs, draw a sheet for the eye: a row for each kind of aperture, with lights seen through it. All
-    # inputs are photographs, of which the first is shown; without any, a test chart.
+    # Draw a sheet instead of rendering pairs: one row for each kind of aperture, with lights seen through it. It shows
+    # the first input, or a test chart if there is none.
     gallery: Annotated[str | None, tyro.conf.arg(metavar="FILE.png", help_behavior_hint="")] = None
 
-    # Print one JSON object for each pair on stdout, and nothing else there.
+    # Print one JSON object for each pair on stdout, and nothing else.
     json: Flag = False
 
     # Print errors only.
     quiet: Flag = False
 
-    # What is rendered: shares are probabilities, radii are in pixels of the result.
+    # What to render. Options --p-... are probabilities; radii are in pixels of the rendered image.
     settings: RenderSettings = field(default_factory=RenderSettings)
 
 
 def run(options: Options) -> int:
-    """Do what the command line asks; returns the exit code."""
+    """Render what the command line asks for; returns the exit code."""
     _check(options)
     if options.gallery is not None:
         return _draw_gallery(options, Path(options.gallery))
     pairs = _pair_set(options)
-    count = len(pairs.pictures) if options.count is None else options.count
-    manifest = Manifest.open(pairs, overwrite=options.overwrite)
+    count = len(pairs.photos) if options.count is None else options.count
+    try:
+        manifest = RenderManifest.open(pairs, overwrite=options.overwrite)
+    except DifferentSetError as error:
+        hint = "give --overwrite to render them again, or another --output"
+        raise PhotoError(str(error).replace(error.hint, hint)) from error
     todo = [number for number in range(count) if not manifest.has(number)]
-    started, bad, failed = time.monotonic(), set[Path](), 0
+    started, unusable, failed = time.monotonic(), set[Path](), 0
     with Bars(count, "pairs", shown=not options.quiet and not (options.json and sys.stdout.isatty())) as bars:
         bars.end(count - len(todo))
         try:
-            for number, row in _rendered(pairs, todo, options.workers or os.cpu_count() or 1):
+            for number, row in pairs.render_all(todo, options.workers or os.cpu_count() or 1):
                 bars.end()
                 if isinstance(row, PhotoError):
                     failed += 1
-                    if pairs.picture(number) not in bad:
-                        bad.add(pairs.picture(number))
+                    if pairs.photo_of(number) not in unusable:
+                        unusable.add(pairs.photo_of(number))
                         bars.print(f"fdikp: {row}")
                     continue
                 manifest.add(number, row)
@@ -125,58 +125,36 @@ def run(options: Options) -> int:
                     console.result(json.dumps(row))
         except KeyboardInterrupt as stop:
             bars.stop()
-            console.problem(f"stopped; {len(manifest.rows)} of {count} pairs made; run the same command again to go on")
+            console.problem(f"stopped; {len(manifest.rows)} of {count} pairs rendered; repeat the command to continue")
             return stop_code(stop)
         finally:
             manifest.save()
     if not (options.json or options.quiet):
-        made = len(todo) - failed
-        there = f", {count - len(todo)} were there" if len(todo) < count else ""
-        console.result(f"{pairs.folder}: {made} pairs made in {time.monotonic() - started:.1f} s{there}")
+        rendered = len(todo) - failed
+        earlier = f", {count - len(todo)} existed already" if len(todo) < count else ""
+        console.result(f"{pairs.folder}: {rendered} pairs rendered in {time.monotonic() - started:.1f} s{earlier}")
     if failed:
-        console.problem(f"{failed} of {count} pairs were not made, for {len(bad)} photographs cannot be used")
+        console.problem(f"{failed} of {count} pairs were not rendered: {len(unusable)} photos cannot be used")
     return 1 if failed else 0
 
 
-def _rendered(
-    pairs: "RenderedSet", numbers: list[int], workers: int
-) -> "Iterator[tuple[int, dict[str, Any] | PhotoError]]":
-    """Make pairs, several at a time, and yield in turn what a manifest says of each, or why there is none."""
-    import torch
-
-    from fdikp.synthesis.dataset import UnusablePhotoError
-
-    todo = iter(numbers)
-    pending: deque[tuple[int, Future[dict[str, Any]]]] = deque()
-    # A thread for each pair is quicker than several threads for one
-    pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
-    try:
-        while True:
-            for number in islice(todo, 2 * workers - len(pending)):
-                pending.append((number, pool.submit(pairs.make, number)))
-            if not pending:
-                return
-            number, future = pending.popleft()
-            try:
-                yield number, future.result()
-            except UnusablePhotoError as error:
-                yield number, error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
 def _check(options: Options) -> None:
-    """Refuse what cannot be meant."""
-    if "" in (*options.inputs, options.gallery):  # an unset variable; taken for the current folder it would do harm
-        raise UsageError("an input, OUT or --gallery is empty; give a path (. is the current folder)")
-    if options.gallery is None and len(options.inputs) < 2:
-        raise UsageError("give sharp photographs or folders, and last the folder for the pairs (fdikp render --help)")
+    """Validate the options; raise UsageError if they conflict."""
+    # An empty path comes from an unset variable; as the current folder it would do harm
+    if "" in (*options.inputs, options.output, options.gallery):
+        raise UsageError("an input, --output or --gallery is empty; give a path (. is the current folder)")
+    if options.gallery is None and not options.inputs:
+        raise UsageError("no input; give sharp photos or folders")
+    if options.gallery is None and options.output is None:
+        raise UsageError("no folder for the pairs; give -o DIR")
+    if options.gallery is not None and options.output is not None:
+        raise UsageError("--gallery writes a sheet instead of pairs; give --gallery or --output, not both")
     if options.gallery is not None and Path(options.gallery).suffix.lower() != ".png":
         raise UsageError(f"--gallery {options.gallery}: must end with .png")
     if options.count is not None and options.count < 1:
         raise UsageError(f"--count {options.count}: must be at least 1")
     if options.size and options.size < 16:
-        raise UsageError(f"--size {options.size}: must be at least 16, or 0 for whole photographs")
+        raise UsageError(f"--size {options.size}: must be at least 16, or 0 for whole photos")
     if options.workers is not None and options.workers < 1:
         raise UsageError(f"--workers {options.workers}: must be at least 1")
     if options.max_pixels < 1:
@@ -184,20 +162,20 @@ def _check(options: Options) -> None:
 
 
 def _pair_set(options: Options) -> "RenderedSet":
-    """The set that the command line describes."""
+    """The rendered set that the options describe."""
     from fdikp.synthesis.dataset import RenderedSet
 
-    *inputs, last = options.inputs
-    out = Path(last)
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"{out}: is a file; the last path is the folder for the pairs")
-    found = _photographs(inputs, out)
-    inside = [one.path for one in found if out.resolve() in one.path.resolve().parents]
+    assert options.output is not None
+    output = Path(options.output)
+    if output.exists() and not output.is_dir():
+        raise UsageError(f"--output {output}: is a file; give a folder for the pairs")
+    photos = _find_photos(options.inputs, output)
+    inside = [photo for photo in photos if output.resolve() in photo.resolve().parents]
     if inside:
-        raise UsageError(f"{inside[0]}: lies in the folder for the pairs, {out}; choose another")
+        raise UsageError(f"{inside[0]}: lies in the folder for the pairs, {output}; choose another --output")
     return RenderedSet(
-        [one.path for one in found],
-        out / f"{options.split}_c",
+        photos,
+        output / f"{options.split}_c",
         replace(options.settings, rounded=options.settings.rounded and options.depth == 8),
         options.seed,
         options.size,
@@ -207,17 +185,17 @@ def _pair_set(options: Options) -> "RenderedSet":
     )
 
 
-def _photographs(inputs: list[str], out: Path | None) -> "list[InputPath]":
-    """The sharp photographs that the inputs mean; one that is named and cannot be used ends the run."""
+def _find_photos(inputs: Sequence[str], output: Path | None) -> list[Path]:
+    """The sharp photos among the inputs. A named file that cannot be used is an error."""
     from fdikp.jobs.discover import InputFinder
 
-    found = InputFinder(output=out).find(inputs)
-    for one in found:
-        if one.error:
-            raise one.error
-    if not found:
-        raise UsageError(f"no photograph in {', '.join(inputs)}")
-    return found
+    candidates = InputFinder(output=output).find(inputs)
+    for photo in candidates:
+        if photo.error:
+            raise photo.error
+    if not candidates:
+        raise UsageError(f"no photo in {', '.join(inputs)}")
+    return [photo.path for photo in candidates]
 
 
 def _draw_gallery(options: Options, file: Path) -> int:
@@ -225,12 +203,12 @@ def _draw_gallery(options: Options, file: Path) -> int:
     from fdikp.plots.gallery import chart, gallery
 
     if options.inputs:
-        picture = read_photo(_photographs([*options.inputs], None)[0].path, max_pixels=options.max_pixels).pixels
+        pixels = read_photo(_find_photos(options.inputs, None)[0], max_pixels=options.max_pixels).pixels
     else:
-        picture = chart()
+        pixels = chart()
     if file.exists() and not options.overwrite:
         raise PhotoError(f"{file} exists; give --overwrite or another --gallery")
-    write_photo(Photo(gallery(picture, options.settings, options.seed)), file)
+    write_photo(Photo(gallery(pixels, options.settings, options.seed)), file)
     if not options.quiet:
         console.result(file)
     return 0

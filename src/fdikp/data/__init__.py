@@ -1,5 +1,8 @@
-"""Data on disk. `layouts` knows how data sets lie in folders; `pairs` are those to train on, `sets` those to measure
-on, checked as a whole; `headers` and `pictures` read files; `groups` and `manifest` read lists that come with a set.
+"""Data sets on disk.
+
+`listing` finds image files, `layouts` recognises data sets by their folders, `manifest` and `groups` read lists that
+come with a set, and `headers` and `readers` read image files. On top of them, `pairs` opens sets for training and
+`sets` opens and validates sets for evaluation. `faults` collects what is wrong, to report it at once.
 """
 
 from fdikp.data.headers import image_size, image_sizes

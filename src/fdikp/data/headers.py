@@ -1,4 +1,4 @@
-"""What a picture's file says of it before it is decoded, and whether the file is there to its end."""
+"""Image headers: size, depth and completeness of a file, without decoding it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,33 +11,33 @@ from fdikp.imaging.exif import SIDEWAYS
 from fdikp.imaging.ifd import IfdReader
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-"""How TIFF and BigTIFF files begin."""
+"""First bytes of TIFF and BigTIFF files."""
 
 _ENDS = {"PNG": (b"IEND", 4096), "JPEG": (b"\xff\xd9", 65536)}
-"""What whole files have near their end, and how near."""
+"""End marker of complete files, and the number of bytes at the end of the file that are searched for it."""
 
 _WIDTH, _HEIGHT, _BITS, _ORIENTATION, _SAMPLE_FORMAT, _FLOAT = 256, 257, 258, 274, 339, 3
 _PLACES = ((273, 279), (324, 325))
-"""TIFF's tags for where strips and tiles begin, and how long they are."""
+"""TIFF's tags for the offsets and the lengths of strips, and of tiles."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """A picture's size, upright, and what its samples are."""
+    """Size of an image, upright, and type of its samples."""
 
     height: int
     width: int
     bits: int
-    """8, 16 or 32 per sample."""
+    """Bits per sample: 8, 16 or 32."""
     floating: bool = False
-    """Whether samples are floats, which may be NaN."""
+    """Whether the samples are floats, which may be NaN."""
 
 
 def read_header(file: Path) -> Header:
-    """What a picture's header says; files that end too early are noticed, what is broken within is not.
+    """Read the header of an image file. A truncated file is detected; damage within the data is not.
 
     Raises:
-        DataError: missing, cut short, or no picture.
+        DataError: the file is missing, truncated, or not an image.
     """
     try:
         with file.open("rb") as data:
@@ -51,30 +51,30 @@ def image_size(file: Path) -> tuple[int, int]:
     """Height and width, upright.
 
     Raises:
-        DataError: missing, cut short, or no picture.
+        DataError: the file is missing, truncated, or not an image.
     """
     header = read_header(file)
     return header.height, header.width
 
 
 def image_sizes(files: Iterable[Path]) -> dict[Path, tuple[int, int]]:
-    """The size of each picture.
+    """Height and width of each image, upright.
 
     Raises:
-        DataError: some are missing, cut short or no pictures; all of them are named.
+        DataError: files are missing, truncated, or not images; the message lists them.
     """
     unique = list(dict.fromkeys(files))
     return dict(zip(unique, map_all(image_size, unique), strict=True))
 
 
 def _other(file: Path, head: bytes) -> Header:
-    """The header of a file that Pillow knows."""
+    """The header of a file that Pillow reads."""
     with Image.open(file) as image:
         width, height = image.size
         kind, exif = image.format, Image.Exif()
         if kind != "PNG":
             exif = image.getexif()
-        elif "exif" in image.info:  # getexif would decode the picture, to look behind it too
+        elif "exif" in image.info:  # getexif would decode the image, to find EXIF after the pixels
             exif.load(image.info["exif"])
     sideways = exif.get(_ORIENTATION) in SIDEWAYS
     with file.open("rb") as data:
@@ -82,17 +82,17 @@ def _other(file: Path, head: bytes) -> Header:
         if kind in _ENDS:
             end, reach = _ENDS[kind]
             data.seek(max(0, size - reach))
-            whole = end in data.read()
+            complete = end in data.read()
         else:
-            whole = kind != "WEBP" or int.from_bytes(head[4:8], "little") + 8 <= size
-    if not whole:
+            complete = kind != "WEBP" or int.from_bytes(head[4:8], "little") + 8 <= size
+    if not complete:
         raise OSError("the file is cut short")
     bits = 16 if kind == "PNG" and head[24] == 16 else 8
     return Header(width, height, bits) if sideways else Header(height, width, bits)
 
 
 def _tiff(file: Path) -> Header:
-    """The header of a TIFF: Pillow does not know all that libvips reads."""
+    """The header of a TIFF, without Pillow, which does not know all TIFF variants that libvips reads."""
     with file.open("rb") as data:
         reader = IfdReader(data)
         entries, _ = reader.entries(reader.first_offset)

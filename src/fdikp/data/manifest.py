@@ -1,4 +1,4 @@
-"""Pairs of one's own listed in a CSV file, wherever the pictures are."""
+"""The user's own pairs listed in a CSV file. The images may lie anywhere."""
 
 import csv
 from pathlib import Path
@@ -6,21 +6,21 @@ from pathlib import Path
 from fdikp.data.listing import Entry, Listing
 
 COLUMNS = ("source", "target", "group", "name")
-"""What a manifest says of a pair; group and name may be left out, other columns are not looked at."""
+"""Columns of a manifest. Group and name are optional; other columns are ignored."""
 
 
 def read_manifest(file: Path) -> Listing:
-    """The pairs of a manifest in its order, their paths taken from where it lies.
+    """The pairs of a manifest, in its order. Paths are relative to the manifest's folder.
 
-    Without a name a pair is called as its source is. What cannot be read is among the listing's faults.
+    A pair without a name takes the name of its source, without suffix. Lines that cannot be read are faults.
     """
     listing = Listing()
     try:
-        with file.open(newline="", encoding="utf-8-sig") as text:  # spreadsheets begin with a mark
+        with file.open(newline="", encoding="utf-8-sig") as text:  # spreadsheets write a byte order mark
             reader = csv.DictReader(text, strict=True)
             missing = [column for column in COLUMNS[:2] if column not in (reader.fieldnames or ())]
             if missing:
-                listing.faults.append(f"{file}: no column {' and '.join(missing)}; begin it with {','.join(COLUMNS)}")
+                listing.faults.append(f"{file}: no column {' and '.join(missing)}; start it with {','.join(COLUMNS)}")
                 return listing
             for row in reader:
                 source, target, group, name = ((row.get(column) or "").strip() for column in COLUMNS)

@@ -1,4 +1,4 @@
-"""Data sets of real pairs to train on and to validate with."""
+"""Data sets of real pairs for training and validation."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +10,12 @@ from fdikp.data.listing import Split
 from fdikp.errors import DataError
 
 LAYOUTS: dict[str, Layout] = {"DPDD": dpdd, "LFDOF": lfdof, "own pairs": own_pairs}
-"""What is recognised, in this order."""
+"""The layouts that are recognised, in this order."""
 
 
 @dataclass(frozen=True)
 class PairFiles:
-    """A blurred picture and the sharp one of the same scene."""
+    """A blurred image and the sharp image of the same scene."""
 
     name: str
     source: Path
@@ -34,7 +34,7 @@ class PairSet:
         """Height and width of every file, read from the headers.
 
         Raises:
-            DataError: files cannot be read, the pictures of a pair differ in size, or have a side below `smallest`.
+            DataError: files cannot be read, the images of a pair differ in size, or a side is shorter than `smallest`.
         """
         sizes = image_sizes(file for pair in self.pairs for file in (pair.source, pair.target))
         faults = []
@@ -44,20 +44,22 @@ class PairSet:
                 faults.append(size_mismatch(pair.source, (height, width), pair.target, (high, wide)))
             elif min(height, width) < smallest:
                 faults.append(
-                    f"{pair.source} is {width}x{height}, smaller than the crop of {smallest}: "
-                    "give a smaller --crop or remove it"
+                    f"{pair.source} is {width}x{height}, smaller than the crop of {smallest}; "
+                    "use smaller crops or remove it"
                 )
         raise_faults(faults)
         return sizes
 
 
 def find_pairs(folder: Path, split: Split | None = None) -> PairSet | None:
-    """The pairs of a folder's split, or None if its layout is not known or it has no such split.
+    """The pairs of a data set, or None if its layout is unknown or it has no such split.
 
-    Without a split: those of a folder, or a CSV manifest, that is not divided into splits.
+    Args:
+        folder: of the data set; for own pairs also a CSV manifest.
+        split: `train`, `val` or `test`; None for a set that is not divided into splits.
 
     Raises:
-        DataError: the layout is known, but files are missing or do not match; all faults in one line.
+        DataError: the layout is known, but files are missing or do not match; the message lists the faults.
     """
     for name, layout in LAYOUTS.items():
         listing = layout(folder, split)
@@ -65,14 +67,14 @@ def find_pairs(folder: Path, split: Split | None = None) -> PairSet | None:
             raise_faults(listing.faults)
             pairs = [PairFiles(e.name, e.source, e.target) for e in listing.entries if e.target]
             if not pairs:
-                raise DataError(f"{folder}: laid out as {name}, but without pictures; copy the data set again")
+                raise DataError(f"{folder}: has the layout of {name}, but no images; copy the data set again")
             return PairSet(name, tuple(pairs))
     return None
 
 
 def size_mismatch(source: Path, size: tuple[int, int], target: Path, other: tuple[int, int]) -> str:
-    """The fault that the pictures of a pair, (height, width) each, are not of one size."""
+    """The fault of a pair whose images, (height, width) each, differ in size."""
     return (
         f"{source} is {size[1]}x{size[0]} but its target {target.name} {other[1]}x{other[0]}: "
-        "the pictures of a pair must have one size; crop or remove them"
+        "the images of a pair must have the same size; crop or remove them"
     )

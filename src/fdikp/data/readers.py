@@ -1,7 +1,5 @@
-"""Pictures as arrays. Files of 8 bits are read by Pillow, which every machine has; those of 16 bits by libvips, since
-Pillow would take half of them away.
-
-Every fault of a set is found and told at once, before any work begins.
+"""Reading images as arrays. Pillow, which every machine has, reads 8-bit files; libvips reads 16-bit files, because
+Pillow would reduce them to 8 bits.
 """
 
 from collections.abc import Sequence
@@ -18,30 +16,30 @@ from fdikp.imaging import as_unit
 
 
 def load_images(folders: Sequence[Path]) -> list[np.ndarray]:
-    """All pictures below the folders, in the order of their paths, as uint8 [H, W, 3].
+    """All images in the folders and their subfolders, sorted by path within each, as uint8 [H, W, 3].
 
     Raises:
-        DataError: a folder is missing or empty, or pictures cannot be read; all that cannot are named.
+        DataError: a folder is missing or empty, or images cannot be read; the message lists them.
     """
     return read_images([file for folder in folders for file in find_images(folder)])
 
 
 def read_images(files: Sequence[Path]) -> list[np.ndarray]:
-    """Pictures as uint8 [H, W, 3], in their order.
+    """Images as uint8 [H, W, 3], in the order of the files.
 
     Raises:
-        DataError: some cannot be read; all that cannot are named.
+        DataError: files cannot be read; the message lists them.
     """
     return map_all(_read_8_bits, files)
 
 
 def read_image(file: Path) -> np.ndarray:
-    """A picture's pixels, upright, RGB, [H, W, 3]: uint8, uint16, or of a float TIFF float32.
+    """The pixels of an image, upright RGB [H, W, 3]: uint8, uint16, or float32 for a float TIFF.
 
-    16-bit files become uint8 where pyvips is not installed (`reads_16_bits`).
+    Without pyvips (`reads_16_bits`), 16-bit files are read as uint8.
 
     Raises:
-        DataError: missing, damaged, or no picture.
+        DataError: the file is missing, damaged, or not an image.
     """
     if needs_libvips(file) and reads_16_bits():
         from fdikp.imaging import read_photo
@@ -55,12 +53,12 @@ def read_image(file: Path) -> np.ndarray:
 
 
 def read_unit(file: Path) -> np.ndarray:
-    """A picture to measure with: upright, RGB, [H, W, 3] float32 in 0..1, exact for 8 and 16 bits.
+    """An image for measurements: upright RGB [H, W, 3], float32 in 0..1, exact for 8 and 16 bits.
 
-    Stricter than `read_image`: a file that is broken within is refused, not shown in part.
+    Stricter than `read_image`: a file with damaged data is an error, not a partial image.
 
     Raises:
-        DataError: missing, damaged, no picture, or a float picture with values that are NaN or not in 0..1.
+        DataError: the file is missing, damaged, not an image, or has float values that are NaN or outside 0..1.
     """
     from fdikp.imaging import read_photo
 
@@ -69,25 +67,25 @@ def read_unit(file: Path) -> np.ndarray:
     except PhotoError as error:
         raise DataError(str(error)) from error
     if (photo.metadata.float_scale, photo.metadata.float_offset) != (1.0, 0.0):
-        raise DataError(f"{file}: has values outside 0..1; scale source and target to 0..1 alike")
+        raise DataError(f"{file}: has values outside 0..1; scale source and target to 0..1 by the same factor")
     pixels = as_unit(photo.pixels)
     return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
 
 
 def needs_libvips(file: Path) -> bool:
-    """Whether the file is one that Pillow would read with fewer bits than it has: a 16-bit PNG, any TIFF."""
+    """Whether Pillow might read the file with fewer bits than it has: a 16-bit PNG, or any TIFF."""
     if file.suffix.lower() in (".tif", ".tiff"):
         return True
     try:
         with file.open("rb") as data:
             head = data.read(26)
     except OSError:
-        return False  # reading it will say why
+        return False  # the reader reports the reason
     return head.startswith(b"\x89PNG") and head[24:25] == b"\x10"
 
 
 def reads_16_bits() -> bool:
-    """Whether 16-bit files keep their depth here; without pyvips they are read as 8 bit."""
+    """Whether 16-bit files keep their depth: without pyvips they are read as 8 bit."""
     return find_spec("pyvips") is not None
 
 

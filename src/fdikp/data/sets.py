@@ -1,4 +1,4 @@
-"""Data sets to measure on: opened by name and folder, and checked as a whole before anything is run on them."""
+"""Data sets for evaluation: opened by name and folder, and validated completely before anything runs on them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,86 +18,86 @@ from fdikp.data.readers import read_unit
 from fdikp.errors import DataError
 
 Pixels = tuple[np.ndarray, np.ndarray | None]
-"""Source and target, each [H, W, 3] float32 in 0..1, upright RGB; no target where there is no ground truth."""
+"""Source and target, each upright RGB [H, W, 3], float32 in 0..1; the target is None without ground truth."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One picture of an evaluation set. It may be sent to other processes."""
+    """One image of an evaluation set. It can be sent to other processes."""
 
     name: str
-    """Unique in the set, without folder and suffix."""
+    """Name without folder and suffix, unique in the set."""
     group: str | None
-    """A part of the set that is also reported alone, such as DPDD's `indoor`."""
+    """A part of the set that is also reported separately, such as DPDD's `indoor`."""
     height: int
     width: int
     bits: int
-    """Per sample of the source's file."""
+    """Bits per sample in the source's file."""
     has_target: bool
     """Whether there is ground truth."""
     reader: Callable[[], Pixels]
 
     def load(self) -> Pixels:
-        """Read or render source and target, each [H, W, 3] float32 in 0..1, exact for 16 bits; None: no ground truth.
+        """Read or render source and target, each [H, W, 3] float32 in 0..1, exact for 16 bits.
 
         Raises:
-            DataError: a file is broken, or was changed since the set was opened.
+            DataError: a file is damaged, or has changed since the set was opened.
         """
         return self.reader()
 
 
 @dataclass(frozen=True)
 class EvaluationSet:
-    """A data set to measure on."""
+    """A validated data set for evaluation."""
 
     name: str
-    """What the user calls it."""
+    """The user's name for it."""
     kind: str
     """A key of `SETS`."""
     samples: tuple[Sample, ...]
     notes: tuple[str, ...] = ()
-    """What a reader of its numbers should know, such as that it is a part of the published set."""
+    """Facts that matter for its scores, such as that it is only a part of the published set."""
 
 
 @dataclass(frozen=True)
-class Kind:
-    """A data set of the field."""
+class DataSetKind:
+    """A published data set, or the user's own pairs."""
 
     title: str
     layout: Layout
-    wants: str
-    """What its folder looks like."""
+    expected: str
+    """Description of its folder, with `{split}`, for error messages."""
     counts: Mapping[str, int] = field(default_factory=dict)
-    """Pictures of each published split. A set with `test` alone is not divided."""
+    """Number of images in each published split. A set with `test` alone has no splits."""
     aligned: bool = False
-    """Whether source and target are aligned to the pixel, which metrics such as overshoot need. Of own pairs that is
-    assumed; the two exposures of a published real pair differ by a pixel or so."""
+    """Whether source and target are aligned to the pixel, as metrics such as overshoot require. Own pairs are assumed
+    to be; the two exposures of a published real pair are about a pixel apart."""
 
 
-SETS: dict[str, Kind] = {
-    "pixeldp": Kind("PixelDP", layouts.pixeldp, "test_c/source/ without test_c/target/"),
-    "dpdd": Kind(
+SETS: dict[str, DataSetKind] = {
+    "pixeldp": DataSetKind("PixelDP", layouts.pixeldp, "test_c/source/ without test_c/target/"),
+    "dpdd": DataSetKind(
         "DPDD",
         layouts.dpdd,
         "{split}_c/source/ and {split}_c/target/, or inputC/ and target/",
         {"train": 350, "val": 74, "test": 76},
     ),
-    "lfdof": Kind(
+    "lfdof": DataSetKind(
         "LFDOF",
         layouts.lfdof,
         "{split}_data/input/IMG_x/ and {split}_data/ground_truth/",
         {"train": 11261, "test": 725},
     ),
-    "rtf": Kind("RTF", layouts.rtf, "image/0/image_NN.png and GT/sharp_NN.png", {"test": 22}),
-    "kodak-rendered": Kind(
+    "rtf": DataSetKind("RTF", layouts.rtf, "image/0/image_NN.png and GT/sharp_NN.png", {"test": 22}),
+    "kodak-rendered": DataSetKind(
         "Kodak, rendered", layouts.kodak, "kodim01.png, kodim02.png ...", {"test": 24}, aligned=True
     ),
-    "pairs": Kind("own pairs", layouts.own_pairs, "source/ and target/, or is a CSV file", aligned=True),
-    "realdof": Kind("RealDOF", layouts.realdof, "source/NN.png and target/NN.png", {"test": 50}),
-    "cuhk": Kind("CUHK", layouts.cuhk, "photographs in one folder", {"test": 704}),
+    "pairs": DataSetKind("own pairs", layouts.own_pairs, "source/ and target/, or is a CSV file", aligned=True),
+    "realdof": DataSetKind("RealDOF", layouts.realdof, "source/NN.png and target/NN.png", {"test": 50}),
+    "cuhk": DataSetKind("CUHK", layouts.cuhk, "photos in one folder", {"test": 704}),
 }
-"""Every kind of set, in the order in which folders are recognised. The last two look like any pairs and any pictures:
-they are opened by name."""
+"""Every kind of set, in the order in which folders are recognised. The last two cannot be told from other pairs and
+other images: they are recognised by name only."""
 
 _BY_NAME_ONLY = ("realdof", "cuhk")
 
@@ -105,14 +105,16 @@ _BY_NAME_ONLY = ("realdof", "cuhk")
 def open_set(
     name: str, path: Path, split: str = "test", kind: str | None = None, *, deep: bool = False
 ) -> EvaluationSet:
-    """Find and check a data set.
+    """Open and validate a data set.
 
     Args:
-        name: what to call it. A key of `SETS`, in any case, says of which kind it is; for others, the folder does.
-        path: its folder, or that it lies in; for own pairs also a CSV file.
-        split: `train`, `val` or `test`, where the set is divided.
-        kind: a key of `SETS`, if neither name nor folder say it.
-        deep: decode every file, rather than only float pictures, which may hold NaN, and of others the header.
+        name: the user's name for the set. A key of `SETS`, in any case, determines its kind; for other names the folder
+            does.
+        path: its folder or the parent of its folder; for own pairs also a CSV file.
+        split: `train`, `val` or `test`, if the set is divided into splits.
+        kind: a key of `SETS`, if neither name nor folder determine it.
+        deep: decode every file. Otherwise only float images are decoded, which may hold NaN; of others, the header is
+            read.
 
     Raises:
         DataError: the set cannot be used as it is; `faults` has a line for each reason.
@@ -122,7 +124,7 @@ def open_set(
         raise DataError(f"{kind}: no such kind of data set; choose among {', '.join(SETS)}")
     if split not in get_args(Split):
         raise DataError(f"{split}: no such split; choose train, val or test")
-    kind, listing = _find(path, cast(Split, split), kind or name.lower())
+    kind, listing = _recognise(path, cast(Split, split), kind or name.lower())
     headers, faults = _inspect(listing.entries, deep)
     faults = [*listing.faults, *_name_faults(listing.entries), *faults]
     if faults:
@@ -132,15 +134,15 @@ def open_set(
     published = SETS[kind].counts.get(split if len(SETS[kind].counts) > 1 else "test")
     if published and len(listing.entries) != published:
         notes.append(
-            f"{len(listing.entries)} pictures where {SETS[kind].title} has {published}: "
-            "not comparable with published figures"
+            f"{len(listing.entries)} images where {SETS[kind].title} has {published}: "
+            "scores are not comparable with published ones"
         )
     samples = (_sample(entry, headers[entry.source], rendered=kind == "kodak-rendered") for entry in listing.entries)
     return EvaluationSet(name, kind, tuple(samples), tuple(notes))
 
 
-def _find(path: Path, split: Split, kind: str) -> tuple[str, Listing]:
-    """The kind of a set and what is in its folder; `kind` may be any name."""
+def _recognise(path: Path, split: Split, kind: str) -> tuple[str, Listing]:
+    """The kind of a set and the listing of its folder. `kind` may be any name."""
     if not path.exists():
         raise DataError(f"{path}: no such file or folder; give the folder of a data set")
     kinds = [kind] if kind in SETS else [key for key in SETS if key not in _BY_NAME_ONLY]
@@ -149,48 +151,48 @@ def _find(path: Path, split: Split, kind: str) -> tuple[str, Listing]:
         if listing is not None:
             return key, listing
     if kind in SETS:
-        wants = SETS[kind].wants.format(split=split)
-        raise DataError(f"{path}: is not laid out as {SETS[kind].title}, which has {wants}")
+        expected = SETS[kind].expected.format(split=split)
+        raise DataError(f"{path}: is not laid out as {SETS[kind].title}, which has {expected}")
     raise DataError(
-        f"{path}: no data set in a layout that is known; give source/ and target/ or a CSV file, "
-        f"or call it what it is: {', '.join(SETS)}"
+        f"{path}: no data set with a known layout; give source/ and target/ or a CSV file, "
+        f"or name the set by its kind: {', '.join(SETS)}"
     )
 
 
 def _name_faults(entries: list[Entry]) -> list[str]:
-    """Names that cannot be told apart, or that no file could have."""
+    """Faults of names: not unique, or not usable as a file name."""
     first: dict[str, Entry] = {}
     faults = []
     for entry in entries:
         if not entry.name or set(entry.name) & set("/\\\0") or entry.name in (".", ".."):
-            faults.append(f"{entry.source}: is called '{entry.name}', which is no name of a file; choose another")
+            faults.append(f"{entry.source}: is named '{entry.name}', which cannot be a file name; choose another name")
         elif first.setdefault(entry.name, entry) is not entry:
             other = first[entry.name].source
-            faults.append(f"{entry.source}: has the name of {other}; rename or remove one")
+            faults.append(f"{entry.source}: has the same name as {other}; rename or remove one")
     return faults
 
 
 def _inspect(entries: list[Entry], deep: bool) -> tuple[dict[Path, Header], list[str]]:
-    """The header of every file that can be read, and what is wrong with the files."""
+    """The header of every readable file, and the faults of the files."""
     files = list(dict.fromkeys(file for e in entries for file in (e.source, e.target) if file))
-    found = dict(zip(files, try_map(read_header, files), strict=True))
-    headers = {file: header for file, header in found.items() if isinstance(header, Header)}
-    faults = [str(error) for error in found.values() if isinstance(error, DataError)]
+    results = dict(zip(files, try_map(read_header, files), strict=True))
+    headers = {file: header for file, header in results.items() if isinstance(header, Header)}
+    faults = [str(error) for error in results.values() if isinstance(error, DataError)]
     decoded = [file for file, header in headers.items() if deep or header.floating]
     faults += [str(error) for error in try_map(_decode, decoded) if error]
     for entry in entries:
         source, target = headers.get(entry.source), entry.target and headers.get(entry.target)
         if entry.target and source and target:
-            size, other = (source.height, source.width), (target.height, target.width)
-            if size != other:
-                faults.append(size_mismatch(entry.source, size, entry.target, other))
+            source_size, target_size = (source.height, source.width), (target.height, target.width)
+            if source_size != target_size:
+                faults.append(size_mismatch(entry.source, source_size, entry.target, target_size))
     depths = [header.bits for header in headers.values()]
-    most = max(depths, key=depths.count, default=8)
+    usual = max(depths, key=depths.count, default=8)
     faults += [
-        f"{file}: has {header.bits} bits a sample, where most of the set has {most}; "
+        f"{file}: has {header.bits} bits per sample, but most of the set has {usual}; "
         "convert it, or copy the data set again"
         for file, header in headers.items()
-        if header.bits != most
+        if header.bits != usual
     ]
     return headers, faults
 
@@ -210,7 +212,7 @@ def _read(source: Path, target: Path | None) -> Pixels:
 
 
 def _render(sharp: Path) -> Pixels:
-    """A picture of the Kodak benchmark, rendered out of focus, and as it is."""
+    """An image of the Kodak benchmark, rendered out of focus, and its target."""
     from fdikp.synthesis.kodak import kodak_pair
 
     pair = kodak_pair(sharp)

@@ -1,10 +1,10 @@
-"""Reading and writing photographs with nothing lost: depth, colour profile, EXIF, orientation, transparency.
+"""Reading and writing photos without losing depth, colour profile, EXIF, orientation or transparency.
 
 >>> from fdikp.imaging import read_photo
 >>> photo = read_photo("holiday.jpg")                  # doctest: +SKIP
 >>> photo.with_pixels(255 - photo.pixels).save("negative.jpg")  # doctest: +SKIP
 
-Importing this module is cheap: libvips is loaded when a photograph is first read or written.
+Importing this module is cheap: libvips is loaded when a photo is first read or written.
 """
 
 from importlib import import_module

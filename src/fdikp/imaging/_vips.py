@@ -1,14 +1,14 @@
-"""libvips, set up in one place: `from fdikp.imaging._vips import pyvips`."""
+"""libvips, configured in one place: `from fdikp.imaging._vips import pyvips`."""
 
 import logging
 
 import pyvips
 
-# Every photograph is read and written once, so results kept for a second use only hold memory.
+# Every photo is read and written once, so cached results would only occupy memory.
 pyvips.cache_set_max(0)
 
-# libvips reports each oddity of a file as a warning. What matters to the user is in `Photo.notes` or raised; the
-# rest must not reach the terminal of a program that logs warnings. A level chosen by that program stays.
+# libvips logs each oddity of a file as a warning. What matters to the user is in `Photo.notes` or raised; the rest must
+# not reach the terminal of a program that logs warnings. A level that the program has set is kept.
 if logging.getLogger("pyvips").level == logging.NOTSET:
     logging.getLogger("pyvips").setLevel(logging.ERROR)
 

@@ -1,4 +1,4 @@
-"""AVIF's boxes: the EXIF item's bytes exchanged for others (ISO/IEC 14496-12 section 8.11, 23008-12 annex A)."""
+"""AVIF's boxes: replace the EXIF item (ISO/IEC 14496-12 section 8.11, ISO/IEC 23008-12 annex A)."""
 
 import struct
 
@@ -6,22 +6,21 @@ from fdikp.imaging.jpeg import EXIF_PREFIX
 
 
 def _boxes(data: bytes, start: int, end: int) -> dict[bytes, list[tuple[int, int]]]:
-    """List the boxes between two positions: by name, the first and last position of each body."""
-    found: dict[bytes, list[tuple[int, int]]] = {}
+    """List the boxes between two positions: by name, start and end of each body."""
+    boxes: dict[bytes, list[tuple[int, int]]] = {}
     while start + 8 <= end:
         size, name = struct.unpack_from(">I4s", data, start)
-        if size < 8:  # 0 and 1 stand for sizes that only the pixel data needs
+        if size < 8:  # sizes 0 and 1 are special codes, used only for pixel data
             break
-        found.setdefault(name, []).append((start + 8, start + size))
+        boxes.setdefault(name, []).append((start + 8, start + size))
         start += size
-    return found
+    return boxes
 
 
 def with_exif(data: bytes, block: bytes) -> bytes | None:
-    """Return an AVIF file whose EXIF item is exchanged for `block`; None if it has no item where libheif puts it.
+    """Return an AVIF file with its EXIF item replaced by `block`; None if it has no item where libheif puts it.
 
-    The block goes to the end of the file, in a box of its own, and the item's location is pointed there: nothing
-    else moves.
+    The block is appended in a box of its own, and the item's location points to it, so that nothing else moves.
     """
     try:
         ((meta, meta_end),) = _boxes(data, 0, len(data))[b"meta"]

@@ -1,4 +1,4 @@
-"""Bringing every pixel format to grey or RGB with at most one alpha, in 8 bit, 16 bit or float 0..1."""
+"""Converting every pixel format to grey or RGB with at most one alpha, in 8 bit, 16 bit or float 0..1."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from fdikp.imaging._vips import pyvips
 _OTHER_SPACES = ("lab", "labs", "labq", "xyz", "lch", "cmc", "yxy", "hsv", "oklab", "oklch")
 _NAMES = {"cmyk": "CMYK", "xyz": "XYZ", "lch": "LCh", "yxy": "Yxy", "hsv": "HSV"}
 
-# A wider range of float values than this is no photograph, and would not survive float32 arithmetic.
+# A larger range of float values does not occur in photos, and would overflow in float32 arithmetic.
 _WIDEST = 1e30
 
 
 def as_grey_or_rgb(image: Any) -> tuple[Any, list[str]]:
     """Return a libvips image with 1 to 4 bands (grey or RGB, then alpha) of uchar, ushort or float, and notes.
 
-    RGB stays the file's own RGB; only what is not RGB at all (CMYK, Lab, ...) becomes sRGB, with its profile.
+    RGB values are not converted. Other colour spaces (CMYK, Lab, ...) are converted to sRGB, with its profile.
     """
     notes: list[str] = []
     if image.interpretation == "cmyk":
-        # The fallback profile serves files without a profile of their own.
+        # `input_profile` is the fallback for files without a profile.
         depth = 16 if image.format == "ushort" else 8
-        inks, alpha = _apart(image, 4)
+        inks, alpha = _split(image, 4)
         image = inks.icc_transform("srgb", embedded=True, input_profile="cmyk", depth=depth)
         image = image if alpha is None else image.bandjoin(alpha)
         notes.append("CMYK is converted to sRGB.")
     elif image.interpretation in _OTHER_SPACES:
         name = _NAMES.get(image.interpretation, "Lab")
-        colours, alpha = _apart(image, 3)
+        colours, alpha = _split(image, 3)
         image = colours.colourspace("rgb16")
         image = (image if alpha is None else image.bandjoin(alpha)).copy()
         image.set_type(pyvips.GValue.blob_type, "icc-profile-data", pyvips.Operation.call("profile_load", "srgb"))
@@ -45,9 +45,9 @@ def as_grey_or_rgb(image: Any) -> tuple[Any, list[str]]:
         notes.append("64-bit floats are reduced to 32 bits.")
     elif image.format not in ("uchar", "ushort", "float"):
         raise PhotoError(
-            f"its samples are of type {image.format}, which photographs do not use",
+            f"its samples are of type {image.format}, which photos do not use",
             code="photo_unsupported",
-            hint="convert it to 8 or 16 bits without sign",
+            hint="convert it to unsigned 8 or 16 bits",
         )
     colours = 3 if image.bands >= 3 else 1
     if image.bands > colours + 1:
@@ -56,8 +56,8 @@ def as_grey_or_rgb(image: Any) -> tuple[Any, list[str]]:
     return image, notes
 
 
-def _apart(image: Any, colours: int) -> tuple[Any, Any]:
-    """Separate the first bands from the others (None if there are none), which a conversion would rescale."""
+def _split(image: Any, colours: int) -> tuple[Any, Any]:
+    """Split off the bands after the colours (None if there are none), which a conversion would rescale."""
     if image.bands <= colours:
         return image, None
     return image.extract_band(0, n=colours), image.extract_band(colours, n=image.bands - colours)
@@ -66,8 +66,8 @@ def _apart(image: Any, colours: int) -> tuple[Any, Any]:
 def fit_float_range(pixels: np.ndarray, alpha: np.ndarray | None, notes: list[str]) -> tuple[float, float]:
     """Map float pixels to 0..1 in place; return (scale, offset) with original = pixels * scale + offset.
 
-    Values in 0..1 stay. The scale is a power of two, so that a float file without negative values comes back bit
-    for bit. Integers are left alone. Raises PhotoError at NaN or infinity.
+    Integers, and floats that are in 0..1 already, do not change. The scale is a power of two, so that a float file
+    without negative values is restored bit for bit. NaN and infinity raise PhotoError.
     """
     if pixels.dtype != np.float32:
         return 1.0, 0.0
@@ -85,5 +85,5 @@ def fit_float_range(pixels: np.ndarray, alpha: np.ndarray | None, notes: list[st
     if offset:
         pixels -= np.float32(offset)
     pixels /= np.float32(scale)
-    notes.append(f"Values from {low:g} to {high:g} are mapped to 0..1, and back when written as float TIFF.")
+    notes.append(f"Values from {low:g} to {high:g} are mapped to 0..1, and mapped back when written as a float TIFF.")
     return scale, offset

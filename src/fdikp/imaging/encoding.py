@@ -1,4 +1,4 @@
-"""Encoding a photograph into a stream: what each format can hold, with which settings, and its metadata."""
+"""Encoding a photo into a stream: pixels in the depth that the format holds, settings of the encoder, and metadata."""
 
 from __future__ import annotations
 
@@ -19,28 +19,27 @@ from fdikp.imaging.metadata import Metadata
 if TYPE_CHECKING:
     from fdikp.imaging.photo import Photo
 
-# A JPEG made from something else, and a WebP or AVIF, whose source does not tell its own quality: high enough for
-# the loss not to be seen beside the deblurring. (A WebP's quantiser is hidden behind its arithmetic coder; AVIF's
-# differs from block to block.)
+# Default quality where the source's is unknown: a JPEG from another format, and any WebP or AVIF (a WebP's quantiser is
+# behind its arithmetic coder; AVIF's differs from block to block). The loss is invisible beside the deblurring.
 _JPEG_QUALITY, _WEBP_QUALITY, _AVIF_QUALITY = 95, 90, 90
 
-# What AVIF offers beside 8 bits.
+# Bits per sample that AVIF supports besides 8.
 _AVIF_DEPTHS = (10, 12)
 
-# Progressive scans and fitted Huffman tables (a few per cent smaller files) need all coefficients in memory: 12 bytes
-# a pixel were measured. Larger photographs go through in one pass, row by row.
-_MOST_PIXELS_FOR_TWO_PASSES = 25_000_000
+# Progressive scans and optimised Huffman tables (a few per cent smaller files) need all coefficients in memory: 12
+# bytes per pixel. Larger photos are encoded in one pass, row by row.
+_MAX_PIXELS_FOR_TWO_PASSES = 25_000_000
 
-# Classic TIFF addresses 4 GiB; what is left is for a compression that enlarges, and for metadata.
-_MOST_BYTES_OF_CLASSIC_TIFF = 3_900_000_000
+# Classic TIFF addresses 4 GiB; the margin is for metadata and for data that compression enlarges.
+_MAX_BYTES_OF_CLASSIC_TIFF = 3_900_000_000
 
-# JPEG, PNG and TIFF as libvips writes them state some resolution.
+# libvips always writes a resolution into JPEG, PNG and TIFF.
 _UNKNOWN_DPI = (72.0, 72.0)
 
-# libvips' VIPS_FOREIGN_KEEP_XMP | IPTC | ICC | OTHER: not EXIF, which it would write in its own words.
+# libvips' VIPS_FOREIGN_KEEP_XMP | IPTC | ICC | OTHER: not EXIF, which libvips would rewrite.
 _KEEP, _KEEP_EXIF = 2 | 4 | 8 | 16, 1
 
-# What opens IPTC records among Photoshop's image resources: signature and number.
+# Signature and number of the IPTC records among Photoshop's image resources.
 _IPTC_RESOURCE = b"8BIM\x04\x04"
 
 _VIPS_TYPES = {"uint8": "uchar", "uint16": "ushort", "float32": "float"}
@@ -49,26 +48,28 @@ _FULL_SCALE = {vips: white_level(name) for name, vips in _VIPS_TYPES.items()}
 
 
 def encode(photo: Photo, format: str, file: BinaryIO, quality: int | None, strip: bool) -> list[str]:
-    """Write `photo` in `format` into the empty binary file `file`; return notes on what could not be kept.
+    """Write a photo into the empty binary file `file`; return notes on what could not be kept.
 
-    Raises PhotoError if the format cannot hold the photograph at all, pyvips.Error if encoding fails, and whatever
-    writing to `file` raises.
+    Raises:
+        PhotoError: the format cannot hold the photo.
+        pyvips.Error: the encoder failed.
+        BaseException: any exception that writing to `file` raises.
     """
     target = FORMATS.get(format)
     if target is None or not target.writable:
-        known = ", ".join(name for name, each in FORMATS.items() if each.writable)
-        raise PhotoError(f"cannot be written as {format!r}; choose one of {known}")
+        writable = ", ".join(name for name, each in FORMATS.items() if each.writable)
+        raise PhotoError(f"cannot be written as {format!r}; choose one of {writable}")
     if quality is not None and not 1 <= quality <= 100:
         raise PhotoError(f"quality {quality} is not between 1 and 100")
     if target.longest_side is not None and max(photo.width, photo.height) > target.longest_side:
         raise PhotoError(
-            f"{photo.width} × {photo.height} pixels do not fit in {target.title}, which ends at "
-            f"{target.longest_side} a side; write TIFF or PNG"
+            f"{photo.width} × {photo.height} pixels do not fit in {target.title}, which is limited to "
+            f"{target.longest_side} per side; write TIFF or PNG"
         )
     notes: list[str] = []
     photo = replace(photo, metadata=_holdable(photo.metadata, format, strip, notes))
     if format == "webp" and photo.pixels.shape[2] == 1 and photo.metadata.icc:
-        notes.append("The grey colour profile is left out: WebP has no grey pictures.")
+        notes.append("The grey colour profile is left out: WebP has no grey images.")
         photo = replace(photo, metadata=replace(photo.metadata, icc=None))
     image = _described(_as_image(photo, format, notes), photo.metadata, format)
     _WRITERS[format](image, photo, file, quality, notes)
@@ -76,7 +77,7 @@ def encode(photo: Photo, format: str, file: BinaryIO, quality: int | None, strip
 
 
 def _holdable(metadata: Metadata, format: str, strip: bool, notes: list[str]) -> Metadata:
-    """Leave out what is to be stripped, and what `format` has no room for."""
+    """Return the metadata without what is to be stripped and what `format` cannot hold."""
     if strip:
         chunks = tuple((name, body) for name, body in metadata.png_chunks if name in png.COLOUR)
         coding = metadata.jpeg and replace(metadata.jpeg, comments=())
@@ -103,7 +104,7 @@ def _holdable(metadata: Metadata, format: str, strip: bool, notes: list[str]) ->
 
 
 def _as_image(photo: Photo, format: str, notes: list[str]) -> Any:
-    """Make a libvips image, over the photo's own memory, of the channels and depth that `format` holds."""
+    """Make a libvips image with the channels and depth that `format` holds, on the photo's memory if possible."""
     target, metadata = FORMATS[format], photo.metadata
     image, own = _wrap(photo.pixels), _VIPS_TYPES[photo.pixels.dtype.name]
     if (
@@ -125,29 +126,29 @@ def _as_image(photo: Photo, format: str, notes: list[str]) -> Any:
 
 
 def _wrap(pixels: np.ndarray) -> Any:
-    """Wrap samples [H, W, B] as a libvips image, without a copy if they are contiguous."""
+    """Wrap samples [H, W, B] in a libvips image, without a copy if they are contiguous."""
     pixels = np.ascontiguousarray(pixels)
     height, width, bands = pixels.shape
     return pyvips.Image.new_from_memory(pixels.data, width, height, bands, _VIPS_TYPES[pixels.dtype.name])
 
 
 def _in_depth(image: Any, own: str, format: str, metadata: Metadata, notes: list[str]) -> Any:
-    """Round the samples to the deepest type that `format` holds, with a note if that loses anything."""
+    """Round the samples to the largest depth that `format` holds, with a note if that loses anything."""
     target = FORMATS[format]
     deepest = "uchar" if target.bits == 8 else "ushort" if target.bits <= 16 else "float"
-    wanted = min(own, deepest, key=list(_FULL_SCALE).index)
+    depth = min(own, deepest, key=list(_FULL_SCALE).index)
     if own == "ushort" and format == "avif" and metadata.bits not in _AVIF_DEPTHS:
         notes.append(f"16 bit reduced to {target.bits} bit: {target.title} holds no more.")
-    if wanted == own:
+    if depth == own:
         return image
     bits = min(target.bits, 16)
     notes.append(f"{'16 bit' if own == 'ushort' else 'Float'} reduced to {bits} bit: {target.title} holds no more.")
-    rounded = image.linear(_FULL_SCALE[wanted] / _FULL_SCALE[own], 0.5).cast(wanted)  # the cast cuts off and clips
-    return rounded.copy(interpretation=_SPACES[wanted][image.bands >= 3])
+    rounded = image.linear(_FULL_SCALE[depth] / _FULL_SCALE[own], 0.5).cast(depth)  # the cast truncates and clips
+    return rounded.copy(interpretation=_SPACES[depth][image.bands >= 3])
 
 
 def _described(image: Any, metadata: Metadata, format: str) -> Any:
-    """Attach resolution, profile, XMP and IPTC to a libvips image, as `format` wants them."""
+    """Attach resolution, profile, XMP and IPTC to a libvips image, as `format` requires."""
     horizontal, vertical = metadata.dpi or _UNKNOWN_DPI
     image = image.copy(xres=horizontal / 25.4, yres=vertical / 25.4)
     image.set_type(pyvips.GValue.gstr_type, "resolution-unit", "in")
@@ -166,9 +167,9 @@ def _described(image: Any, metadata: Metadata, format: str) -> Any:
 
 def _jpeg(image: Any, photo: Photo, file: BinaryIO, quality: int | None, notes: list[str]) -> None:
     coding, block = photo.metadata.jpeg, photo.metadata.exif
-    two_passes = photo.width * photo.height <= _MOST_PIXELS_FOR_TWO_PASSES
+    two_passes = photo.width * photo.height <= _MAX_PIXELS_FOR_TWO_PASSES
     density = (min(round(dpi), 65535) for dpi in photo.metadata.dpi or _UNKNOWN_DPI)
-    # libvips writes a JFIF segment only where it writes EXIF.
+    # libvips writes a JFIF segment only when it writes EXIF.
     segments = jpeg.segment(0xE0, b"JFIF\0\1\1\1" + struct.pack(">HH", *density) + b"\0\0")
     if block:
         segments += jpeg.segment(0xE1, jpeg.EXIF_PREFIX + block)
@@ -194,7 +195,7 @@ def _png(image: Any, photo: Photo, file: BinaryIO, quality: int | None, notes: l
         chunks += png.xmp_chunk(photo.metadata.xmp)
     if photo.metadata.exif:
         chunks += png.chunk(b"eXIf", photo.metadata.exif)
-    # at: after the signature and the header chunk. The filters halve photographs at little cost.
+    # at: after the signature and the header chunk. The filters halve the size of photos at little cost.
     _stream("pngsave", image, file, insert=chunks, at=33, compression=6, filter="all", keep=_KEEP)
 
 
@@ -209,14 +210,14 @@ def _tiff(image: Any, photo: Photo, file: BinaryIO, quality: int | None, notes: 
         file,
         compression=compression,
         predictor=predictor if compression in ("deflate", "lzw") else "none",
-        bigtiff=size > _MOST_BYTES_OF_CLASSIC_TIFF,
+        bigtiff=size > _MAX_BYTES_OF_CLASSIC_TIFF,
         keep=_KEEP,
     )
     premultiplied = metadata.premultiplied and photo.alpha is not None
     if (metadata.exif or metadata.iptc or premultiplied) and not tiff.add_metadata(
         file, metadata.exif, metadata.iptc, premultiplied=premultiplied
     ):
-        notes.append("The EXIF block is damaged and left out.")
+        notes.append("The EXIF block is damaged and is left out.")
 
 
 def _webp(image: Any, photo: Photo, file: BinaryIO, quality: int | None, notes: list[str]) -> None:
@@ -232,7 +233,7 @@ def _avif(image: Any, photo: Photo, file: BinaryIO, quality: int | None, notes: 
     keep = _KEEP | _KEEP_EXIF if photo.metadata.exif else _KEEP
     data = image.heifsave_buffer(compression="av1", Q=quality or _AVIF_QUALITY, bitdepth=bits, keep=keep)
     if photo.metadata.exif:
-        # Should libheif come to lay out its files in another way, its own version of the block remains.
+        # If a later libheif lays out its files in another way, its own version of the block remains.
         data = avif.with_exif(data, photo.metadata.exif) or data
     file.write(data)
 
@@ -247,10 +248,10 @@ _WRITERS: dict[str, Callable[[Any, Photo, BinaryIO, int | None, list[str]], None
 
 
 def _stream(saver: str, image: Any, file: BinaryIO, *, insert: bytes = b"", at: int = 0, **options: Any) -> None:
-    """Encode into `file` piece by piece, with `insert` put in at byte `at`.
+    """Encode into `file` piece by piece, inserting `insert` at byte `at`.
 
-    An exception from `file` (a full disk) or a keyboard interrupt cannot pass through libvips; it is kept, libvips
-    stopped, and the exception raised here.
+    Exceptions cannot pass through libvips. One from `file` (a full disk) or a keyboard interrupt is stored, libvips is
+    stopped, and the exception is raised here.
     """
     failures: list[BaseException] = []
     head = bytearray()
@@ -279,7 +280,7 @@ def _stream(saver: str, image: Any, file: BinaryIO, *, insert: bytes = b"", at: 
 
     target = pyvips.TargetCustom()
     target.on_write(guarded(write))
-    if saver == "tiffsave":  # the only one that goes back to what it has written
+    if saver == "tiffsave":  # the only saver that seeks back
         target.on_seek(guarded(file.seek))
         target.on_read(guarded(file.read))
     try:

@@ -1,7 +1,7 @@
-"""EXIF blocks: put upright in place, byte for byte the same otherwise.
+"""EXIF blocks: patched in place for an upright image, otherwise unchanged byte for byte.
 
-libvips would rewrite EXIF through libexif, which empties maker notes, drops unknown tags and non-ASCII text. So
-fdikp keeps the block as it was found and patches only what has become wrong.
+libvips would rewrite EXIF through libexif, which empties maker notes and drops unknown tags and non-ASCII text. So
+fdikp keeps the original block and patches only what is no longer true.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _THUMBNAIL, _THUMBNAIL_LENGTH = 0x0201, 0x0202
 
 
 def upright(block: bytes, width: int, height: int) -> bytes | None:
-    """Return an EXIF block for pixels that now stand upright, width × height; None if it is too damaged to tell.
+    """Return an EXIF block for an upright image of width × height; None if the block is damaged.
 
-    Orientation becomes 1, the stated pixel size the given one. The thumbnail (directory 1) is cut loose: it shows
-    the picture before deblurring, and lies as the sensor did.
+    Orientation becomes 1, and the pixel size becomes the given one. The thumbnail (directory 1) is removed: it shows
+    the image before deblurring and before rotation.
     """
     patched = bytearray(block)
     try:
@@ -54,7 +54,7 @@ def _put_number(block: bytearray, reader: IfdReader, entry: tuple[int, int, int]
 
 
 def _without_thumbnail(block: bytearray, reader: IfdReader, next_at: int) -> bytes:
-    """Unlink directory 1; where its picture is the end of the block, as usual, cut that off too."""
+    """Unlink directory 1; if its thumbnail is at the end of the block, as usual, cut it off too."""
     second = reader.unpack("I", bytes(block[next_at : next_at + 4]).ljust(4, b"\0"))
     if second:
         block[next_at : next_at + 4] = bytes(4)
@@ -69,13 +69,13 @@ def _without_thumbnail(block: bytearray, reader: IfdReader, next_at: int) -> byt
 
 
 def parse(block: bytes) -> tuple[Directory, Order]:
-    """Take an EXIF block apart into its main directory with children, and its byte order; ValueError if damaged."""
+    """Parse an EXIF block into its main directory with children, and its byte order; ValueError if it is damaged."""
     reader = IfdReader(io.BytesIO(block))
     return reader.directory(reader.first_offset), reader.order
 
 
 def build(directory: Directory, order: Order) -> bytes:
-    """Make an EXIF block out of a directory with children."""
+    """Make an EXIF block from a directory with children."""
     signature = b"II*\0" if order == "<" else b"MM\0*"
     packed, position = pack(directory, 8, order)
     return signature + struct.pack(order + "I", position) + packed

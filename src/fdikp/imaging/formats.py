@@ -1,4 +1,4 @@
-"""Which photograph formats there are, how their first bytes look, and which file names they go by."""
+"""Photo formats: their properties, the first bytes that identify them, and their file name suffixes."""
 
 import os
 import re
@@ -8,22 +8,28 @@ from importlib.util import find_spec
 
 @dataclass(frozen=True)
 class Format:
-    """One file format: its name, its usual suffixes, and what it can hold."""
+    """A file format and what it can hold."""
 
-    # How messages call it.
     title: str
-    # Lower case, the one given to new files first.
+    """Its name in messages."""
+
     suffixes: tuple[str, ...]
-    # The libvips operation that reads it, without `load_source`; None for RAW, which rawpy reads.
+    """Its suffixes in lower case; new files get the first."""
+
     loader: str | None
-    # Whether fdikp writes it.
+    """The libvips operation that reads it, without `load_source`; None for RAW, which rawpy reads."""
+
     writable: bool = False
-    # Most bits in a written sample.
+    """Whether fdikp writes it."""
+
     bits: int = 16
-    # Whether written files can hold transparency.
+    """Largest number of bits per sample in written files."""
+
     alpha: bool = True
-    # Most pixels along a side, in the format itself or in its encoder; None if beyond libvips' own limit.
+    """Whether written files can hold transparency."""
+
     longest_side: int | None = None
+    """Largest number of pixels along a side, by the format or its encoder; None if libvips' own limit is lower."""
 
 
 # fmt: off
@@ -50,9 +56,8 @@ FORMATS: dict[str, Format] = {
     ),
 }
 
-# First bytes of every format that is read, and of nothing else: the allow-list. Loaders that interpret a
-# document (SVG, PDF, ...) or read plain tables are never reached. TIFF is also the shell of most RAW files;
-# `tiff.TiffHeader.is_raw` tells them apart.
+# First bytes of every format that fdikp reads: an allow-list, so that loaders that interpret documents (SVG, PDF, ...)
+# or read plain tables are never called. Most RAW files are TIFF files too; `tiff.TiffHeader.is_raw` tells them apart.
 _MAGIC: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
     (re.compile(pattern, re.DOTALL), name)
     for pattern, name in (
@@ -64,7 +69,7 @@ _MAGIC: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
         (rb"GIF8[79]a", "gif"),
         (rb".{4}ftypcrx ", "raw"),
         (rb".{4}ftypavi[fs]", "avif"),
-        # `mif1` says only "some HEIF"; the codec is named among the compatible brands that follow.
+        # `mif1` only means "some HEIF"; the compatible brands that follow name the codec.
         (rb".{4}ftypmi[fa][1f].{4}(?:.{4}){0,8}avi[fs]", "avif"),
         (rb".{4}ftyp(?:mif1|msf1|hei[cxms]|hev[cxms])", "heic"),
         (rb"\xff\x0a|\x00\x00\x00\x0cJXL \r\n\x87\n", "jxl"),
@@ -73,31 +78,31 @@ _MAGIC: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
     )
 )
 
-# How many bytes `sniff` looks at.
 HEAD_BYTES = 64
+"""Number of bytes that `sniff` needs."""
 
 
 def sniff(head: bytes) -> str | None:
-    """Name the format of a file that begins with `head` (`HEAD_BYTES` long, or the whole file); None if unknown."""
+    """Return the format of a file that starts with `head` (`HEAD_BYTES` long, or the whole file); None if unknown."""
     return next((name for pattern, name in _MAGIC if pattern.match(head)), None)
 
 
-# Suffixes (lower case, with the dot) of files worth trying in a folder; those of RAW only if rawpy is installed, for
-# RAW files mostly lie beside a JPEG of the same picture.
 SUFFIXES = frozenset(
     suffix
-    for name, known in FORMATS.items()
+    for name, format in FORMATS.items()
     if name != "raw" or find_spec("rawpy") is not None
-    for suffix in known.suffixes
+    for suffix in format.suffixes
 )
+"""Suffixes (lower case, with the dot) of photos in a folder. RAW suffixes are included only if rawpy is installed,
+because RAW files mostly lie beside a JPEG of the same photo."""
 
 
 def is_photo_path(path: str | os.PathLike[str]) -> bool:
-    """Tell by its name alone whether a folder walk should pick `path` up; upper and lower case count the same."""
+    """Return whether `path` has the suffix of a photo, in upper or lower case. The file is not opened."""
     return os.path.splitext(os.fspath(path))[1].lower() in SUFFIXES  # noqa: PTH122 - no Path needed
 
 
 def format_of_suffix(path: str | os.PathLike[str]) -> str | None:
-    """Name the format that the suffix of `path` stands for; None if it stands for none."""
+    """Return the format that the suffix of `path` stands for; None if it stands for none."""
     suffix = os.path.splitext(os.fspath(path))[1].lower()  # noqa: PTH122 - no Path needed
-    return next((name for name, known in FORMATS.items() if suffix in known.suffixes), None)
+    return next((name for name, format in FORMATS.items() if suffix in format.suffixes), None)

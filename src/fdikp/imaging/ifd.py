@@ -1,4 +1,4 @@
-"""Image file directories, the structure that TIFF files and EXIF blocks share: reading a tree, packing it again.
+"""Image file directories, the structure shared by TIFF files and EXIF blocks: reading and packing a tree of them.
 
 TIFF 6.0 section 2; BigTIFF has the same with 8-byte numbers.
 """
@@ -13,27 +13,29 @@ Order = Literal["<", ">"]
 
 # Bytes per item of each field type.
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
-# Bytes that change places when the byte order does: a rational is two numbers.
+# Bytes that are reversed together when the byte order changes: a rational is two numbers.
 _SWAPPED = {**_SIZES, 5: 4, 10: 4}
 
-# Tags whose value is the position of another directory: EXIF, GPS, interoperability.
 POINTERS = (0x8769, 0x8825, 0xA005)
+"""Tags whose value is the position of another directory: EXIF, GPS, interoperability."""
 
-# More entries, or larger values, than any real directory has: such a file is damaged or hostile.
-_MOST_ENTRIES = 4096
+# Limits above those of any real directory: a file that exceeds them is damaged or malicious.
+_MAX_ENTRIES = 4096
 _LARGEST_VALUE = 1 << 26
-# All values of a tree together: many entries may point to the same megabytes.
+# Limit on all values of a tree together, since many entries may point to the same megabytes.
 _LARGEST_TREE = 1 << 24
 
 
 @dataclass(frozen=True)
-class Field:
+class IfdField:
     """One directory entry: `count` items of a TIFF field type."""
 
     type: int
     count: int
-    # The items in the byte order of `order`.
+
     data: bytes
+    """The items, in the byte order `order`."""
+
     order: Order
 
     def in_order(self, order: Order) -> bytes:
@@ -51,22 +53,19 @@ class Field:
 
 @dataclass(frozen=True)
 class Directory:
-    """The fields of one directory by tag, and the directories that it points to."""
+    """The fields of one directory, and the directories that it points to, both by tag."""
 
-    fields: dict[int, Field] = field(default_factory=dict)
+    fields: dict[int, IfdField] = field(default_factory=dict)
     children: dict[int, Directory] = field(default_factory=dict)
 
     def first(self, tag: int, default: int = 0) -> int:
         """Return the first number of a field, or `default` where the field is missing or not a number."""
-        found = self.fields.get(tag)
-        return next(iter(found.numbers()), default) if found else default
+        value = self.fields.get(tag)
+        return next(iter(value.numbers()), default) if value else default
 
 
 class IfdReader:
-    """Reads directories of a TIFF structure.
-
-    Raises ValueError from every method if the structure is damaged.
-    """
+    """Reads directories of a TIFF structure. Every method raises ValueError if the structure is damaged."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
@@ -97,16 +96,18 @@ class IfdReader:
             raise ValueError("the structure is cut off") from None
 
     def entries(self, offset: int) -> tuple[dict[int, tuple[int, int, int]], int]:
-        """List the directory at `offset`: by tag (type, count, position of the value), and where the next one's
-        offset is stored.
+        """List the directory at `offset`.
+
+        Returns:
+            By tag: type, count and position of the value; and the position of the offset of the next directory.
         """
         width, number = (8, "Q") if self.big else (2, "H")
         count = self.unpack(number, self.read(offset, width))
-        if count > _MOST_ENTRIES:
+        if count > _MAX_ENTRIES:
             raise ValueError("a directory has too many entries")
         size, word = (20, "Q") if self.big else (12, "I")
         body = self.read(offset + width, count * size)
-        found = {}
+        listed = {}
         for i in range(count):
             entry = body[i * size : (i + 1) * size]
             tag, kind = self.unpack("H", entry[:2]), self.unpack("H", entry[2:4])
@@ -116,18 +117,18 @@ class IfdReader:
             if kind in _SIZES:
                 if items * _SIZES[kind] > inline:
                     value = self.unpack(word, entry[-inline:])
-                found[tag] = (kind, items, value)
-        return found, offset + width + count * size
+                listed[tag] = (kind, items, value)
+        return listed, offset + width + count * size
 
-    def field(self, entry: tuple[int, int, int]) -> Field:
+    def field(self, entry: tuple[int, int, int]) -> IfdField:
         """Read the value of an entry."""
         kind, count, position = entry
-        return Field(kind, count, self.read(position, count * _SIZES[kind]), self.order)
+        return IfdField(kind, count, self.read(position, count * _SIZES[kind]), self.order)
 
     def directory(self, offset: int, tags: frozenset[int] | None = None, depth: int = 0) -> Directory:
-        """Read the directory at `offset` and those it points to; of the outermost, only `tags` if given.
+        """Read the directory at `offset` and those that it points to; of the outermost, only `tags` if given.
 
-        A value or a child that cannot be read is left out: the rest is still worth keeping.
+        A value or a child that cannot be read is left out, so that the rest is kept.
         """
         result = Directory()
         for tag, entry in self.entries(offset)[0].items():
@@ -148,10 +149,17 @@ class IfdReader:
 
 
 def pack(directory: Directory, at: int, order: Order, *, big: bool = False, following: int = 0) -> tuple[bytes, int]:
-    """Serialise `directory` and its children for position `at` of a file.
+    """Serialise a directory and its children.
 
-    Returns the bytes and the position of the directory itself within the file. `following` is the position of
-    the next directory in the chain (0: none).
+    Args:
+        directory: what to serialise.
+        at: the position of the result in the file.
+        order: byte order.
+        big: BigTIFF.
+        following: position of the next directory in the chain; 0 for none.
+
+    Returns:
+        The bytes, and the position of the directory itself in the file.
     """
     word, count_code, inline = ("Q", "Q", 8) if big else ("I", "H", 4)
     out = bytearray()
@@ -159,7 +167,7 @@ def pack(directory: Directory, at: int, order: Order, *, big: bool = False, foll
     for tag, child in directory.children.items():
         packed, position = pack(child, at + len(out), order, big=big)
         out += packed + bytes(-len(packed) % 2)
-        fields[tag] = Field(4, 1, struct.pack(order + "I", position), order)
+        fields[tag] = IfdField(4, 1, struct.pack(order + "I", position), order)
     entries = bytearray()
     for tag in sorted(fields):
         item = fields[tag]

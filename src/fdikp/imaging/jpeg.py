@@ -1,18 +1,18 @@
-"""What a JPEG file says about its own quality: quantisation tables, chroma subsampling, progressive or not.
+"""How a JPEG file is coded: quantisation tables, chroma subsampling, progressive or not.
 
-Marker segments after ITU-T T.81 annex B; the tables of annex K scaled as the IJG library does it.
+Marker segments as in ITU-T T.81 annex B; tables of annex K, scaled as in the IJG library.
 """
 
 from dataclasses import dataclass
 from typing import BinaryIO
 
-# What the APP1 and APP13 segments of a JPEG begin with.
+# First bytes of the APP1 and APP13 segments of a JPEG.
 EXIF_PREFIX = b"Exif\0\0"
 XMP_PREFIX = b"http://ns.adobe.com/xap/1.0/\0"
 PHOTOSHOP_PREFIX = b"Photoshop 3.0\0"
 
-# Bytes that a segment holds, its prefix among them.
 SEGMENT_ROOM = 65533
+"""Number of bytes that a segment holds, including its prefix."""
 
 # T.81 tables K.1 and K.2, row by row.
 # fmt: off
@@ -40,19 +40,23 @@ _ZIGZAG = (
 class JpegCoding:
     """How the pixels of a JPEG file are coded."""
 
-    # A table of 64 divisors for each component in the frame's order, row by row; smaller is better.
     tables: tuple[tuple[int, ...], ...]
-    # (horizontal, vertical) sampling factor of each component.
+    """A table of 64 divisors for each component in the frame's order, row by row; smaller is better."""
+
     sampling: tuple[tuple[int, int], ...]
+    """(horizontal, vertical) sampling factor of each component."""
+
     progressive: bool
-    # Whether more pictures follow the first: a gain map (Ultra HDR), a depth map, a stereo partner.
+
     multi_picture: bool = False
-    # Bodies of the comment segments.
+    """Whether more images follow the first (Multi-Picture Format): gain map (Ultra HDR), depth map, stereo partner."""
+
     comments: tuple[bytes, ...] = ()
+    """Bodies of the comment segments."""
 
     @property
     def quality(self) -> int:
-        """The least IJG quality (1 to 100) whose tables are nowhere coarser than these."""
+        """The lowest IJG quality (1 to 100) whose tables are nowhere coarser than these."""
         return next(
             (
                 quality
@@ -67,7 +71,7 @@ class JpegCoding:
 
     @property
     def chroma_halved(self) -> bool:
-        """Whether colour has half the resolution both ways (4:2:0) or less: writing 4:2:0 then loses nothing."""
+        """Whether colour has half the resolution in both directions (4:2:0) or less, so that 4:2:0 loses nothing."""
         if len(self.sampling) < 3:
             return True
         (width, height), *chroma = self.sampling
@@ -82,7 +86,7 @@ def ijg_table(quality: int, chrominance: bool) -> tuple[int, ...]:
 
 
 def read_coding(file: BinaryIO) -> JpegCoding | None:
-    """Read the coding of the JPEG file that `file` is at the start of; None if its markers make no sense."""
+    """Read the coding of the JPEG file `file`; None if its markers are invalid."""
     file.seek(2)
     tables: dict[int, tuple[int, ...]] = {}
     components: list[tuple[int, int, int]] = []  # (horizontal, vertical, table number)
@@ -117,11 +121,11 @@ def segment(marker: int, body: bytes) -> bytes:
     return bytes((0xFF, marker)) + (2 + len(body)).to_bytes(2, "big") + body
 
 
-def tidied(file: BinaryIO) -> bytes:
-    """Return the JPEG file `file` with its header put in order, where libjpeg would warn though no pixel suffers.
+def repaired(file: BinaryIO) -> bytes:
+    """Return the JPEG file `file` with its header repaired where libjpeg would warn although no pixel is affected.
 
-    Stray bytes between segments go; a JFIF version, an Adobe colour transform and a baseline scan's spectral range
-    that the standard does not know become what decoders take them for. The coded pixels stay as they are.
+    Stray bytes between segments are removed. An unknown JFIF version, Adobe colour transform, or spectral range of a
+    baseline scan is replaced by what decoders take it for. The coded pixels do not change.
     """
     file.seek(2)
     out, progressive = bytearray(b"\xff\xd8"), False
@@ -143,7 +147,7 @@ def tidied(file: BinaryIO) -> bytes:
 
 
 def _next_marker(file: BinaryIO) -> int | None:
-    """Skip to the next marker (stray bytes and fill bytes are passed over) and return its second byte."""
+    """Skip to the next marker, over stray bytes and fill bytes, and return its second byte."""
     previous = b""
     while byte := file.read(1):
         if previous == b"\xff" and byte not in (b"\x00", b"\xff"):
@@ -153,7 +157,7 @@ def _next_marker(file: BinaryIO) -> int | None:
 
 
 def _quantisation_tables(body: bytes) -> dict[int, tuple[int, ...]]:
-    """Take the tables of one DQT segment apart: by number, entries row by row."""
+    """Parse the tables of a DQT segment: by number, entries row by row."""
     tables = {}
     while body:
         size = 2 if body[0] >> 4 else 1

@@ -1,13 +1,13 @@
-"""Limits and scales that several modules share: the largest image, and the value of white in each sample type."""
+"""Limits and scales shared by several modules: the largest image, and the white level of each sample type."""
 
 from fdikp.errors import PhotoError
 
 MAX_PIXELS = 200_000_000
-"""Default limit on the pixels that a file may declare."""
+"""Default limit on the number of pixels that a file may declare."""
 
 
 def white_level(dtype: str) -> float:
-    """Return the value of full intensity in samples of a type, named as numpy and torch name it.
+    """Return the value of full intensity for a sample type, given by its name in numpy or torch.
 
     >>> white_level("uint8"), white_level("uint16"), white_level("float32")
     (255.0, 65535.0, 1.0)

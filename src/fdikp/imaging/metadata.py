@@ -1,4 +1,4 @@
-"""What a photograph's file says beside its pixels."""
+"""What the file of a photo holds besides pixels."""
 
 from __future__ import annotations
 
@@ -9,32 +9,46 @@ from fdikp.imaging.jpeg import JpegCoding
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a photograph's file said beside its pixels. None, or the default, where it said nothing."""
+    """What the file of a photo holds besides pixels. Fields that the file does not have keep their default."""
 
-    # ICC profile that gives the pixels' numbers their colour.
     icc: bytes | None = None
-    # EXIF as a TIFF structure (beginning with II or MM), orientation reset, without thumbnail.
+    """ICC profile: the colour space of the pixels."""
+
     exif: bytes | None = None
-    # XMP packet.
+    """EXIF as a TIFF structure (starting with II or MM), with orientation 1 and without thumbnail."""
+
     xmp: bytes | None = None
-    # IPTC-IIM records, as TIFF holds them.
+    """XMP packet."""
+
     iptc: bytes | None = None
-    # Photoshop image resources (JPEG's APP13, TIFF's tag 34377); in a JPEG these contain the IPTC records.
+    """IPTC-IIM records, as stored in TIFF."""
+
     photoshop: bytes | None = None
-    # (horizontal, vertical) pixels per inch.
+    """Photoshop image resources (JPEG's APP13, TIFF's tag 34377); in a JPEG they contain the IPTC records."""
+
     dpi: tuple[float, float] | None = None
-    # Bits per sample in the file.
+    """(horizontal, vertical) pixels per inch."""
+
     bits: int = 8
-    # How a JPEG was coded.
+    """Bits per sample in the file."""
+
     jpeg: JpegCoding | None = None
-    # (name, body) of a PNG's colour and text chunks.
+    """How a JPEG is coded."""
+
     png_chunks: tuple[tuple[bytes, bytes], ...] = ()
-    # Whether a WebP was coded without loss.
+    """(name, body) of a PNG's colour and text chunks."""
+
     lossless: bool = False
-    # A TIFF's compression by libvips' name, when it is a lossless one that can be written again.
+    """Whether a WebP is coded without loss."""
+
     compression: str | None = None
-    # A float file's samples are pixels * float_scale + float_offset; the scale is a power of two, hence exact.
+    """libvips' name of a TIFF's compression, if it is lossless and can be written again."""
+
     float_scale: float = 1.0
+    """A float file's samples are pixels * float_scale + float_offset. The scale is a power of two, hence exact."""
+
     float_offset: float = 0.0
-    # Whether the colours of a TIFF are multiplied by its alpha.
+    """See `float_scale`."""
+
     premultiplied: bool = False
+    """Whether the colours of a TIFF are multiplied by its alpha."""

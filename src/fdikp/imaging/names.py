@@ -1,4 +1,4 @@
-"""How messages show the name of a file."""
+"""File names in messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A photograph in memory: its pixels, and everything about its file that should outlive the processing."""
+"""A photo in memory: its pixels, and everything about its file that the result should keep."""
 
 from __future__ import annotations
 
@@ -13,18 +13,23 @@ from fdikp.imaging.metadata import Metadata
 
 @dataclass(frozen=True, eq=False)
 class Photo:
-    """A photograph, upright, and what is needed to write it again with nothing lost."""
+    """An upright photo, and what is needed to write it again without loss. It can be pickled."""
 
-    # [H, W, C], C = 1 (grey) or 3 (RGB); uint8, uint16 or float32 (0..1); contiguous. RGB is the file's own RGB,
-    # to be understood through `metadata.icc`.
     pixels: np.ndarray
-    # [H, W] of the same dtype, or None: transparency, which deblurring leaves alone.
+    """[H, W, C], C = 1 (grey) or 3 (RGB); uint8, uint16 or float32 (0..1); contiguous. RGB values are those of the
+    file, in the colour space of `metadata.icc`."""
+
     alpha: np.ndarray | None = None
-    # Format of the source: a key of `fdikp.imaging.FORMATS`.
+    """Transparency [H, W] of the same dtype, or None. Deblurring does not change it."""
+
     format: str = "png"
-    # What was converted while reading, one sentence each.
+    """Format of the source: a key of `fdikp.imaging.FORMATS`."""
+
     notes: tuple[str, ...] = ()
+    """What was converted or left out while reading, one sentence each."""
+
     metadata: Metadata = field(default_factory=Metadata)
+    """What the source's file holds besides pixels."""
 
     def __post_init__(self) -> None:
         pixels, alpha = self.pixels, self.alpha
@@ -45,18 +50,19 @@ class Photo:
 
     @property
     def height(self) -> int:
-        """H, in pixels."""
+        """Height in pixels."""
         return int(self.pixels.shape[0])
 
     @property
     def width(self) -> int:
-        """W, in pixels."""
+        """Width in pixels."""
         return int(self.pixels.shape[1])
 
     def with_pixels(self, pixels: np.ndarray) -> Photo:
-        """Return this photograph with other pixels of the same shape [H, W, C] and dtype.
+        """Return this photo with other pixels of the same shape [H, W, C] and dtype.
 
-        Raises ValueError if shape or dtype differ: alpha, profile and depth would no longer fit.
+        Raises:
+            ValueError: shape or dtype differ, so that alpha, profile and depth would no longer fit.
         """
         if pixels.shape != self.pixels.shape or pixels.dtype != self.pixels.dtype:
             raise ValueError(
@@ -73,12 +79,12 @@ class Photo:
         quality: int | None = None,
         strip: bool = False,
     ) -> tuple[str, ...]:
-        """Write this photograph: see `fdikp.imaging.write_photo`."""
+        """Write this photo: see `fdikp.imaging.write_photo`."""
         from fdikp.imaging.writing import write_photo
 
         return write_photo(self, path, format=format, quality=quality, strip=strip)
 
 
 def as_unit(pixels: np.ndarray) -> np.ndarray:
-    """Integers of 8 or 16 bits to float32 in 0..1; floats as they are, in float32."""
+    """Convert uint8 or uint16 samples to float32 in 0..1, and floats to float32 unscaled."""
     return pixels.astype(np.float32) / np.float32(white_level(pixels.dtype.name))

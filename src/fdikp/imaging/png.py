@@ -1,10 +1,10 @@
-"""PNG's chunks: those that libvips drops, carried over as they are (ISO/IEC 15948)."""
+"""PNG's chunks: those that libvips drops are copied unchanged (ISO/IEC 15948)."""
 
 import struct
 import zlib
 from typing import BinaryIO
 
-# What the numbers mean in colour, beside or instead of a profile; without it the picture would look different.
+# The colour space, besides or instead of a profile; without these chunks the image would look different.
 COLOUR = (b"gAMA", b"cHRM", b"sRGB", b"cICP", b"mDCV", b"cLLI")
 TEXT = (b"tEXt", b"zTXt", b"iTXt")
 
@@ -18,14 +18,14 @@ def chunk(name: bytes, body: bytes) -> bytes:
 
 
 def xmp_chunk(packet: bytes) -> bytes:
-    """Serialise an XMP packet as its specification wants it; libvips would compress it, which few readers expect."""
+    """Serialise an XMP packet as its specification requires; libvips would compress it, which few readers expect."""
     return chunk(b"iTXt", _XMP + b"\0\0\0\0" + packet)  # not compressed, no language, no translated keyword
 
 
 def read_chunks(file: BinaryIO) -> tuple[tuple[tuple[bytes, bytes], ...], bool]:
-    """Collect the colour and text chunks (name, body) that stand before the pixels of the PNG file `file`.
+    """Collect the colour and text chunks (name, body) before the pixels of the PNG file `file`, except damaged ones.
 
-    Damaged ones are left out. Also returns whether the file is animated.
+    The second result is whether the file is animated.
     """
     kept: list[tuple[bytes, bytes]] = []
     position, animated, room = 8, False, _LONGEST

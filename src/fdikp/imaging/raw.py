@@ -15,9 +15,10 @@ from fdikp.imaging.photo import Photo
 
 
 def read_raw(file: BinaryIO, max_pixels: int) -> Photo:
-    """Develop a RAW file: camera white balance, no automatic brightness, sRGB in 16 bit, upright.
+    """Develop a RAW file: camera white balance, no automatic brightness, 16-bit sRGB, upright.
 
-    Raises PhotoError if rawpy is missing, or the file damaged, unsupported, or larger than `max_pixels`.
+    Raises:
+        PhotoError: rawpy is missing, or the file is damaged, unsupported, or has more than `max_pixels` pixels.
     """
     try:
         import rawpy
@@ -31,14 +32,14 @@ def read_raw(file: BinaryIO, max_pixels: int) -> Photo:
             pixels: np.ndarray = raw.postprocess(
                 output_bps=16,
                 use_camera_wb=True,
-                no_auto_bright=True,  # it would clip highlights, and change with what is in the picture
+                no_auto_bright=True,  # it would clip highlights, and depend on the content
                 output_color=rawpy.ColorSpace.sRGB,
-                gamma=(2.4, 12.92),  # sRGB's curve; LibRaw's own default is BT.709's
+                gamma=(2.4, 12.92),  # the sRGB curve; LibRaw's default is BT.709
             )
             block = _exif(file, raw, rawpy)
     except (rawpy.LibRawError, rawpy.NotSupportedError) as error:
         raise PhotoError(
-            "the RAW data is cut short, damaged, or of a camera that LibRaw does not know",
+            "the RAW data is cut short, damaged, or from a camera that LibRaw does not support",
             code="photo_damaged",
             hint="copy it again or convert it to DNG",
         ) from error
@@ -51,7 +52,7 @@ def read_raw(file: BinaryIO, max_pixels: int) -> Photo:
 
 
 def _exif(file: BinaryIO, raw: Any, rawpy: Any) -> bytes | None:
-    """EXIF of a RAW file: from its own directories if it is a TIFF inside, else from the preview's."""
+    """EXIF of a RAW file: from its own directories if it is a TIFF, else from its preview."""
     try:
         return tiff.read_header(file).exif
     except ValueError:

@@ -1,4 +1,4 @@
-"""Reading a photograph: format by content, size before decoding, damage refused, pixels upright."""
+"""Reading a photo: format by content, size check before decoding, no damaged data, pixels upright."""
 
 from __future__ import annotations
 
@@ -21,27 +21,32 @@ from fdikp.imaging.names import printable_name
 from fdikp.imaging.photo import Photo
 from fdikp.imaging.raw import read_raw
 
-# libvips' `fail_on`, found by trial on damaged files and on sound ones with oddities:
-# - "truncated" lets a TIFF cut in half, or with a broken strip, pass as a half-black picture;
-# - "error" refuses every file cut short, every wrong PNG checksum and TIFF strips that make no sense (libtiff does
-#   not look at deflate's checksums), and reads all the oddities tried: damaged text chunks, false ICC profiles,
-#   unknown TIFF tags, bytes after the end, a false EXIF block;
-# - "warning" refuses some of those oddities, but is the only level that notices a JPEG broken in the middle.
-# So JPEG is held to "warning", and if that fails, once more with its header put in order.
+# Levels of libvips' `fail_on`, tested on damaged files and on valid files with oddities:
+# - "truncated" reads a TIFF cut in half, or with a damaged strip, as a half-black image;
+# - "error" rejects every truncated file, every wrong PNG checksum and invalid TIFF strips (libtiff does not check
+#   deflate's checksums), and reads all the oddities tried: damaged text chunks, invalid ICC profiles, unknown TIFF
+#   tags, bytes after the end, an invalid EXIF block;
+# - "warning" rejects some of those oddities, but is the only level that detects a JPEG damaged in the middle.
+# So JPEG uses "warning"; if that fails, the file is read once more with its header repaired.
 _FAIL_ON = {"jpeg": "warning"}
 
-# Formats whose decoder has turned the picture already; an orientation tag that is left over must not turn it again.
-_TURNED_BY_DECODER = ("avif", "heic", "jxl")
+# Formats whose decoder has already rotated the image; an orientation tag that remains must not rotate it again.
+_ROTATED_BY_DECODER = ("avif", "heic", "jxl")
 
 _DTYPES = {"uchar": np.uint8, "ushort": np.uint16, "float": np.float32}
 
 
 def read_photo(source: str | os.PathLike[str] | bytes, *, max_pixels: int = MAX_PIXELS) -> Photo:
-    """Read a photograph from a file or from the bytes of one.
+    """Read a photo.
 
-    The format is told by the content; the name does not matter. Of several pages or frames the first is read.
-    Raises PhotoError, in one line, if `source` is missing, not a photograph, damaged, or has more than
-    `max_pixels` pixels (checked before anything is decoded).
+    The content determines the format, not the name. Of several pages or frames, the first is read.
+
+    Args:
+        source: a path, or the bytes of a file.
+        max_pixels: largest number of pixels that the file may declare; checked before decoding.
+
+    Raises:
+        PhotoError: the source is missing, not a photo, damaged, or has more pixels than `max_pixels`.
     """
     name = "image data" if isinstance(source, (bytes, bytearray, memoryview)) else printable_name(source)
     try:
@@ -56,23 +61,23 @@ def read_photo(source: str | os.PathLike[str] | bytes, *, max_pixels: int = MAX_
 
 
 def _open(source: str | os.PathLike[str] | bytes) -> BinaryIO:
-    """Open `source` for reading; PhotoErrors from here on do not name the file, `read_photo` does."""
+    """Open `source` for reading. `read_photo` adds the name of the file to the PhotoErrors raised here and below."""
     if isinstance(source, (bytes, bytearray, memoryview)):
         return io.BytesIO(source)
     try:
         if not stat.S_ISREG(os.stat(source).st_mode):  # noqa: PTH116 - before opening: opening a pipe would wait
-            raise PhotoError("is not a file; give the photograph itself", code="photo_unreadable")
+            raise PhotoError("is not a file; give the photo itself", code="photo_unreadable")
         return open(source, "rb")  # noqa: PTH123 - the caller closes it
     except ValueError as error:
-        raise PhotoError("is not a possible file name", code="photo_unreadable") from error
+        raise PhotoError("is not a valid file name", code="photo_unreadable") from error
 
 
 def _read(source: str | os.PathLike[str] | bytes, file: BinaryIO, max_pixels: int) -> Photo:
-    """Read the photograph that is open as `file`."""
+    """Read the photo that is open as `file`."""
     head = file.read(HEAD_BYTES)
     kind = sniff(head)
     if kind is None:
-        reason = "is empty" if not head else "is not a photograph in a format that fdikp reads"
+        reason = "is empty" if not head else "is not a photo in a format that fdikp reads"
         hint = "give a JPEG, PNG, TIFF, WebP, AVIF or camera RAW file"
         raise PhotoError(reason, code="photo_unsupported", hint=hint)
     header = _tiff_header(file) if kind == "tiff" else None
@@ -84,7 +89,7 @@ def _read(source: str | os.PathLike[str] | bytes, file: BinaryIO, max_pixels: in
         if kind != "jpeg":
             raise _damaged(kind, error, header) from error
         try:
-            image, pixels, notes = _decode(_vips_source(jpeg.tidied(file), None), kind, max_pixels)
+            image, pixels, notes = _decode(_vips_source(jpeg.repaired(file), None), kind, max_pixels)
         except pyvips.Error:
             raise _damaged(kind, error) from error
     return _assemble(image, pixels, notes, kind, file, header)
@@ -98,10 +103,10 @@ def _tiff_header(file: BinaryIO) -> tiff.TiffHeader:
 
 
 def _damaged(kind: str, error: Exception, header: tiff.TiffHeader | None = None) -> PhotoError:
-    """Say that a file is broken.
+    """Return the error for a damaged file.
 
-    libvips' own words are left to the cause: they come from a buffer shared by all threads, and may speak of
-    another file.
+    libvips' message is kept only in the cause: it comes from a buffer shared by all threads, and may be about another
+    file.
     """
     title = FORMATS[kind].title
     if header is not None and header.oddity:
@@ -116,7 +121,7 @@ def _damaged(kind: str, error: Exception, header: tiff.TiffHeader | None = None)
 
 
 def _vips_source(source: str | os.PathLike[str] | bytes, header: tiff.TiffHeader | None) -> Any:
-    """Make a libvips source; one never takes `[...]` in a file's name for loader options, as file names do."""
+    """Make a libvips source. Unlike a file name, a source does not interpret `[...]` as loader options."""
     if header is not None and header.unassociate is not None:
         position, value = header.unassociate
         data: Any
@@ -124,7 +129,7 @@ def _vips_source(source: str | os.PathLike[str] | bytes, header: tiff.TiffHeader
             data = bytearray(source)
         else:
             with open(source, "rb") as file:  # noqa: PTH123
-                data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)  # the file itself stays as it is
+                data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)  # the file itself does not change
         data[position : position + len(value)] = value
         return pyvips.Source.new_from_memory(data)
     if isinstance(source, (bytes, bytearray, memoryview)):
@@ -133,7 +138,7 @@ def _vips_source(source: str | os.PathLike[str] | bytes, header: tiff.TiffHeader
 
 
 def _decode(source: Any, kind: str, max_pixels: int) -> tuple[Any, np.ndarray, list[str]]:
-    """Decode a file: libvips' image (for its fields), samples [H, W, B] with B = colours + alpha, and notes."""
+    """Decode a file. Return libvips' image (for its fields), samples [H, W, B], B = colours + alpha, and notes."""
     operation = f"{FORMATS[kind].loader}load_source"
     if not has_operation(operation):
         raise PhotoError(
@@ -152,9 +157,9 @@ def _decode(source: Any, kind: str, max_pixels: int) -> tuple[Any, np.ndarray, l
 def _assemble(
     image: Any, samples: np.ndarray, notes: list[str], kind: str, file: BinaryIO, header: tiff.TiffHeader | None
 ) -> Photo:
-    """Put pixels, alpha and metadata together."""
-    turn = 1 if kind in _TURNED_BY_DECODER else field(image, "orientation", 1)
-    samples = turned(samples, turn)
+    """Build the Photo from samples and metadata."""
+    orientation = 1 if kind in _ROTATED_BY_DECODER else field(image, "orientation", 1)
+    samples = upright(samples, orientation)
     colours = 3 if samples.shape[2] >= 3 else 1
     pixels = np.ascontiguousarray(samples[..., :colours])
     alpha = np.ascontiguousarray(samples[..., colours]) if samples.shape[2] > colours else None
@@ -165,10 +170,10 @@ def _assemble(
     metadata = Metadata(
         icc=_icc(image, colours, notes),
         exif=_exif(header.exif if header else field(image, "exif-data"), width, height, notes),
-        xmp=_xmp(image, turn != 1 or kind in _TURNED_BY_DECODER),
+        xmp=_xmp(image, orientation != 1 or kind in _ROTATED_BY_DECODER),
         iptc=header.iptc if header else None,
         photoshop=_photoshop(image),
-        dpi=_dpi(image, turn),
+        dpi=_dpi(image, orientation),
         bits=field(image, "bits-per-sample", 8),
         jpeg=coding,
         png_chunks=chunks,
@@ -184,7 +189,7 @@ def _assemble(
     if animated:
         notes.append("First frame of an animated PNG; the others are left out.")
     if coding and coding.multi_picture:
-        notes.append("Further pictures in the JPEG (gain map, depth map, stereo partner) are left out.")
+        notes.append("Additional images in the JPEG (gain map, depth map, stereo partner) are left out.")
     if header and header.compression is None:
         notes.append("The TIFF's lossy compression is replaced by deflate.")
     return Photo(pixels, alpha, kind, tuple(notes), metadata)
@@ -195,8 +200,8 @@ def field(image: Any, name: str, default: Any = None) -> Any:
     return image.get(name) if image.get_typeof(name) else default
 
 
-def turned(samples: np.ndarray, orientation: int) -> np.ndarray:
-    """Return a view of samples [H, W, B] turned upright from an EXIF orientation (1 to 8; others count as 1)."""
+def upright(samples: np.ndarray, orientation: int) -> np.ndarray:
+    """Return an upright view of samples [H, W, B] with an EXIF orientation (1 to 8; others count as 1)."""
     if orientation in exif.SIDEWAYS:
         samples = samples.swapaxes(0, 1)
     if orientation in (2, 3, 6, 7):
@@ -208,9 +213,9 @@ def turned(samples: np.ndarray, orientation: int) -> np.ndarray:
 
 def _icc(image: Any, colours: int, notes: list[str]) -> bytes | None:
     profile: bytes | None = field(image, "icc-profile-data")
-    # libvips would not write these again, and would not say so.
+    # libvips would leave these out when writing, without a message.
     if profile and (profile[36:40] != b"acsp" or profile[16:20] != (b"RGB " if colours == 3 else b"GRAY")):
-        notes.append("The colour profile is damaged, or not one for such pixels, and left out.")
+        notes.append("The colour profile is damaged, or does not fit the pixels, and is left out.")
         return None
     return profile
 
@@ -218,19 +223,19 @@ def _icc(image: Any, colours: int, notes: list[str]) -> bytes | None:
 def _exif(block: bytes | None, width: int, height: int, notes: list[str]) -> bytes | None:
     if not block:
         return None
-    upright = exif.upright(block.removeprefix(jpeg.EXIF_PREFIX), width, height)
-    if upright is None:
-        notes.append("The EXIF block is damaged and left out.")
-    return upright
+    patched = exif.upright(block.removeprefix(jpeg.EXIF_PREFIX), width, height)
+    if patched is None:
+        notes.append("The EXIF block is damaged and is left out.")
+    return patched
 
 
-def _xmp(image: Any, was_turned: bool) -> bytes | None:
+def _xmp(image: Any, was_rotated: bool) -> bytes | None:
     packet: bytes | None = field(image, "xmp-data")
-    return exif.upright_xmp(packet) if packet and was_turned else packet
+    return exif.upright_xmp(packet) if packet and was_rotated else packet
 
 
 def _photoshop(image: Any) -> bytes | None:
-    """Photoshop's image resources: libvips keeps those of a TIFF as such, those of a JPEG as "IPTC" with a prefix."""
+    """Photoshop's image resources, which libvips stores under this name for a TIFF, but as "IPTC" for a JPEG."""
     resources: bytes | None = field(image, "photoshop-data")
     if resources is None:
         iptc: bytes = field(image, "iptc-data", b"")
@@ -239,9 +244,9 @@ def _photoshop(image: Any) -> bytes | None:
     return resources
 
 
-def _dpi(image: Any, turn: int) -> tuple[float, float] | None:
-    """Resolution in pixels per inch; libvips means "unknown" by one pixel per millimetre."""
+def _dpi(image: Any, orientation: int) -> tuple[float, float] | None:
+    """Resolution in pixels per inch, or None; libvips represents an unknown one as one pixel per millimetre."""
     if image.xres == 1 and image.yres == 1:
         return None
     dpi = image.xres * 25.4, image.yres * 25.4
-    return dpi[::-1] if turn in exif.SIDEWAYS else dpi
+    return dpi[::-1] if orientation in exif.SIDEWAYS else dpi

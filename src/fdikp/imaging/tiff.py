@@ -1,6 +1,6 @@
-"""What libvips does not tell or keep of a TIFF file: compression, RAW or not, descriptive tags and EXIF.
+"""What libvips does not report or keep of a TIFF file: compression, RAW or not, descriptive tags and EXIF.
 
-Reads them from the first directory, and adds them to a finished file by appending a second version of it.
+They are read from the first directory, and added to a written file by appending a second version of that directory.
 """
 
 from __future__ import annotations
@@ -10,21 +10,21 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from fdikp.imaging import exif
-from fdikp.imaging.ifd import Directory, Field, IfdReader, pack
+from fdikp.imaging.ifd import Directory, IfdField, IfdReader, pack
 
 _COMPRESSION, _PHOTOMETRIC, _SUB_DIRECTORIES = 259, 262, 330
 _EXTRA_SAMPLES, _ASSOCIATED_ALPHA, _UNASSOCIATED_ALPHA = 338, 1, 2
 _BITS, _IPTC, _LAB = 258, 33723, 8
 _DNG_VERSION, _COLOUR_FILTER_ARRAY, _LINEAR_RAW = 50706, 32803, 34892
 
-# By tag value: libvips' name of the lossless compressions that it can write.
+# By tag value, the name in libvips of the lossless compression to write: the same one, or deflate instead.
 _LOSSLESS = {1: "none", 5: "lzw", 8: "deflate", 32946: "deflate", 32773: "packbits", 2: "deflate", 3: "deflate"}
 _LOSSLESS |= {4: "deflate", 50000: "deflate", 34925: "deflate", 34933: "deflate"}  # fax codes, zstd, lzma, PNG
 
-# Compressions that a build of libtiff may have been made without.
+# Compressions that a build of libtiff may lack.
 _OPTIONAL = {50000: "ZSTD", 50001: "WebP", 50002: "JPEG XL", 34925: "LZMA", 34887: "LERC", 34712: "JPEG 2000"}
 
-# Tags of the main directory that describe the photograph, not how its pixels are stored: camera, author, date,
+# Tags of the main directory that describe the photo, not how its pixels are stored: camera, author, date,
 # rating, Windows' title and keywords. They mean the same in an EXIF block and in a TIFF file.
 _DESCRIPTIVE = frozenset(
     {11, 269, 270, 271, 272, 285, 305, 306, 315, 316, 18246, 18249, 33432, 40091, 40092, 40093, 40094, 40095, 50341}
@@ -33,25 +33,30 @@ _DESCRIPTIVE = frozenset(
 
 @dataclass(frozen=True)
 class TiffHeader:
-    """What the first directory of a TIFF file says beyond libvips' fields."""
+    """What the first directory of a TIFF file holds beyond libvips' fields."""
 
-    # libvips' name of the compression to write again; None if the source's loses something.
     compression: str | None
-    # Camera RAW in TIFF's shell: DNG, NEF, ARW, ...
+    """libvips' name of the compression to write again; None if the source's is lossy."""
+
     is_raw: bool
-    # Where alpha is multiplied into the colours: the position in the file, and the two bytes to put there, that make
-    # it pass for an ordinary one. libvips would divide by alpha, which loses the colours where alpha is small.
+    """Whether the file is camera RAW in a TIFF structure: DNG, NEF, ARW, ..."""
+
     unassociate: tuple[int, bytes] | None
-    # What a libvips that cannot decode the file is likely to lack; None if nothing is unusual.
+    """For colours multiplied by alpha: a position in the file, and the two bytes that mark the alpha as ordinary when
+    put there. libvips would divide by alpha, which loses the colours where alpha is small. None for ordinary alpha."""
+
     oddity: str | None
-    # Descriptive tags, EXIF and GPS as an EXIF block; None if there are none.
+    """The unusual feature that a libvips which cannot decode the file probably lacks; None if there is none."""
+
     exif: bytes | None
-    # IPTC-IIM records. (libvips would mistake the number of 32-bit words that often hold them for that of bytes.)
+    """Descriptive tags, EXIF and GPS as an EXIF block; None if there are none."""
+
     iptc: bytes | None
+    """IPTC-IIM records. They are often stored as 32-bit words, whose count libvips would take for bytes."""
 
 
 def read_header(file: BinaryIO) -> TiffHeader:
-    """Read what is needed from the TIFF file `file`; raise ValueError if its first directory is damaged."""
+    """Read the header of the TIFF file `file`; ValueError if its first directory is damaged."""
     reader = IfdReader(file)
     entries, _ = reader.entries(reader.first_offset)
 
@@ -90,40 +95,49 @@ def _has_sensor_data(reader: IfdReader, entries: dict[int, tuple[int, int, int]]
         return False
     try:
         offsets = reader.field(entries[_SUB_DIRECTORIES]).numbers()[:16]
-        found = [reader.entries(offset)[0] for offset in offsets]
+        directories = [reader.entries(offset)[0] for offset in offsets]
     except ValueError:
         return False
-    return any(_has_sensor_data(reader, {tag: e for tag, e in sub.items() if tag == _PHOTOMETRIC}) for sub in found)
+    return any(
+        _has_sensor_data(reader, {tag: e for tag, e in sub.items() if tag == _PHOTOMETRIC}) for sub in directories
+    )
 
 
 def add_metadata(file: BinaryIO, block: bytes | None, iptc: bytes | None, *, premultiplied: bool) -> bool:
-    """Add an EXIF block's descriptive tags, EXIF and GPS directories, and IPTC, to the finished TIFF file `file`.
+    """Add an EXIF block's descriptive tags, EXIF and GPS directories, and IPTC, to the written TIFF file `file`.
 
-    The first directory is written again, longer, at the end of the file, and the header points to it; pixels
-    stay where they are. `premultiplied` marks the alpha as multiplied into the colours. Returns False if the block
-    cannot be taken apart (the rest is done all the same).
+    The extended first directory is appended to the file, and the header points to it; the pixels do not move.
+
+    Args:
+        file: the file, open for reading and writing.
+        block: the EXIF block, if any.
+        iptc: IPTC-IIM records, if any.
+        premultiplied: mark the alpha as multiplied into the colours.
+
+    Returns:
+        False if the block cannot be parsed. The rest is added anyway.
     """
     reader = IfdReader(file)
     entries, next_at = reader.entries(reader.first_offset)
     own = Directory({tag: reader.field(entry) for tag, entry in entries.items()})
     width = 8 if reader.big else 4
     following = reader.unpack("Q" if reader.big else "I", reader.read(next_at, width))
-    understood = True
+    parsed = True
     if block is not None:
         try:
             added, _ = exif.parse(block)
         except ValueError:
-            added, understood = Directory(), False
+            added, parsed = Directory(), False
         own.fields.update({tag: item for tag, item in added.fields.items() if tag in _DESCRIPTIVE})
         own.children.update(added.children)
     if iptc is not None:
-        own.fields[_IPTC] = Field(7, len(iptc), iptc, reader.order)
+        own.fields[_IPTC] = IfdField(7, len(iptc), iptc, reader.order)
     if premultiplied:
-        own.fields[_EXTRA_SAMPLES] = Field(3, 1, struct.pack("<H", _ASSOCIATED_ALPHA), "<")
+        own.fields[_EXTRA_SAMPLES] = IfdField(3, 1, struct.pack("<H", _ASSOCIATED_ALPHA), "<")
     end = file.seek(0, 2)
     start = end + end % 2
     packed, position = pack(own, start, reader.order, big=reader.big, following=following)
     file.write(bytes(start - end) + packed)
     file.seek(8 if reader.big else 4)
     file.write(struct.pack(reader.order + ("Q" if reader.big else "I"), position))
-    return understood
+    return parsed

@@ -1,4 +1,4 @@
-"""WebP's RIFF chunks: lossless or not, and an EXIF chunk put in byte for byte."""
+"""WebP's RIFF chunks: lossless or not, and adding an EXIF chunk unchanged."""
 
 import struct
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ _ALPHA, _EXIF = 0x10, 0x08  # flags of the VP8X chunk
 
 
 def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
-    """List a WebP file's chunks by name and size, `file` being at the start of the chunk's body each time."""
+    """Yield name and size of each chunk of a WebP file, with `file` positioned at the start of the chunk's body."""
     position = 12
     while True:
         file.seek(position)
@@ -21,7 +21,7 @@ def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
 
 
 def is_lossless(file: BinaryIO) -> bool:
-    """Tell whether the picture, or the first frame, of the WebP file `file` is coded without loss."""
+    """Return whether the image, or the first frame, of the WebP file `file` is coded without loss."""
     for name, _ in _chunks(file):
         if name == b"ANMF":  # a frame: 16 bytes about it, then chunks
             body = file.read(16 + 256)[16:]
@@ -32,7 +32,7 @@ def is_lossless(file: BinaryIO) -> bool:
 
 
 def with_exif(data: bytes, block: bytes, width: int, height: int, *, alpha: bool) -> bytes:
-    """Return a still WebP file, width × height, that has no EXIF with an EXIF chunk added."""
+    """Return a WebP file of one image, width × height, without EXIF, with an EXIF chunk added."""
     body = data[12:]
     if body[:4] != b"VP8X":
         size = (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")

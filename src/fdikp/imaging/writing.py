@@ -1,4 +1,4 @@
-"""Writing a photograph so that a file of that name is at every moment either the earlier one or the whole new one."""
+"""Writing a photo atomically: at every moment, the file is either the earlier one or the complete new one."""
 
 from __future__ import annotations
 
@@ -27,18 +27,30 @@ def write_photo(
     quality: int | None = None,
     strip: bool = False,
 ) -> tuple[str, ...]:
-    """Write `photo` to `path`, with its profile and metadata; an earlier file of that name is replaced.
+    """Write a photo with its profile and metadata. An earlier file at `path` is replaced.
 
-    `format` is a writable key of `fdikp.imaging.FORMATS`, by default the one the suffix names. `quality` (1 to 100)
-    replaces the default of lossy formats: for a JPEG that was read from a JPEG, the quality of that one. `strip`
-    leaves out EXIF, XMP and IPTC; the colour profile stays. Returns a sentence for each thing that could not be
-    kept. The new file is written under a hidden name beside `path`, synced, and renamed at the end; whatever goes
-    wrong, the earlier file is untouched. Raises PhotoError, in one line.
+    The new file is written under a hidden name beside `path`, synced, and renamed at the end. If anything fails, the
+    earlier file is unchanged.
+
+    Args:
+        photo: what to write.
+        path: where to write it.
+        format: a writable key of `fdikp.imaging.FORMATS`; by default the one that the suffix stands for.
+        quality: 1 to 100, for lossy formats. By default a JPEG read from a JPEG keeps the quality of its source.
+        strip: leave out EXIF, XMP and IPTC. The colour profile is kept.
+
+    Returns:
+        A sentence for each thing that could not be kept.
+
+    Raises:
+        PhotoError: the photo cannot be written.
     """
     name = printable_name(path)
     format = format or format_of_suffix(path)
     if format is None:
-        raise PhotoError(f"{name}: its suffix names no format to write; use .jpg, .png, .tif, .webp or .avif")
+        raise PhotoError(
+            f"{name}: its suffix is not one of a format that fdikp writes; use .jpg, .png, .tif, .webp or .avif"
+        )
     try:
         with atomic_write(path) as file:
             notes = encode(photo, format, file, quality, strip)
@@ -47,14 +59,18 @@ def write_photo(
     except OSError as error:
         raise PhotoError(cannot_be_written(name, error)) from error
     except ValueError as error:  # a NUL in the name
-        raise PhotoError(f"{name}: is not a possible file name") from error
+        raise PhotoError(f"{name}: is not a valid file name") from error
     except pyvips.Error as error:
         raise PhotoError(f"{name}: cannot be written: {_reason(error)}") from error
     return tuple(notes)
 
 
 def encode_photo(photo: Photo, format: str, *, quality: int | None = None, strip: bool = False) -> bytes:
-    """Return the bytes of the file that `write_photo` would write. Raises PhotoError, in one line."""
+    """Return the bytes of the file that `write_photo` would write.
+
+    Raises:
+        PhotoError: the photo cannot be encoded.
+    """
     file = io.BytesIO()
     try:
         encode(photo, format, file, quality, strip)
@@ -64,9 +80,9 @@ def encode_photo(photo: Photo, format: str, *, quality: int | None = None, strip
 
 
 def output_format(photo: Photo) -> tuple[str, str]:
-    """Return (format, suffix) that a result takes when none is asked for: the source's, where it can be written.
+    """Return the default (format, suffix) of a result: those of the source, if fdikp writes its format.
 
-    Otherwise TIFF for deep pixels (RAW among them), PNG for a GIF or where there is transparency, else JPEG.
+    Otherwise TIFF for more than 8 bits (including RAW), PNG for a GIF or a photo with transparency, else JPEG.
     """
     if FORMATS[photo.format].writable:
         format = photo.format
@@ -78,6 +94,6 @@ def output_format(photo: Photo) -> tuple[str, str]:
 
 
 def _reason(error: pyvips.Error) -> str:
-    """Cut libvips' words down to one line."""
+    """Return the first line of libvips' error message."""
     lines = [line.strip() for line in error.detail.splitlines() if line.strip()]
     return lines[0] if lines else "the encoder failed"

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from fdikp.errors import ArgumentError, ErrorCode, FdikpError
+from fdikp.imaging.limits import MAX_PIXELS
 from fdikp.jobs.records import JsonRecord
 
 RESULT_SUFFIX = "_deblurred"
@@ -49,7 +50,7 @@ class DeblurRequest(JsonRecord):
     compare: Path | None = None
     """Also write the photo and the result side by side, as a JPEG, to this file."""
 
-    max_pixels: int = 200_000_000
+    max_pixels: int = MAX_PIXELS
     """Refuse photos with more pixels than this before they are decoded."""
 
     max_bytes: int | None = None

@@ -1,4 +1,4 @@
-"""Rendering defocus: from a sharp photograph, the photograph a lens focused elsewhere would have taken.
+"""Rendering defocus: from a sharp photo, the photo that a lens focused elsewhere would have taken.
 
 >>> import torch
 >>> from fdikp.synthesis import render_pair
@@ -6,7 +6,7 @@
 >>> pair.blurred.shape, pair.target.shape, pair.radius.shape
 (torch.Size([2, 3, 64, 64]), torch.Size([2, 3, 64, 64]), torch.Size([2, 1, 64, 64]))
 
-The paper trains on real pairs, so what is rendered, and how much of it, is ours; the physics names its sources.
+The paper trains on real pairs. Which effects are rendered, and how often, is ours; the physics cites its sources.
 
 Importing this module is cheap: torch is loaded when a name other than `RenderSettings` is first used.
 """

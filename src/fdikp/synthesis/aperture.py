@@ -1,4 +1,4 @@
-"""Blur kernels: the image of a point of light out of focus is the image of the aperture."""
+"""Blur kernels: a point of light out of focus appears as the shape of the aperture."""
 
 import math
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 SUBSAMPLES = 5
-"""Samples per pixel and axis when a kernel is rasterised; odd, so that one lies on the kernel's centre."""
+"""Samples per pixel and axis when a kernel is rasterised; odd, so that one sample lies on the kernel's centre."""
 
 
 @dataclass(frozen=True)
 class Aperture:
-    """The shape that all kernels of one picture share; only their size differs."""
+    """The shape of all kernels of one image; only their size differs."""
 
     blades: int = 0
     """Blades of the diaphragm; 0 is a circle."""
@@ -24,30 +24,36 @@ class Aperture:
     """Rotation of the polygon in radians."""
 
     edge: float = 0.0
-    """Width of the falling edge as a share of the radius: 0 a hard disc, 1 nearly a Gaussian bell."""
+    """Width of the soft edge as a fraction of the radius: 0 gives a hard disc, 1 nearly a Gaussian."""
 
     ring: float = 0.0
     """Spherical aberration: brightness at the rim is 1 + ring times that at the centre (ring > -1)."""
 
     cats_eye: float = 0.0
-    """Vignetting by the barrel of the lens: at the corner of the photograph the aperture is what it has in common with
-    a copy of itself moved by this share of the radius along the line to the centre; in between, by less (0..2)."""
+    """Vignetting by the lens barrel (0..2): at the corner of the photo, the aperture is its intersection with a copy of
+    itself shifted by this fraction of the radius along the line to the centre. The shift grows from 0 at the centre."""
 
     diffraction: float = 0.0
-    """Standard deviation in pixels of a Gaussian on top, for diffraction and sampling. It grows in with the radius
-    up to 1 px: a kernel of radius 0 stays the identity, since what is in focus is the target itself."""
+    """Standard deviation in pixels of an additional Gaussian, for diffraction and sampling. Below a radius of 1 pixel
+    it shrinks with the radius: a kernel of radius 0 is the identity, since in-focus content equals the target."""
 
 
 def kernel_reach(max_radius: float) -> int:
-    """Pixels from the centre beyond which no kernel of radius up to `max_radius` has weight."""
-    return math.ceil(1.75 * max_radius + 2.0)  # a soft pentagon's corner
+    """Distance in pixels from the centre beyond which kernels of radius up to `max_radius` are zero."""
+    return math.ceil(1.75 * max_radius + 2.0)  # the corner of a soft pentagon reaches furthest
 
 
 def aperture_kernels(radii: Tensor, aperture: Aperture, reach: int, field: tuple[float, float] = (0.0, 0.0)) -> Tensor:
-    """Area-sampled kernels, each of sum 1, with the origin in the middle.
+    """Area-sampled kernels, each with sum 1 and its origin in the middle.
 
-    radii: [Q] in pixels. field: (x, y) of the place in the photograph, in field heights: 0 is the centre, 1 the corner.
-    Returns [Q, 2*reach+1, 2*reach+1]. A radius up to half a pixel gives the identity.
+    Args:
+        radii: [Q] in pixels; up to half a pixel gives the identity.
+        aperture: the shape.
+        reach: how far the kernels extend from the origin, in pixels.
+        field: position (x, y) in the photo in field heights: 0 is the centre, 1 the corner.
+
+    Returns:
+        [Q, 2*reach+1, 2*reach+1].
 
     >>> k = aperture_kernels(torch.tensor([0.0, 3.0]), Aperture(), 5)
     >>> k.shape, float(k[0, 5, 5]), round(float(k[1, 5, 5]) * 9 * math.pi, 2)
@@ -59,7 +65,7 @@ def aperture_kernels(radii: Tensor, aperture: Aperture, reach: int, field: tuple
     y, x = axis[:, None], axis[None, :]
     radius = radii.abs()[:, None, None]
     pupil = _aperture_norm(x, y, aperture)  # [S, S]
-    distance = _cut(x, y, radius, aperture, field) if aperture.cats_eye and any(field) else pupil
+    distance = _cats_eye_norm(x, y, radius, aperture, field) if aperture.cats_eye and any(field) else pupil
     width = (aperture.edge * radius).clamp_min(step)
     weight = ((radius - distance) / width + 0.5).clamp(0.0, 1.0)  # [Q, S, S]
     if aperture.ring:
@@ -70,11 +76,11 @@ def aperture_kernels(radii: Tensor, aperture: Aperture, reach: int, field: tuple
     return _add_diffraction(kernels, radius, aperture.diffraction) if aperture.diffraction else kernels
 
 
-def _cut(x: Tensor, y: Tensor, radius: Tensor, aperture: Aperture, field: tuple[float, float]) -> Tensor:
-    """Distance as `_aperture_norm`, [Q, S, S], for the cat's eye: the larger of those from two displaced centres.
+def _cats_eye_norm(x: Tensor, y: Tensor, radius: Tensor, aperture: Aperture, field: tuple[float, float]) -> Tensor:
+    """`_aperture_norm` for the cat's eye, [Q, S, S]: the larger of the distances from two displaced centres.
 
-    Ours: the origin lies midway between the two, so that the eye does not shift the picture, and its light is not
-    dimmed: both are what a camera's own correction, and the all-in-focus target, would have.
+    Ours: the origin lies midway between the two centres, and the kernel's sum stays 1. So the image is neither shifted
+    nor darkened, as after a camera's own correction, and as in the all-in-focus target.
     """
     half = 0.5 * aperture.cats_eye
     dx, dy = half * field[0] * radius, half * field[1] * radius
@@ -82,7 +88,7 @@ def _cut(x: Tensor, y: Tensor, radius: Tensor, aperture: Aperture, field: tuple[
 
 
 def _aperture_norm(x: Tensor, y: Tensor, aperture: Aperture) -> Tensor:
-    """Distance measured so that the aperture is where it is at most the radius; area as that of the circle."""
+    """A norm whose ball of radius r is the aperture of radius r; polygons have the area of the circle."""
     circle = torch.hypot(x, y)
     if aperture.blades < 3:
         return circle

@@ -1,7 +1,7 @@
-"""Made scenes: which surfaces there are, where in the picture, and how far from the lens.
+"""Synthetic scenes: which surfaces there are, where in the image, and how far from the lens.
 
-A surface is drawn by the blur radii it is to have, and put at the distances where the lens gives it those: one scene
-under another lens, or the same one opened wider, is blurred as optics says.
+A surface's blur radii are drawn first; it is then placed at the distances where the lens produces them. So the same
+scene under another lens, or another f-number, is blurred as optics predicts.
 """
 
 from dataclasses import dataclass
@@ -17,35 +17,36 @@ from fdikp.synthesis.settings import RenderSettings
 
 @dataclass(frozen=True)
 class Surface:
-    """One layer of a scene. Fields that are maps have the size of the picture."""
+    """One layer of a scene. Maps have the size of the image."""
 
     matte: Tensor
     """[1, H, W] coverage 0..1; all ones for the background."""
 
     ends: tuple[float, float]
-    """Inverse distances in 1/m from the lens, where `ramp` is 0 and where it is 1."""
+    """Inverse distances from the lens in 1/m, where `ramp` is 0 and where it is 1."""
 
     ramp: Tensor
-    """[1, H, W] in 0..1: the inverse distance between the two ends. Linear for a plane in space."""
+    """[1, H, W] in 0..1: the position of the inverse distance between the two ends. Linear for a plane in space."""
 
     levels: int = 1
-    """Depths into which the surface is cut; between two of them their blurs are blended. 1 if both ends are equal."""
+    """Number of depths that approximate the surface; blur is interpolated between two. 1 if both ends are equal."""
 
     flip: tuple[int, ...] = ()
-    """Axes along which the picture is mirrored to give this surface other content than the background's."""
+    """Axes along which the image is mirrored, to give this surface other content than the background."""
 
     gain: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    """Factor on the light of each channel."""
+    """Gain on the light of each channel."""
 
     @property
     def foreign(self) -> bool:
-        """Whether the content differs from what the picture shows at the same place."""
+        """Whether the content differs from the image at the same place."""
         return bool(self.flip) or self.gain != (1.0, 1.0, 1.0)
 
     def radii(self, lens: ThinLens) -> Tensor:
-        """[Q] signed blur radii in pixels at each level, even in inverse distance.
+        """Signed blur radius in pixels at each level, [Q], equally spaced in inverse distance.
 
-        Where the focal plane cuts the surface one level lies in it: between radii of -1 and 1 is focus, not blur.
+        If the focal plane cuts the surface, one level is set to radius 0: interpolating between the blurs of radii -1
+        and 1 would leave no point in focus.
         """
         low, high = (lens.blur_radius(end) for end in self.ends)
         radii = torch.linspace(low, high, self.levels)
@@ -53,61 +54,66 @@ class Surface:
             radii[radii.abs().argmin()] = 0.0
         return radii.to(self.ramp.device)
 
-    def share(self, level: int, ramp: Tensor | None = None) -> Tensor:
-        """[1, H, W] weight of a level at each pixel, or where a cut-out of the ramp is given, there. All sum to 1."""
+    def level_weight(self, level: int, ramp: Tensor | None = None) -> Tensor:
+        """Interpolation weight of a level at each pixel, [1, H, W]; over all levels they sum to 1.
+
+        Args:
+            level: from 0 to `levels` - 1.
+            ramp: a crop of `ramp`, for the weights in that crop.
+        """
         depth = (self.ramp if ramp is None else ramp) * (self.levels - 1)
         return (1.0 - (depth - level).abs()).clamp_min(0.0)
 
     def radius_map(self, lens: ThinLens) -> Tensor:
-        """[1, H, W] blur radius in pixels, without sign."""
+        """Absolute blur radius in pixels, [1, H, W]."""
         radius = torch.zeros_like(self.ramp)
-        for level, of_level in enumerate(self.radii(lens)):
-            radius += self.share(level) * of_level
+        for level, level_radius in enumerate(self.radii(lens)):
+            radius += self.level_weight(level) * level_radius
         return radius.abs()
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What is photographed, and the lens that is focused on a part of it."""
+    """The surfaces in front of the camera, and its lens with a focus distance."""
 
     surfaces: tuple[Surface, ...]
-    """From the back to the front; the first covers all."""
+    """From the back to the front; the first covers the whole image."""
 
     lens: ThinLens
 
 
-def draw_scene(rng: RandomStream, picture: Tensor, settings: RenderSettings) -> Scene:
-    """The scene of one pair. picture: [3, H, W]; outlines may follow its edges."""
-    height, width = picture.shape[-2:]
+def draw_scene(rng: RandomStream, image: Tensor, settings: RenderSettings) -> Scene:
+    """Draw the scene of one pair. image: [3, H, W] in 0..1; outlines may follow its edges."""
+    height, width = image.shape[-2:]
     lens = draw_lens(rng.fork("lens"), max(settings.frame, height, width), settings.max_radius)
-    return Scene(tuple(_draw_surfaces(rng, picture, settings, lens)), lens)
+    return Scene(tuple(_draw_surfaces(rng, image, settings, lens)), lens)
 
 
-def _draw_surfaces(rng: RandomStream, picture: Tensor, settings: RenderSettings, lens: ThinLens) -> list[Surface]:
+def _draw_surfaces(rng: RandomStream, image: Tensor, settings: RenderSettings, lens: ThinLens) -> list[Surface]:
     kind = rng.uniform(0.0, 1.0)
     if kind < settings.p_sharp:
-        return [_surface(rng, picture, settings, lens, 0.0, 0.0)]
+        return [_surface(rng, image, settings, lens, 0.0, 0.0)]
     kind -= settings.p_sharp
     if kind < settings.p_uniform:
         radius = _radius(rng, settings)
-        return [_surface(rng, picture, settings, lens, radius, radius)]
+        return [_surface(rng, image, settings, lens, radius, radius)]
     kind -= settings.p_uniform
     if kind < settings.p_single:
         crossing = rng.chance(0.2)  # the focal plane cuts the surface, else one end of it is in focus
         near = -_radius(rng, settings) if crossing else 0.0
-        return [_surface(rng, picture, settings, lens, near, _radius(rng, settings))]
-    return _draw_layers(rng, picture, settings, lens)
+        return [_surface(rng, image, settings, lens, near, _radius(rng, settings))]
+    return _draw_layers(rng, image, settings, lens)
 
 
-def _draw_layers(rng: RandomStream, picture: Tensor, settings: RenderSettings, lens: ThinLens) -> list[Surface]:
-    """A background and one or two cut-out surfaces, one of them in focus (nearly always)."""
+def _draw_layers(rng: RandomStream, image: Tensor, settings: RenderSettings, lens: ThinLens) -> list[Surface]:
+    """A background and one or two cut-out surfaces, one of the surfaces in focus (nearly always)."""
     count = 3 if rng.chance(0.3) else 2
     focus = rng.integer(0, count - 1)
     behind = sorted((_radius(rng, settings) for _ in range(focus)), reverse=True)
     before = sorted((-_radius(rng, settings) for _ in range(count - focus - 1)), reverse=True)
     if before and rng.chance(0.2):
         before[0] = 0.0  # two surfaces in focus, one occluding the other
-    missed = rng.chance(0.05)  # focus on nothing in the picture
+    missed = rng.chance(0.05)  # nothing is in focus
     surfaces = []
     furthest = settings.max_radius
     for index, radius in enumerate([*behind, 0.0, *before]):
@@ -118,39 +124,39 @@ def _draw_layers(rng: RandomStream, picture: Tensor, settings: RenderSettings, l
             high = _radius(rng, settings)
         elif rng.chance(0.5):
             high = radius * rng.uniform(0.5, 1.5)
-        # What is drawn before a surface reaches no further back than it
+        # A surface in front of another reaches no further back than it
         low, high = min(low, furthest), max(-settings.max_radius, min(high, furthest))
         furthest = max(low, high)
-        surfaces.append(_surface(rng, picture, settings, lens, low, high, cut_out=index > 0))
+        surfaces.append(_surface(rng, image, settings, lens, low, high, cut_out=index > 0))
     return surfaces
 
 
 def _radius(rng: RandomStream, settings: RenderSettings) -> float:
-    """Radius of a surface out of focus: any from the smallest to the largest alike, as `radius_exponent` stands.
+    """Radius of a surface out of focus, between the smallest and the largest, distributed by `radius_exponent`.
 
     Kernels fitted to the clearly blurred parts of real pairs have quartiles of 4, 5.5 and 6.5 pixels (Lytro) and 4.7,
-    7.5 and 9 (EPFL): `research/real_blur.py`. Those too faint to be fitted are below.
+    7.5 and 9 pixels (EPFL): `research/real_blur.py`. Blur too weak to be fitted is smaller.
     """
-    share: float = rng.uniform(0.0, 1.0) ** settings.radius_exponent
-    return settings.min_radius + (settings.max_radius - settings.min_radius) * share
+    position: float = rng.uniform(0.0, 1.0) ** settings.radius_exponent
+    return settings.min_radius + (settings.max_radius - settings.min_radius) * position
 
 
 def _surface(
     rng: RandomStream,
-    picture: Tensor,
+    image: Tensor,
     settings: RenderSettings,
     lens: ThinLens,
     low: float,
     high: float,
     cut_out: bool = False,
 ) -> Surface:
-    """A surface at the distances where its signed radius goes from `low` to `high`."""
-    height, width = picture.shape[-2:]
+    """A surface at the distances where its signed blur radius goes from `low` to `high`, in pixels."""
+    height, width = image.shape[-2:]
     flip: tuple[int, ...] = ()
     gain = (1.0, 1.0, 1.0)
-    matte = torch.ones(1, height, width, device=picture.device)
+    matte = torch.ones(1, height, width, device=image.device)
     if cut_out:
-        matte = _draw_matte(rng, picture)
+        matte = _draw_matte(rng, image)
         if rng.chance(settings.p_foreign):
             flip = ((-1,), (-2,), (-1, -2))[rng.integer(0, 2)]
             level = rng.log_uniform(0.5, 1.6)
@@ -158,26 +164,26 @@ def _surface(
     ramp = torch.zeros(1, height, width) if low == high else _draw_ramp(rng, height, width)
     ends = lens.inverse_distance(low), lens.inverse_distance(high)
     levels = 1 if low == high else settings.levels
-    return Surface(matte, ends, ramp.to(picture.device), levels, flip, gain)
+    return Surface(matte, ends, ramp.to(image.device), levels, flip, gain)
 
 
 def _draw_ramp(rng: RandomStream, height: int, width: int) -> Tensor:
-    """[1, H, W] from 0 to 1: a slanted plane or a smooth field, from a gentle slope to nearly a step."""
+    """A ramp [1, H, W] in 0..1: a slanted plane or a smooth field, from a gentle slope to nearly a step."""
     field = _plane(rng, height, width) if rng.chance(0.5) else smooth_noise(rng, height, width, 1, 3)
     field = (field - field.mean()) / field.std().clamp_min(1e-6)
     steepness = rng.log_uniform(0.25, 6.0)
     return (0.5 + steepness * (field - rng.uniform(-0.5, 0.9))).clamp(0.0, 1.0)
 
 
-def _draw_matte(rng: RandomStream, picture: Tensor) -> Tensor:
-    """[1, H, W] coverage of a cut-out surface: blob, image-guided blob, convex shape, or thin branches and wires."""
-    height, width = picture.shape[-2:]
+def _draw_matte(rng: RandomStream, image: Tensor) -> Tensor:
+    """Coverage [1, H, W] of a cut-out surface: blob, image-guided blob, convex shape, or thin branches and wires."""
+    height, width = image.shape[-2:]
     kind = rng.uniform(0.0, 1.0)
     if kind < 0.3:
         field = smooth_noise(rng, height, width, 1, 6)
         field = field - _quantile(field, rng.uniform(0.25, 0.75))
     elif kind < 0.55:
-        field = 0.6 * smooth_noise(rng, height, width, 1, 5) + _smooth_luminance(picture).cpu()
+        field = 0.6 * smooth_noise(rng, height, width, 1, 5) + _smooth_luminance(image).cpu()
         field = field - _quantile(field, rng.uniform(0.25, 0.75))
     elif kind < 0.85:
         field = _convex(rng, height, width)
@@ -185,11 +191,11 @@ def _draw_matte(rng: RandomStream, picture: Tensor) -> Tensor:
         field = smooth_noise(rng, height, width, 2, 6).abs()
         field = _quantile(field, rng.uniform(0.08, 0.35)) - field
     softness = rng.uniform(1.0, 1.5) if rng.chance(0.8) else rng.uniform(1.5, 4.0)
-    return coverage(field, softness).to(picture.device)
+    return coverage(field, softness).to(image.device)
 
 
 def coverage(field: Tensor, softness: float) -> Tensor:
-    """Coverage 0..1 of the region field > 0, with an edge `softness` pixels wide whatever the field's slope."""
+    """Coverage 0..1 of the region where field > 0, with an edge `softness` pixels wide whatever the field's slope."""
     padded = F.pad(field[None], (1, 1, 1, 1), mode="replicate")[0]
     slope_x = (padded[:, 1:-1, 2:] - padded[:, 1:-1, :-2]) / 2
     slope_y = (padded[:, 2:, 1:-1] - padded[:, :-2, 1:-1]) / 2
@@ -211,7 +217,7 @@ def smooth_noise(rng: RandomStream, height: int, width: int, low: int, high: int
 
 
 def _plane(rng: RandomStream, height: int, width: int) -> Tensor:
-    """[1, H, W] signed distance in pixels from a random line through the picture."""
+    """[1, H, W] signed distance in pixels from a random line through the image."""
     x, y = rng.uniform(0.2, 0.8) * width, rng.uniform(0.2, 0.8) * height
     normal = rng.normal(2)
     normal = normal / normal.norm().clamp_min(1e-6)
@@ -221,21 +227,21 @@ def _plane(rng: RandomStream, height: int, width: int) -> Tensor:
 
 
 def _convex(rng: RandomStream, height: int, width: int) -> Tensor:
-    """[1, H, W] distance inside a half-plane, wedge or polygon; positive inside."""
+    """Signed distance [1, H, W] to the border of a half-plane, wedge or polygon; positive inside, or outside."""
     sides = rng.integer(1, 4)
     planes = torch.cat([_plane(rng, height, width) for _ in range(sides)])
     inside = planes.amin(dim=0, keepdim=True)
     return inside if rng.chance(0.5) else -inside
 
 
-def _smooth_luminance(picture: Tensor) -> Tensor:
-    """[1, H, W] brightness without detail, mean 0 and variance 1."""
-    luminance = picture.mean(dim=0, keepdim=True)[None]
+def _smooth_luminance(image: Tensor) -> Tensor:
+    """Luminance without detail, [1, H, W], mean 0 and variance 1."""
+    luminance = image.mean(dim=0, keepdim=True)[None]
     for _ in range(2):
         luminance = F.avg_pool2d(luminance, 5, stride=1, padding=2, count_include_pad=False)
     return ((luminance - luminance.mean()) / luminance.std().clamp_min(1e-3))[0]
 
 
-def _quantile(field: Tensor, share: float) -> Tensor:
+def _quantile(field: Tensor, fraction: float) -> Tensor:
     sample = field.flatten()[:: max(1, field.numel() // 1024)]
-    return sample.kthvalue(1 + int(share * (sample.numel() - 1))).values
+    return sample.kthvalue(1 + int(fraction * (sample.numel() - 1))).values

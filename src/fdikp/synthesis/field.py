@@ -1,4 +1,4 @@
-"""Where in its photograph a tile lies: away from the optical axis, the lens barrel cuts the aperture."""
+"""Position of a tile in its photo: away from the optical axis, the lens barrel cuts off part of the aperture."""
 
 import math
 from collections.abc import Iterator
@@ -10,12 +10,12 @@ from torch import Tensor
 from fdikp.synthesis.rng import RandomStream
 
 SPACING = 0.4
-"""Field heights between places for which kernels are made; between them their blurs are blended."""
+"""Distance in field heights between positions that have kernels of their own; blur is interpolated between them."""
 
 
 @dataclass(frozen=True)
 class Field:
-    """The rectangle of a photograph that is rendered, in field heights: 0 is the centre, 1 the corner."""
+    """The rectangle of a photo that is rendered, in field heights: 0 is the centre, 1 the corner."""
 
     left: float
     top: float
@@ -24,7 +24,7 @@ class Field:
 
     @classmethod
     def of_tile(cls, x: int, y: int, width: int, height: int, frame_width: int, frame_height: int) -> "Field":
-        """The field of a tile (x, y, width, height) of a photograph, all in pixels.
+        """The field of a tile (x, y, width, height) of a photo, all in pixels.
 
         >>> Field.of_tile(0, 0, 60, 80, 60, 80)
         Field(left=-0.6, top=-0.8, right=0.6, bottom=0.8)
@@ -34,10 +34,10 @@ class Field:
         return cls(left, top, left + width / corner, top + height / corner)
 
     def places(self, height: int, width: int) -> Iterator[tuple[tuple[float, float], Tensor, Tensor]]:
-        """Places (x, y) that stand for their surroundings, with the weight of each row [H] and of each column [W].
+        """Grid positions (x, y) in the field, each with its weight for each row [H] and for each column [W].
 
-        The products of the two weights sum to 1 at each pixel. A small tile is one place. A large one is cut by a grid,
-        and the weights are those of bilinear interpolation.
+        The weights are those of bilinear interpolation: at each pixel, the products of row and column weight sum to 1
+        over all positions. A small tile has a single position.
         """
         for y, rows in _hats(self.top, self.bottom, height):
             for x, columns in _hats(self.left, self.right, width):
@@ -45,19 +45,22 @@ class Field:
 
 
 def _hats(low: float, high: float, length: int) -> list[tuple[float, Tensor]]:
-    """Places between low and high, and the weight of each at the centres of `length` pixels."""
+    """Hat functions between low and high: the position of each, and its values at the centres of `length` pixels."""
     gaps = math.ceil((high - low) / SPACING)
     if gaps <= 1:
         return [((low + high) / 2, torch.ones(length))]
     step = (high - low) / gaps
     position = (torch.arange(length) + 0.5) / length * gaps
     hats = [(low + n * step, (1.0 - (position - n).abs()).clamp_min(0.0)) for n in range(gaps + 1)]
-    return [(place, weight) for place, weight in hats if weight.any()]  # tiny pictures have no pixel near some
+    return [(place, weight) for place, weight in hats if weight.any()]  # in a tiny image, some have no pixel near them
 
 
 def draw_field(rng: RandomStream, height: int, width: int, frame: int) -> Field:
-    """A tile of height x width pixels somewhere in a photograph of 3:2 with `frame` pixels along its long side (0: the
-    tile is the photograph); larger tiles reach from border to border."""
+    """The field of a tile of height x width pixels at a random position in a photo of aspect ratio 3:2.
+
+    The photo has `frame` pixels along its long side, but is never smaller than the tile; with 0 the tile is the whole
+    photo.
+    """
     frame_width, frame_height = max(frame, width), max(round(frame * 2 / 3), height)
     x, y = rng.integer(0, frame_width - width), rng.integer(0, frame_height - height)
     return Field.of_tile(x, y, width, height, frame_width, frame_height)

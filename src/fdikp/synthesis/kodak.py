@@ -1,4 +1,4 @@
-"""The benchmark "Kodak rendered with fixed seeds"."""
+"""The benchmark "Kodak, rendered": the Kodak images rendered out of focus with fixed seeds."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -37,13 +37,13 @@ KODAK_SETTINGS = RenderSettings(
     keep_grain=False,
     rounded=True,
 )
-"""Settings of the benchmark, frozen: published figures rest on them. They are those of the first training, less the
-pairs without blur, whose PSNR would have no bound."""
+"""Settings of the benchmark. They are frozen, since published figures depend on them. Pairs without blur are left out:
+their PSNR is unbounded."""
 
 
 @dataclass(frozen=True)
 class KodakPair:
-    """One whole picture of the Kodak set and its rendering."""
+    """One whole image of the Kodak set and its rendering."""
 
     name: str
     blurred: Tensor
@@ -55,14 +55,14 @@ class KodakPair:
 
 
 def kodak_pairs(folder: str | Path) -> Iterator[KodakPair]:
-    """Render `kodim01.png` ... in `folder`, each whole (768x512 or 512x768) and with its number as the seed."""
+    """Render `kodim01.png` ... in `folder`, each whole (768x512 or 512x768), with its number as the seed."""
     for file in sorted(Path(folder).glob("kodim*.png")):
         yield kodak_pair(file)
 
 
 def kodak_pair(file: Path) -> KodakPair:
-    """Render one picture of the set, whose name ends with its number."""
+    """Render one image of the set. The number in its name, `kodimNN.png`, is the seed."""
     pixels = np.array(Image.open(file).convert("RGB"), dtype=np.float32) / 255.0
-    picture = torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
-    pair = render_pair(picture[None], [int(file.stem.removeprefix("kodim"))], KODAK_SETTINGS)
+    sharp = torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+    pair = render_pair(sharp[None], [int(file.stem.removeprefix("kodim"))], KODAK_SETTINGS)
     return KodakPair(file.stem, pair.blurred[0], pair.target[0], pair.radius[0])

@@ -1,4 +1,4 @@
-"""The lens: how large the image of a point is that lies before or behind the plane in focus."""
+"""The lens: the size of the blur of a point in front of or behind the focal plane."""
 
 from dataclasses import dataclass
 
@@ -12,9 +12,9 @@ SENSOR_WIDTH = 36.0
 class ThinLens:
     """A thin lens focused at one distance, and the sensor behind it.
 
-    A point at distance d has the circle of confusion c = A |1 - d_f / d| f / (d_f - f) with A = f / N, for focal length
-    f, f-number N and focus distance d_f (Potmesil and Chakravarty 1981). Distances enter as their inverse: c is linear
-    in 1 / d, and 1 / d of a plane in space is linear across the picture.
+    The circle of confusion of a point at distance d is c = A |1 - d_f / d| f / (d_f - f) with A = f / N, for focal
+    length f, f-number N and focus distance d_f (Potmesil and Chakravarty 1981). The code uses inverse distances: c is
+    linear in 1 / d, and 1 / d of a plane in space is linear across the image.
 
     >>> lens = ThinLens(focal_length=50, f_number=2, focus_distance=2, pixel_pitch=0.02)
     >>> round(lens.radius_at_infinity, 2), lens.blur_radius(1 / 2), round(lens.blur_radius(1 / 1), 2)
@@ -27,37 +27,40 @@ class ThinLens:
     f_number: float
 
     focus_distance: float
-    """Metres from the lens to the plane in focus, beyond the focal length."""
+    """Metres from the lens to the focal plane; more than the focal length."""
 
     pixel_pitch: float
-    """Millimetres on the sensor from one pixel of the rendered picture to the next."""
+    """Distance on the sensor, in millimetres, between neighbouring pixels of the rendered image."""
 
     @property
     def radius_at_infinity(self) -> float:
-        """Blur radius of what is infinitely far, in pixels: the most that anything behind the focal plane can have."""
+        """Blur radius of an infinitely far point, in pixels: the upper bound behind the focal plane."""
         beyond = 1000.0 * self.focus_distance - self.focal_length
         return self.focal_length**2 / (self.f_number * beyond) / (2.0 * self.pixel_pitch)
 
     @property
     def radius_per_dioptre(self) -> float:
-        """Pixels of blur radius for each 1/m between a point and the focal plane."""
+        """Blur radius in pixels per 1/m of inverse distance between a point and the focal plane."""
         return self.radius_at_infinity * self.focus_distance
 
     def blur_radius(self, inverse_distance: float) -> float:
-        """Signed radius of the circle of confusion in pixels: positive behind the focal plane, negative before it.
+        """Signed radius of the circle of confusion in pixels: positive behind the focal plane, negative in front.
 
         inverse_distance: 1 / d in 1/m, 0 for infinity.
         """
         return (1.0 / self.focus_distance - inverse_distance) * self.radius_per_dioptre
 
     def inverse_distance(self, blur_radius: float) -> float:
-        """1/m at which a point has the signed blur radius (pixels); 0 or less where none is far enough for it."""
+        """Inverse distance in 1/m with this signed blur radius (pixels); 0 or negative if no point is that far away."""
         return 1.0 / self.focus_distance - blur_radius / self.radius_per_dioptre
 
 
 def draw_lens(rng: RandomStream, width: int, max_radius: float) -> ThinLens:
-    """A lens of a full-frame camera whose picture is `width` pixels wide, focused so that some distance behind the
-    focal plane has the blur radius `max_radius` (pixels). Ours: 24 to 135 mm, f/1.4 to f/5.6."""
+    """Draw the lens of a full-frame camera whose image is `width` pixels wide.
+
+    It is focused so that some distance behind the focal plane has the blur radius `max_radius` (pixels). Ours: 24 to
+    135 mm, f/1.4 to f/5.6.
+    """
     focal_length = rng.log_uniform(24.0, 135.0)
     f_number = rng.log_uniform(1.4, 5.6)
     pitch = SENSOR_WIDTH / width

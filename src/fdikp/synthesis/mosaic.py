@@ -1,4 +1,4 @@
-"""The colour filter mosaic of a sensor, and the interpolation that makes a colour picture of it."""
+"""The colour filter mosaic of a sensor, and demosaicing."""
 
 import torch
 from torch import Tensor
@@ -21,7 +21,7 @@ _FILTERS = torch.tensor(
 
 
 def bayer_masks(height: int, width: int, pattern: int, device: torch.device | None = None) -> Tensor:
-    """[3, H, W] bool: which of red, green and blue each pixel of the sensor sees.
+    """Which of red, green and blue each pixel of the sensor measures, [3, H, W] bool.
 
     pattern: 0 to 3 for RGGB, GRBG, GBRG, BGGR.
     """
@@ -32,16 +32,19 @@ def bayer_masks(height: int, width: int, pattern: int, device: torch.device | No
 
 
 def through_mosaic(light: Tensor, pattern: int) -> Tensor:
-    """Light [3, H, W] as a sensor with one colour filter a pixel gives it back after interpolation.
+    """Sample light through a Bayer mosaic and demosaic it.
 
-    Linear light, without bound; `pattern` as for `bayer_masks`. Constants and, away from the borders, linear gradients
-    come back as they were.
+    Constants are preserved, and, away from the borders, linear gradients.
+
+    Args:
+        light: [3, H, W] linear, unbounded.
+        pattern: as for `bayer_masks`.
     """
     height, width = light.shape[-2:]
     masks = bayer_masks(height, width, pattern, light.device)
     raw = (light * masks).sum(dim=0, keepdim=True)
     filters = (_FILTERS.to(light) / 16.0)[:, None]
-    # Mirrored about the border pixel, a mosaic goes on as a mosaic; pictures too small for that are repeated
+    # Mirroring about the border pixel continues the mosaic; images too small for that are padded by repetition
     mode = "reflect" if min(height, width) > 2 else "replicate"
     green, along_row, along_column, across = F.conv2d(F.pad(raw[None], (2, 2, 2, 2), mode=mode), filters)[0]
     red_rows = masks[0].any(dim=1)[:, None]

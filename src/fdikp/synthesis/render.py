@@ -1,4 +1,4 @@
-"""A defocused picture from a sharp one: light, aperture, scene, sensor."""
+"""A defocused image from a sharp one: light, aperture, scene, sensor."""
 
 import math
 from collections.abc import Sequence
@@ -16,24 +16,24 @@ from fdikp.synthesis.mosaic import through_mosaic
 from fdikp.synthesis.rng import RandomStream
 from fdikp.synthesis.sensor import add_luminance_noise, add_noise, round_to_8_bits, sharpen, through_jpeg
 from fdikp.synthesis.settings import MAX_QUALITY, RenderSettings
-from fdikp.synthesis.tone import PLAIN, ToneCurve, draw_tone
+from fdikp.synthesis.tone import SRGB, ToneCurve, draw_tone
 
 IN_FOCUS = 0.6
-"""Blur radius in pixels from which a surface is out of focus."""
+"""Blur radius in pixels above which a surface counts as out of focus."""
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """Pairs, sRGB 0..1 float32."""
+    """A batch of rendered pairs, float32 sRGB in 0..1."""
 
     blurred: Tensor
-    """[B, 3, H, W] what the camera saw."""
+    """[B, 3, H, W] the defocused image."""
 
     target: Tensor
-    """[B, 3, H, W] the same scene all in focus; not the sharp picture itself where surfaces were cut out of it."""
+    """[B, 3, H, W] the same scene all in focus; differs from the sharp input where surfaces have other content."""
 
     radius: Tensor
-    """[B, 1, H, W] blur radius in pixels, of the surface that is seen in the target."""
+    """[B, 1, H, W] blur radius in pixels, of the surface visible in the target."""
 
 
 _DEFAULT = RenderSettings()
@@ -43,11 +43,19 @@ _DEFAULT = RenderSettings()
 def render_pair(
     sharp: Tensor, seeds: Sequence[int], settings: RenderSettings = _DEFAULT, fields: Sequence[Field] | None = None
 ) -> Rendered:
-    """Render one pair for each sharp picture, on the device it is on.
+    """Render one pair for each sharp image, on the device of the images.
 
-    sharp: [B, 3, H, W] float32 sRGB in 0..1. seeds: one for each picture; a pair is a function of (picture, seed) and
-    of nothing else: not of its place in the batch, nor of what else is in it. fields: where in its photograph each
-    picture lies, where that is known. Borders are mirrored: where that matters, render a larger picture and cut.
+    A pair is a function of image, seed, settings and field alone, not of the rest of the batch. Borders are mirrored:
+    where that matters, render a larger image and crop.
+
+    Args:
+        sharp: [B, 3, H, W] float32 sRGB in 0..1.
+        seeds: one per image.
+        settings: what to render.
+        fields: the position of each image in its photo; drawn at random if None.
+
+    Raises:
+        ValueError: wrong shape, or another number of seeds than images.
     """
     if sharp.ndim != 4 or sharp.shape[1] != 3 or len(seeds) != len(sharp):
         raise ValueError(f"expected [B, 3, H, W] and B seeds, got {tuple(sharp.shape)} and {len(seeds)} seeds")
@@ -58,31 +66,31 @@ def render_pair(
 
 
 def _render(
-    picture: Tensor, rng: RandomStream, field: Field | None, settings: RenderSettings
+    image: Tensor, rng: RandomStream, field: Field | None, settings: RenderSettings
 ) -> tuple[Tensor, Tensor, Tensor]:
-    toned = rng.fork("tone")
-    tone = draw_tone(toned) if toned.chance(settings.p_tone_curve) else PLAIN
-    light = tone.decode(picture) if settings.linear else picture.clone()
+    tone_rng = rng.fork("tone")
+    tone = draw_tone(tone_rng) if tone_rng.chance(settings.p_tone_curve) else SRGB
+    light = tone.decode(image) if settings.linear else image.clone()
     if rng.chance(settings.p_highlight_boost):
-        spots = rng.fork("spots").log_uniform(1.0, settings.max_spot_boost)
-        light = boost_highlights(light, rng.log_uniform(1.0, settings.max_highlight_boost), spots)
+        spot_gain = rng.fork("spots").log_uniform(1.0, settings.max_spot_boost)
+        light = boost_highlights(light, rng.log_uniform(1.0, settings.max_highlight_boost), spot_gain)
     aperture = draw_aperture(rng)
     if not rng.fork("shape").chance(settings.p_shaped_aperture):
         aperture = Aperture()
-    scene = draw_scene(rng, picture, settings)
-    vignetting = rng.fork("cat's eye")
-    if aperture.blades == 0 and vignetting.chance(settings.p_cats_eye):
-        aperture = replace(aperture, cats_eye=vignetting.uniform(0.2, 1.0))
-    field = field or draw_field(vignetting, picture.shape[-2], picture.shape[-1], settings.frame)
+    scene = draw_scene(rng, image, settings)
+    cats_eye_rng = rng.fork("cat's eye")
+    if aperture.blades == 0 and cats_eye_rng.chance(settings.p_cats_eye):
+        aperture = replace(aperture, cats_eye=cats_eye_rng.uniform(0.2, 1.0))
+    field = field or draw_field(cats_eye_rng, image.shape[-2], image.shape[-1], settings.frame)
     blurred, sharp, radius = render_scene(light, scene, aperture, settings.max_radius, field, settings.layered)
     if not settings.linear:
         blurred, sharp = (tone.decode(codes.clamp(0.0, 1.0)) for codes in (blurred, sharp))
-    target = tone.encode(sharp) if any(s.foreign for s in scene.surfaces) else picture.clone()
+    target = tone.encode(sharp) if any(surface.foreign for surface in scene.surfaces) else image.clone()
     return *_expose(blurred, target, radius, tone, rng, settings), radius
 
 
 def draw_aperture(rng: RandomStream) -> Aperture:
-    """Mostly discs and rounded polygons with a hard edge; a third soft, down to nearly a Gaussian."""
+    """Draw an aperture: mostly a disc or rounded polygon with a hard edge; a third are soft, some nearly Gaussian."""
     bladed = rng.chance(0.4)
     return Aperture(
         blades=rng.integer(5, 9) if bladed else 0,
@@ -97,22 +105,22 @@ def draw_aperture(rng: RandomStream) -> Aperture:
 def _expose(
     light: Tensor, target: Tensor, radius: Tensor, tone: ToneCurve, rng: RandomStream, settings: RenderSettings
 ) -> tuple[Tensor, Tensor]:
-    """The picture from the light that reached the sensor, and the target through the same steps."""
+    """The image made of the light at the sensor, and the target after the steps that it shares."""
     clean = light
     if rng.chance(settings.p_noise):
-        sensor = rng.fork("mosaic")
-        mosaic = sensor.integer(0, 3) if sensor.chance(settings.p_mosaic) else None
+        mosaic_rng = rng.fork("mosaic")
+        mosaic = mosaic_rng.integer(0, 3) if mosaic_rng.chance(settings.p_mosaic) else None
         light = add_noise(light, rng, mosaic)
-        if mosaic is not None:  # what interpolation does to a picture is not ours to undo
+        if mosaic is not None:  # undoing demosaicing is not the network's task
             target = tone.encode(through_mosaic(tone.decode(target), mosaic))
             clean = through_mosaic(clean, mosaic)
     image, clean = tone.encode(light), tone.encode(clean)
-    grain = rng.fork("mottle")
-    if grain.chance(settings.p_luminance_noise):
-        image = add_luminance_noise(image, grain)
+    luminance_rng = rng.fork("mottle")  # an earlier name of this noise; a new one would change the pairs of all seeds
+    if luminance_rng.chance(settings.p_luminance_noise):
+        image = add_luminance_noise(image, luminance_rng)
     if rng.chance(settings.p_sharpened):
         amount = rng.uniform(0.2, 1.2)
-        image, target, clean = (sharpen(x, amount) for x in (image, target, clean))
+        image, target, clean = (sharpen(each, amount) for each in (image, target, clean))
     elif rng.chance(settings.p_oversharpened):
         amount = rng.uniform(0.2, 0.8)
         image, clean = sharpen(image, amount), sharpen(clean, amount)

@@ -1,4 +1,4 @@
-"""What `fdikp render` made: manifest.json beside the pairs, from which a stopped run goes on."""
+"""The record of a rendered set: manifest.json beside its pairs, from which an interrupted run continues."""
 
 import hashlib
 import json
@@ -20,12 +20,16 @@ if TYPE_CHECKING:
 NAME = "manifest.json"
 
 SAVE_EVERY = 10.0
-"""Seconds between two savings; pairs that the file does not name are made again after a crash."""
+"""Seconds between two saves; pairs that are not in the file are rendered again after a crash."""
+
+
+class DifferentSetError(PhotoError):
+    """The folder holds a set that was rendered in another way."""
 
 
 @dataclass
-class Manifest:
-    """The pairs that are made, by number."""
+class RenderManifest:
+    """The finished pairs of a set."""
 
     pairs: "RenderedSet"
     rows: dict[int, dict[str, Any]] = field(default_factory=dict)
@@ -33,15 +37,20 @@ class Manifest:
 
     @cached_property
     def header(self) -> dict[str, Any]:
-        """What all pairs share. Sets that agree in `made_with` hold the same pairs."""
+        """What all pairs have in common. Sets with equal `made_with` hold the same pairs."""
         return _header(self.pairs)
 
     @classmethod
-    def open(cls, pairs: "RenderedSet", *, overwrite: bool) -> "Manifest":
-        """Begin a set in its folder, or go on with the one that is there.
+    def open(cls, pairs: "RenderedSet", *, overwrite: bool) -> "RenderManifest":
+        """Start a set in its folder, or continue the one in it.
+
+        Args:
+            pairs: the set.
+            overwrite: delete the pairs in the folder first.
 
         Raises:
-            PhotoError: the folder holds something else, or a set that was made otherwise and is not to be overwritten.
+            DifferentSetError: the folder holds a set that was rendered in another way.
+            PhotoError: the folder holds other files, or cannot be used.
         """
         manifest = cls(pairs)
         earlier = _read(pairs.folder)
@@ -60,29 +69,34 @@ class Manifest:
         return manifest
 
     def _continue(self, earlier: dict[str, Any]) -> None:
-        """Take over the rows of an earlier run of the same set."""
-        for name, value in self.header["made_with"].items():
-            before = earlier.get("made_with", {}).get(name)
-            if before != value:
-                raise PhotoError(
-                    f"{self.pairs.folder}: holds pairs made with {name} {_short(before)}, now {_short(value)}; "
-                    "give --overwrite or another folder"
+        """Adopt the rows of an earlier run of the same set."""
+        before, now = earlier["made_with"], self.header["made_with"]
+        hint = "pass overwrite=True to render them again, or choose another folder"
+        if before.keys() != now.keys():
+            raise DifferentSetError(
+                f"{self.pairs.folder}: holds pairs made by a version of fdikp with other settings", hint=hint
+            )
+        for name, value in now.items():
+            if before[name] != value:
+                raise DifferentSetError(
+                    f"{self.pairs.folder}: holds pairs made with {name} {_short(before[name])}, now {_short(value)}",
+                    hint=hint,
                 )
         for row in earlier.get("pairs", []):
             self.rows[int(Path(row["file"]).stem)] = row
 
     def has(self, number: int) -> bool:
-        """Whether a pair is made and all of its files are there."""
+        """Whether a pair is finished and all of its files exist."""
         return number in self.rows and all(file.is_file() for file in self.pairs.files(number).values())
 
     def add(self, number: int, row: dict[str, Any]) -> None:
-        """A pair is made."""
+        """Record a finished pair."""
         self.rows[number] = row
         if time.monotonic() - self.saved > SAVE_EVERY:
             self.save()
 
     def save(self) -> None:
-        """Write the file, in the order of the pairs."""
+        """Write the file, with the pairs in order."""
         rows = [self.rows[number] for number in sorted(self.rows)]
         path = self.pairs.folder / NAME
         try:
@@ -99,13 +113,13 @@ def _header(pairs: "RenderedSet") -> dict[str, Any]:
     from fdikp.synthesis.dataset import RADIUS_UNIT
 
     names = hashlib.sha256()
-    for path in pairs.pictures:
+    for path in pairs.photos:
         names.update(f"{path.name}\0{path.stat().st_size}\n".encode(errors="surrogateescape"))
     return {
         "made_with": {
             "fdikp": fdikp.__version__,
-            "photographs": len(pairs.pictures),
-            "photographs_sha256": names.hexdigest(),
+            "photos": len(pairs.photos),
+            "photos_sha256": names.hexdigest(),
             "seed": pairs.seed,
             "size": pairs.size,
             "depth": pairs.depth,
@@ -118,19 +132,19 @@ def _header(pairs: "RenderedSet") -> dict[str, Any]:
 
 
 def _read(folder: Path) -> dict[str, Any] | None:
-    """The manifest in a folder; None if there is no set in it."""
+    """The manifest in a folder; None if the folder is empty or missing."""
     try:
         if not folder.is_dir() or not any(folder.iterdir()):
             return None
         content = json.loads((folder / NAME).read_bytes())
     except FileNotFoundError:
-        raise PhotoError(f"{folder}: holds files, but no set of fdikp render; choose another folder") from None
+        raise PhotoError(f"{folder}: holds files, but no rendered set; choose another folder") from None
     except ValueError:
-        raise PhotoError(f"{folder / NAME}: is not a manifest of fdikp render; choose another folder") from None
+        raise PhotoError(f"{folder / NAME}: is not the manifest of a rendered set; choose another folder") from None
     except OSError as error:
         raise PhotoError(f"{error.filename}: cannot be read: {error.strerror}") from error
-    if not isinstance(content, dict) or "made_with" not in content:
-        raise PhotoError(f"{folder / NAME}: is not a manifest of fdikp render; choose another folder")
+    if not isinstance(content, dict) or not isinstance(content.get("made_with"), dict):
+        raise PhotoError(f"{folder / NAME}: is not the manifest of a rendered set; choose another folder")
     return content
 
 

@@ -1,4 +1,4 @@
-"""Random numbers of one pair, all from one seed."""
+"""Random number streams: everything random about a pair follows from one seed."""
 
 import math
 import zlib
@@ -8,9 +8,9 @@ from torch import Tensor
 
 
 class RandomStream:
-    """A stream of random numbers that depends on the seed alone.
+    """A stream of random numbers that depends on its seed alone.
 
-    The generator lives on the CPU whatever device renders, so that a seed means the same pair on every machine.
+    The generator runs on the CPU whichever device renders, so that a seed gives the same pair on every machine.
 
     >>> RandomStream(3).uniform(0, 1) == RandomStream(3).uniform(0, 1)
     True
@@ -21,9 +21,10 @@ class RandomStream:
         self._generator = torch.Generator().manual_seed(seed)
 
     def fork(self, name: str) -> "RandomStream":
-        """A second stream of the same seed, untouched by what this one has drawn and leaving it as it is.
+        """A stream derived from the seed and a name. It neither depends on nor changes the state of this stream.
 
-        What is added to the renderer rng from its own: the pairs of old seeds stay what they were.
+        Each effect that is added to the renderer draws from its own fork, so that the rest of a seed's pair stays the
+        same. The names are therefore part of what a seed means, and never change.
 
         >>> RandomStream(3).fork("lens").uniform(0, 1) == RandomStream(3).fork("mosaic").uniform(0, 1)
         False
@@ -35,15 +36,15 @@ class RandomStream:
         return low + (high - low) * float(torch.rand((), generator=self._generator, dtype=torch.float64))
 
     def log_uniform(self, low: float, high: float) -> float:
-        """A number in [low, high), each octave equally likely."""
+        """A number in [low, high), uniform in its logarithm."""
         return math.exp(self.uniform(math.log(low), math.log(high)))
 
-    def chance(self, share: float) -> bool:
-        """True with probability `share`."""
-        return self.uniform(0.0, 1.0) < share
+    def chance(self, probability: float) -> bool:
+        """True with this probability."""
+        return self.uniform(0.0, 1.0) < probability
 
     def integer(self, low: int, high: int) -> int:
-        """An integer in low..high, both included."""
+        """An integer in low..high, both inclusive."""
         return min(low + int(self.uniform(0.0, 1.0) * (high - low + 1)), high)
 
     def normal(self, *shape: int) -> Tensor:

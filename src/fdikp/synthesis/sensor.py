@@ -1,4 +1,4 @@
-"""What the camera adds after the lens: noise, sharpening, 8 bits, JPEG."""
+"""Effects of the camera after the lens: noise, sharpening, rounding to 8 bits, JPEG."""
 
 import io
 import math
@@ -14,36 +14,39 @@ from fdikp.synthesis.rng import RandomStream
 
 
 def add_noise(light: Tensor, rng: RandomStream, mosaic: int | None = None) -> Tensor:
-    """Shot and read noise of a random ISO on linear light [3, H, W], standard deviation sqrt(shot * light + read^2).
+    """Add shot and read noise of a random ISO, with standard deviation sqrt(shot * light + read^2).
 
-    With a mosaic (its pattern, see `through_mosaic`) the noise is that of the sensor's pixels, and goes with the light
-    through the interpolation. Without, it is white, or half the time correlated as it would be after that.
+    Args:
+        light: [3, H, W] linear.
+        rng: the random stream.
+        mosaic: pattern of the Bayer mosaic (see `through_mosaic`): the noise of the sensor's pixels is demosaiced with
+            the light. None: the noise is white, or, half the time, correlated as after demosaicing.
     """
     shot = rng.log_uniform(2e-6, 3e-4)
     read = rng.log_uniform(1e-4, 2e-3)
     noise = rng.normal(*light.shape).to(light.device)
     correlated = rng.chance(0.5)
     if correlated and mosaic is None:
-        noise = _binomial(noise) * 2.0  # a little less than what brings the variance back: cameras also denoise
+        noise = _binomial(noise) * 2.0  # restores less than the full variance: cameras also denoise
     noisy = light + noise * (shot * light.clamp_min(0.0) + read * read).sqrt()
     return noisy if mosaic is None else through_mosaic(noisy, mosaic)
 
 
 def add_luminance_noise(image: Tensor, rng: RandomStream) -> Tensor:
-    """Soft grain in the brightness of a picture [3, H, W], sRGB 0..1: what noise is after a camera's denoising.
+    """Add soft luminance noise to an image [3, H, W], sRGB 0..1: what remains of noise after a camera's denoising.
 
-    Real pairs have it, whatever it stems from: what a disc leaves undescribed of their blur is as large, lies in the
-    same frequencies, and costs as much where it is laid upon a picture that it has nothing to do with
+    Real pairs contain such a residual, whatever its origin: the part of their blur that a disc does not explain has
+    this size and these frequencies, and lowers the score as much when it is added to an unrelated image
     (`research/twins.py`).
     """
-    width, size = rng.log_uniform(0.5, 2.0), rng.log_uniform(1e-3, 1.5e-2)
+    width, deviation = rng.log_uniform(0.5, 2.0), rng.log_uniform(1e-3, 1.5e-2)
     reach = math.ceil(3 * width)
     taps = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / width) ** 2)
-    taps /= taps.square().sum().sqrt()  # keeps the variance
+    taps /= taps.square().sum().sqrt()  # preserves the variance
     height, length = image.shape[-2:]
     noise = rng.normal(1, 1, height + 2 * reach, length + 2 * reach)
     soft = F.conv2d(F.conv2d(noise, taps[None, None, :, None]), taps[None, None, None, :])[0]
-    return (image + size * soft.to(image.device)).clamp(0.0, 1.0)
+    return (image + deviation * soft.to(image.device)).clamp(0.0, 1.0)
 
 
 def sharpen(image: Tensor, amount: float) -> Tensor:
@@ -52,12 +55,12 @@ def sharpen(image: Tensor, amount: float) -> Tensor:
 
 
 def round_to_8_bits(image: Tensor) -> Tensor:
-    """Values k/255, as in a file."""
+    """Round to multiples of 1/255, as an 8-bit file does."""
     return (image * 255.0).round() / 255.0
 
 
 def through_jpeg(image: Tensor, quality: int, chroma_halved: bool) -> Tensor:
-    """The picture [3, H, W] 0..1 after JPEG at `quality`, encoded and decoded by Pillow on the CPU."""
+    """The image [3, H, W] 0..1 after JPEG compression at `quality`, encoded and decoded by Pillow on the CPU."""
     pixels = (image.clamp(0.0, 1.0) * 255.0).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "JPEG", quality=quality, subsampling=2 if chroma_halved else 0)

@@ -1,104 +1,105 @@
-"""What the renderer rng from: sizes, and the share of pairs that show each effect."""
+"""Settings of the renderer: the range of each effect, and the probability that a pair shows it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 MAX_RADIUS = 100.0
-"""Largest blur radius that may be asked for: beyond it, kernels take more memory than pictures."""
+"""Largest blur radius that can be set, in pixels: beyond it, kernels take more memory than images."""
 
 MAX_QUALITY = 98
-"""Highest quality of JPEG that is drawn."""
+"""Highest JPEG quality that is drawn."""
 
-TRUTH = {"true": True, "false": False}
+BOOLEANS = {"true": True, "false": False}
 
 
 @dataclass(frozen=True)
 class RenderSettings:
-    """How much of what. Shares are probabilities per pair; radii are in pixels of the rendered picture."""
+    """Probabilities (`p_...`) are per pair unless they say otherwise; radii are in pixels of the rendered image."""
 
     max_radius: float = 9.5
     """Largest blur radius (half the circle of confusion)."""
 
     min_radius: float = 0.6
-    """Smallest radius of a surface drawn out of focus."""
+    """Smallest radius of a surface that is out of focus."""
 
     radius_exponent: float = 1.0
-    """How much the small radii prevail: the exponent of a number drawn evenly from 0 to 1, which is the place between
-    the smallest radius and the largest. At 1 all are as frequent."""
+    """Preference for small radii: a uniform number in 0..1, raised to this power, is the position between the smallest
+    and the largest radius. At 1 all radii are equally likely."""
 
     levels: int = 7
-    """Radii into which the depth range of one surface is cut; between two levels their blurs are blended."""
+    """Number of radii that approximate the depth range of one surface; blur is interpolated between two of them."""
 
     p_sharp: float = 0.25
-    """Pairs that are in focus everywhere: the network has to leave such pictures alone."""
+    """Probability that the whole pair is in focus, so that the network learns to leave sharp images alone."""
 
     p_uniform: float = 0.25
-    """Pairs blurred by one radius everywhere."""
+    """Probability that one radius applies to the whole image."""
 
     p_single: float = 0.25
-    """Pairs of one surface whose depth varies. The rest have one or two cut-out surfaces before a background."""
+    """Probability of one surface of varying depth. The remaining pairs have one or two cut-out surfaces in front of a
+    background."""
 
     p_foreign: float = 0.6
-    """Cut-out surfaces that show other content than the background, so that the outline is visible in focus."""
+    """Probability that a cut-out surface has content of its own, so that its outline is visible in focus."""
 
     linear: bool = True
-    """Whether light is what is blurred, as by a lens; else the numbers that encode it."""
+    """Blur linear light, as a lens does; if false, blur the encoded values."""
 
     layered: bool = True
-    """Whether surfaces are blurred apart and laid over each other; else the finished picture is blurred, at each pixel
-    by the kernel of what is seen there, and nothing spreads over anything."""
+    """Blur surfaces separately and composite them; if false, blur the finished image at each pixel by the kernel of the
+    surface visible there, so that no surface spreads over another."""
 
     p_shaped_aperture: float = 1.0
-    """Pairs whose aperture has a shape of its own; the others' is a disc with a hard edge."""
+    """Probability of an aperture with a random shape; otherwise it is a disc with a hard edge."""
 
     p_highlight_boost: float = 0.1
-    """Pairs whose clipped highlights are given back the brightness that clipping took."""
+    """Probability that clipped highlights get back brightness that clipping took."""
 
     max_highlight_boost: float = 6.0
-    """Largest gain on clipped highlights."""
+    """Largest gain on clipped highlights, at least 1."""
 
     max_spot_boost: float = 30.0
-    """Largest further gain on clipped spots in the dark, such as lamps; 1 for none."""
+    """Largest additional gain on clipped spots in dark surroundings, such as lamps; 1 for none."""
 
     p_cats_eye: float = 0.4
-    """Round apertures whose kernels narrow toward the corners of the photograph: lenses stopped down until their blades
-    show do not vignette."""
+    """Probability that a round aperture narrows toward the corners of the photo. Bladed apertures never do: a lens that
+    is stopped down until its blades show does not vignette."""
 
     frame: int = 1680
-    """Long side, in pixels, of the photograph of which a rendered tile is a piece; 0 is the tile itself. It says how
-    far a tile may lie from the centre, and how wide the angle of view of a pixel is."""
+    """Long side, in pixels, of the photo that a rendered tile is cut from; 0 if the tile is the whole photo. It limits
+    how far the tile lies from the centre, and determines the angle of view of a pixel."""
 
     p_tone_curve: float = 0.6
-    """Pairs seen through a camera's tone curve, which both pictures share; the others' is the sRGB curve alone."""
+    """Probability of a camera's tone curve, applied to both images; otherwise the sRGB curve alone."""
 
     p_noise: float = 0.8
-    """Pairs with sensor noise in the blurred picture."""
+    """Probability of sensor noise in the blurred image."""
 
     p_mosaic: float = 0.2
-    """Noisy pairs whose two pictures went through a Bayer mosaic and its interpolation."""
+    """Probability that both images of a noisy pair pass through a Bayer mosaic and demosaicing."""
 
     p_luminance_noise: float = 0.6
-    """Pairs with soft grain in the blurred picture."""
+    """Probability of soft luminance noise (grain) in the blurred image."""
 
     p_sharpened: float = 0.1
-    """Pairs that the camera sharpened: both pictures alike, as in a real pair."""
+    """Probability that the camera sharpened both images alike, as in a real pair."""
 
     p_oversharpened: float = 0.02
-    """Pairs of which only the input was sharpened: the network learns to undo halos rather than to add them."""
+    """Probability that only the blurred image is sharpened: the network learns to remove halos, not to add them."""
 
     p_jpeg: float = 0.8
-    """Pairs whose blurred picture went through JPEG, as nearly all photographs did."""
+    """Probability of JPEG compression of the blurred image, as nearly all photos have."""
 
     min_quality: int = 50
-    """Lowest quality of JPEG; the highest is 98."""
+    """Lowest JPEG quality; the highest is 98."""
 
     keep_grain: bool = True
-    """Whether the target keeps what noise and JPEG did to the blurred picture where that is in focus, so that the
-    network leaves it as it is there; else the target is clean everywhere."""
+    """Keep the noise and JPEG artefacts of the blurred image in the target where it is in focus, so that the network
+    leaves them alone there; if false, the target is clean everywhere."""
 
     rounded: bool = True
-    """Whether the blurred picture is rounded to 8 bits."""
+    """Round the blurred image to 8 bits; if false, keep it unrounded where JPEG does not round it."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -120,13 +121,13 @@ class RenderSettings:
             )
 
     def changed(self, changes: Iterable[str]) -> "RenderSettings":
-        """These settings with some changed, each said as NAME=VALUE.
+        """A copy of these settings with some replaced, each given as NAME=VALUE.
 
         >>> RenderSettings().changed(["max_radius=12", "layered=false"]).max_radius
         12.0
 
         Raises:
-            ValueError: there is no such setting, or it cannot have that value.
+            ValueError: a setting is unknown, or its value is not allowed.
         """
         kinds = {field.name: type(getattr(self, field.name)) for field in fields(self)}
         values: dict[str, Any] = {}
@@ -135,8 +136,8 @@ class RenderSettings:
             if name not in kinds:
                 raise ValueError(f"{change}: no such setting; there are {', '.join(kinds)}")
             try:
-                values[name] = TRUTH[text.lower()] if kinds[name] is bool else kinds[name](text)
+                values[name] = BOOLEANS[text.lower()] if kinds[name] is bool else kinds[name](text)
             except (KeyError, ValueError):
-                wanted = {bool: "true or false", int: "a whole number", float: "a number"}[kinds[name]]
-                raise ValueError(f"{change}: must be {wanted}, as in {name}={getattr(self, name)}") from None
+                expected = {bool: "true or false", int: "a whole number", float: "a number"}[kinds[name]]
+                raise ValueError(f"{change}: must be {expected}, as in {name}={getattr(self, name)}") from None
         return replace(self, **values)

@@ -13,7 +13,7 @@ from fdikp.data import PairSet, find_pairs, layouts, read_image
 from fdikp.data.faults import map_all, raise_faults
 from fdikp.errors import DataError
 from fdikp.imaging import as_unit
-from fdikp.metrics.focus import score, summarise
+from fdikp.metrics.before_after import score, summarise
 from fdikp.metrics.lpips import LPIPS
 from fdikp.network import FDIKP, SIZE_MULTIPLE
 from fdikp.training.data import Batch
