@@ -34,8 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "synthesis", "training", "models",
     },
 }  # fmt: skip
-"""By package, the others that it may import; `__init__` and `__main__` of fdikp itself may import all.
-`training.__main__` is the command line on machines with little installed."""
+"""By package, the others that it may import; `__init__` and `__main__` of fdikp itself may import all."""
 
 
 def imports() -> dict[str, dict[str, set[str]]]:
@@ -43,7 +42,7 @@ def imports() -> dict[str, dict[str, set[str]]]:
     found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for file in SOURCE.rglob("*.py"):
         path = file.relative_to(SOURCE)
-        if path.name == "__main__.py" or path == Path("__init__.py"):
+        if path in (Path("__main__.py"), Path("__init__.py")):
             continue
         importer = path.parts[0].removesuffix(".py")
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
