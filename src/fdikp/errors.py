@@ -13,6 +13,7 @@ ErrorCode = Literal[
     "request_invalid",  # an option or a field has a value that is not allowed
     "cancelled",
     "out_of_memory",
+    "over_memory_budget",  # does not fit into the memory that the caller allows
     "no_photo_found",  # a folder or a glob without a photo
     "photo_not_found",
     "photo_unreadable",  # the file is there and cannot be read: permissions, a pipe, a broken link

@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 
 
-def test_a_sound_set_is_summed_up(run, picture):
+def test_the_report_on_a_valid_set(run, picture):
     for kind in ("source", "target"):
         picture(f"mine/{kind}/a.png"), picture(f"mine/{kind}/b.png", (30, 20))
     done = run("data", "check", "mine", "mine", "--deep", model=False)
@@ -12,7 +12,7 @@ def test_a_sound_set_is_summed_up(run, picture):
     assert done.out.splitlines() == ["own pairs: 2 images with ground truth, 8 bit", "sizes   30x20 (1), 20x30 (1)"]
 
 
-def test_groups_and_notes_are_said(run, picture, tmp_path):
+def test_groups_and_notes_are_printed(run, picture, tmp_path):
     picture("a.png"), picture("b.png")
     (tmp_path / "pairs.csv").write_text("source,target,group,name\na.png,b.png,near,x\nb.png,a.png,far,y\n")
     assert "groups  near (1), far (1)" in run("data", "check", "mine", "pairs.csv", model=False).out
@@ -36,7 +36,7 @@ def test_every_fault_is_a_line(run, picture, tmp_path):
     assert len(lines) == 9
 
 
-def test_what_is_broken_within_is_for_deep(run, picture, tmp_path):
+def test_damaged_data_is_found_by_deep(run, picture, tmp_path):
     picture("mine/source/a.png", (64, 64)), picture("mine/target/a.png", (64, 64))
     data = bytearray((tmp_path / "mine/source/a.png").read_bytes())
     data[len(data) // 2] ^= 255
@@ -70,7 +70,7 @@ def test_a_split_that_is_there(run, picture):
     assert "D: is not laid out as DPDD, which has test_c/source/" in done.out
 
 
-def test_what_cannot_be_meant(run):
+def test_invalid_names_and_splits(run):
     assert run("data", model=False).code == 2
     assert run("data", "mend", "mine", "mine", model=False).code == 2
     done = run("data", "check", "mine", "", model=False)

@@ -1,4 +1,4 @@
-"""Small trees of pictures."""
+"""Small trees of images."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,13 +9,13 @@ from PIL import Image
 
 
 def noise(height: int = 16, width: int = 24) -> np.ndarray:
-    """A picture that JPEG and PNG cannot make nothing of, [H, W, 3] uint8."""
+    """An image that JPEG and PNG cannot make nothing of, [H, W, 3] uint8."""
     return np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
 
 
 @pytest.fixture
 def files(tmp_path) -> Callable[..., Path]:
-    """Pictures under the given names below tmp_path; returns that."""
+    """Images under the given names below tmp_path; returns that."""
 
     def files(*names: str, size=(16, 24), **options) -> Path:
         for name in names:

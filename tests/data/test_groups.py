@@ -26,7 +26,7 @@ def test_the_published_positions_have_the_published_counts(tmp_path):
     assert indoors(groups) == INDOOR
 
 
-def test_other_pictures_in_the_same_layout_have_no_groups(tmp_path):
+def test_other_images_in_the_same_layout_have_no_groups(tmp_path):
     assert grouped(tmp_path, [(f"{n:06}", f"{n:06}") for n in range(SCENES)]) == ({}, [], [])
 
 

@@ -39,16 +39,16 @@ def test_samples_of_a_png(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif"])
-@pytest.mark.parametrize("share", [0.02, 0.5, 0.98])
-def test_files_that_are_cut_short(files, suffix, share):
+@pytest.mark.parametrize("fraction", [0.02, 0.5, 0.98])
+def test_files_that_are_cut_short(files, suffix, fraction):
     path = files(f"a.{suffix}", size=(64, 64)) / f"a.{suffix}"
     read_header(path)
-    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    path.write_bytes(path.read_bytes()[: int(fraction * path.stat().st_size)])
     with pytest.raises(DataError, match=rf"a\.{suffix}: cannot be read: .*; copy it again or remove it"):
         read_header(path)
 
 
-def test_all_faults_are_told_at_once(files, tmp_path):
+def test_all_faults_are_reported_at_once(files, tmp_path):
     whole, cut = files("whole.jpg", "cut.png") / "whole.jpg", tmp_path / "cut.png"
     cut.write_bytes(cut.read_bytes()[:-20])
     text = tmp_path / "text.png"

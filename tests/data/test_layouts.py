@@ -111,7 +111,7 @@ def test_trees_as_they_unpack(tmp_path, kind, split, files, expected):
 
 
 @pytest.mark.parametrize(("kind", "files", "faults"), BROKEN)
-def test_every_fault_of_a_tree_is_told(tmp_path, kind, files, faults):
+def test_every_fault_of_a_tree_is_reported(tmp_path, kind, files, faults):
     grown(tmp_path, files)
     listing = SETS[kind].layout(tmp_path, "test") or SETS[kind].layout(tmp_path, None)
     assert len(listing.faults) == len(faults)
@@ -122,7 +122,7 @@ def test_every_fault_of_a_tree_is_told(tmp_path, kind, files, faults):
 
 def test_every_kind_is_in_both_tables():
     assert {row[0] for row in RIGHT} == set(SETS)
-    assert {row[0] for row in BROKEN} == set(SETS) - {"cuhk"}  # any pictures will do there
+    assert {row[0] for row in BROKEN} == set(SETS) - {"cuhk"}  # any images will do there
 
 
 @pytest.mark.parametrize("kind", SETS)

@@ -35,7 +35,7 @@ def test_spreadsheets_begin_with_a_mark(tmp_path):
         (b"source,target\n\xff.png,b.png\n", ["cannot be read.*UTF-8"]),
     ],
 )  # fmt: skip
-def test_every_fault_is_told(tmp_path, text, faults):
+def test_every_fault_is_reported(tmp_path, text, faults):
     file = tmp_path / "pairs.csv"
     file.write_bytes(text)
     found = read_manifest(file).faults

@@ -69,14 +69,14 @@ def test_two_targets_of_one_name_are_a_fault(files):
         find_pairs(files("source/a.png", "target/a.png", "target/a.jpg"))
 
 
-def test_pictures_of_a_pair_have_one_size(files):
+def test_images_of_a_pair_have_one_size(files):
     folder = files("source/a.png", "source/b.png", "target/b.png")
     files("target/a.png", size=(24, 16))
     with pytest.raises(DataError, match=r"a\.png is 24x16 but its target a\.png 16x24"):
         find_pairs(folder).check()
 
 
-def test_what_has_no_known_layout_or_no_pictures(files, tmp_path):
+def test_what_has_no_known_layout_or_no_images(files, tmp_path):
     assert find_pairs(files("a.png")) is None
     for kind in ("source", "target"):
         (tmp_path / kind).mkdir()

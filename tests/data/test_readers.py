@@ -25,10 +25,10 @@ def test_folders_are_read_deeply_and_in_order(tmp_path, save):
     for level, name in enumerate(["a/1.png", "a/deep/2.png", "b/0.png"]):
         save(name, level=level)
     (tmp_path / "a" / "deep" / "2.png").rename(tmp_path / "a" / "deep" / "2.PNG")
-    (tmp_path / "a" / "notes.txt").write_text("no picture")
-    pictures = load_images([tmp_path / "a", tmp_path / "b"])
-    assert [int(p[0, 0, 0]) for p in pictures] == [0, 1, 2]
-    assert pictures[0].shape == (9, 7, 3)
+    (tmp_path / "a" / "notes.txt").write_text("no image")
+    images = load_images([tmp_path / "a", tmp_path / "b"])
+    assert [int(p[0, 0, 0]) for p in images] == [0, 1, 2]
+    assert images[0].shape == (9, 7, 3)
     with pytest.raises(DataError, match="none: no such folder"):
         load_images([tmp_path / "a", tmp_path / "none"])
     (tmp_path / "empty").mkdir()
@@ -46,7 +46,7 @@ def test_16_bits_stay_where_libvips_is_and_become_8_where_not(tmp_path, monkeypa
     assert np.array_equal(read_image(file), (pixels >> 8).astype(np.uint8))
 
 
-def test_pictures_are_upright(save):
+def test_images_are_upright(save):
     exif = Image.Exif()
     exif[274] = 6
     assert read_image(save("turned.jpg", (16, 24), exif=exif)).shape == (24, 16, 3)
@@ -71,7 +71,7 @@ def test_grey_becomes_rgb_and_alpha_is_left_out(tmp_path):
 
 
 @pytest.mark.parametrize(("value", "said"), [(np.nan, "NaN"), (np.inf, "NaN or inf"), (1.5, "0..1"), (-0.1, "0..1")])
-def test_floats_that_are_no_picture_to_measure_with(tmp_path, value, said):
+def test_floats_outside_the_unit_range_are_refused(tmp_path, value, said):
     pixels = np.full((4, 5, 3), 0.5, np.float32)
     tifffile.imwrite(tmp_path / "good.tif", pixels, photometric="rgb")
     assert np.array_equal(read_unit(tmp_path / "good.tif"), pixels)

@@ -42,7 +42,7 @@ def deep(path: Path, dtype=np.uint16, value=7, size=(16, 24)) -> np.ndarray:
         ("Cuhk", "cuhk", ["out_of_focus0001.jpg"]),
     ],
 )
-def test_the_kind_is_told_by_the_name_or_else_by_the_folder(files, name, kind, tree):
+def test_the_kind_is_recognised_by_the_name_or_else_by_the_folder(files, name, kind, tree):
     found = open_set(name, files(*tree))
     (sample,) = found.samples
     assert (found.name, found.kind) == (name, kind)
@@ -53,9 +53,9 @@ def test_the_kind_is_told_by_the_name_or_else_by_the_folder(files, name, kind, t
 
 def test_a_kind_may_be_given(files):
     folder = files("a.jpg", "b.JPG")
-    assert [s.name for s in open_set("photographs", folder, kind="cuhk").samples] == ["a", "b"]
-    assert "choose among" in faults("photographs", folder, kind="holiday")[0]
-    assert "train, val or test" in faults("photographs", folder, split="all")[0]
+    assert [s.name for s in open_set("photos", folder, kind="cuhk").samples] == ["a", "b"]
+    assert "choose among" in faults("photos", folder, kind="holiday")[0]
+    assert "train, val or test" in faults("photos", folder, split="all")[0]
 
 
 def test_samples_are_what_the_files_hold(files, tmp_path):
@@ -69,13 +69,13 @@ def test_samples_are_what_the_files_hold(files, tmp_path):
     assert np.array_equal(again.load()[0], sample.load()[0])
 
 
-def test_every_fault_of_a_set_is_told_at_once(files, tmp_path):
+def test_every_fault_of_a_set_is_reported_at_once(files, tmp_path):
     files(*(f"{kind}/{name}.png" for kind in ("source", "target") for name in ("fine", "size", "cut", "twice")))
     files("source/twice.jpg", "source/alone.png", "target/unused.png")
     files("target/size.png", size=(24, 16))
     cut = tmp_path / "target" / "cut.png"
     cut.write_bytes(cut.read_bytes()[:-30])
-    (tmp_path / "source" / "text.png").write_text("no picture")
+    (tmp_path / "source" / "text.png").write_text("no image")
     files("target/text.png")
     (tmp_path / "source" / "empty.jpg").touch()
     files("target/empty.jpg")
@@ -111,7 +111,7 @@ def test_floats_are_decoded_for_they_may_hold_nan(tmp_path, value):
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg"])
-def test_what_is_broken_within_is_found_by_decoding(files, name):
+def test_damaged_data_is_found_by_decoding(files, name):
     folder = files(f"source/{name}", f"target/{name}", size=(128, 128))
     assert len(open_set("mine", folder, deep=True).samples) == 1
     path = folder / "source" / name

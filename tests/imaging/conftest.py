@@ -1,4 +1,4 @@
-"""Photographs made without fdikp: by Pillow, tifffile, and a slow plain PNG coder for what Pillow cannot do."""
+"""Photos made without fdikp: by Pillow, tifffile, and a slow plain PNG coder for what Pillow cannot do."""
 
 import io
 import struct
@@ -49,7 +49,7 @@ def scene() -> np.ndarray:
 
 
 @pytest.fixture(scope="session")
-def picture(scene: np.ndarray) -> Callable[[Any, str], np.ndarray]:
+def make_image(scene: np.ndarray) -> Callable[[Any, str], np.ndarray]:
     """Cut [H, W, B] out of the scene: dtype, and channels "L", "LA", "RGB" or "RGBA"."""
 
     def make(dtype: Any, channels: str) -> np.ndarray:

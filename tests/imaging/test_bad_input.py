@@ -1,4 +1,4 @@
-"""What is not a sound photograph is refused in one line, quickly, and without a word on the terminal."""
+"""What is not a sound photo is refused in one line, quickly, and without a word on the terminal."""
 
 import io
 import os
@@ -32,7 +32,7 @@ def refused(source, **options):
 
 @pytest.fixture(scope="module")
 def sound(scene):
-    """One sound file of each kind, of a picture large enough that its pixels outweigh its headers."""
+    """One sound file of each kind, of an image large enough that its pixels outweigh its headers."""
     image = Image.fromarray(np.tile((scene[..., :3] >> 8).astype(np.uint8), (2, 2, 1)))
     files = {}
     for name, format, options in (
@@ -102,7 +102,7 @@ def test_jpeg_broken_in_the_middle_is_refused(kind, sound):
         assert "damaged" in refused(broken)
 
 
-def test_what_is_no_photograph_is_refused_before_decoding(tmp_path):
+def test_what_is_no_photo_is_refused_before_decoding(tmp_path):
     (tmp_path / "secret.png").write_bytes(b"x")
     others = {
         "text": b"hello, world\n" * 20,

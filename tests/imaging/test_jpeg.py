@@ -31,18 +31,18 @@ def no_coarser(ours, theirs):
 
 
 @pytest.mark.parametrize("quality", range(1, 101))
-def test_quality_is_recognised_and_never_lowered(quality, picture):
-    pixels = picture(np.uint8, "RGB")
+def test_quality_is_recognised_and_never_lowered(quality, make_image):
+    pixels = make_image(np.uint8, "RGB")
     for data in (by_pillow(pixels, quality=quality), by_vips(pixels, Q=quality)):
         photo = read_photo(data)
         assert abs(photo.metadata.jpeg.quality - quality) <= 1
         assert no_coarser(tables(encode_photo(photo, "jpeg")), tables(data))
 
 
-def test_tables_are_read_as_pillow_reads_them(picture):
+def test_tables_are_read_as_pillow_reads_them(make_image):
     rng = np.random.default_rng(2)
     odd = [rng.integers(1, 256, 64).tolist() for _ in range(2)]
-    data = by_pillow(picture(np.uint8, "RGB"), qtables=odd)
+    data = by_pillow(make_image(np.uint8, "RGB"), qtables=odd)
     coding = read_coding(io.BytesIO(data))
     assert [list(table) for table in coding.tables] == [list(tables(data)[number]) for number in (0, 1, 1)]
     assert no_coarser(tables(encode_photo(read_photo(data), "jpeg")), tables(data))
@@ -69,8 +69,8 @@ def test_ijg_table_is_pillows():
 
 @pytest.mark.parametrize("subsampling", [0, 1, 2])
 @pytest.mark.parametrize("progressive", [False, True])
-def test_subsampling_and_scans(subsampling, progressive, picture):
-    data = by_pillow(picture(np.uint8, "RGB"), subsampling=subsampling, progressive=progressive, quality=80)
+def test_subsampling_and_scans(subsampling, progressive, make_image):
+    data = by_pillow(make_image(np.uint8, "RGB"), subsampling=subsampling, progressive=progressive, quality=80)
     photo = read_photo(data)
     result = Image.open(io.BytesIO(encode_photo(photo, "jpeg")))
     sampling = [layer[1:3] for layer in result.layer]
@@ -80,8 +80,8 @@ def test_subsampling_and_scans(subsampling, progressive, picture):
     assert photo.metadata.jpeg.progressive == progressive
 
 
-def test_quality_overrides_and_other_sources_get_95_with_full_chroma(picture):
-    pixels = picture(np.uint8, "RGB")
+def test_quality_overrides_and_other_sources_get_95_with_full_chroma(make_image):
+    pixels = make_image(np.uint8, "RGB")
     for photo in (Photo(pixels), read_photo(by_pillow(pixels, quality=70))):
         assert read_photo(encode_photo(photo, "jpeg", quality=33)).metadata.jpeg.quality == 33
     coding = read_photo(encode_photo(Photo(pixels), "jpeg")).metadata.jpeg
@@ -90,8 +90,8 @@ def test_quality_overrides_and_other_sources_get_95_with_full_chroma(picture):
     assert not coding.chroma_halved
 
 
-def test_grey_jpeg_stays_grey(picture):
-    photo = read_photo(by_pillow(picture(np.uint8, "L"), quality=60))
+def test_grey_jpeg_stays_grey(make_image):
+    photo = read_photo(by_pillow(make_image(np.uint8, "L"), quality=60))
     result = Image.open(io.BytesIO(encode_photo(photo, "jpeg")))
     assert result.mode == "L"
     assert photo.metadata.jpeg.quality == 60

@@ -38,8 +38,8 @@ def lossless_input(encode, format, pixels, **options):
 @pytest.mark.parametrize("source", ["jpeg", "png", "webp"])
 @pytest.mark.parametrize("target", FORMATS)
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_exif_comes_through_byte_for_byte(source, target, order, picture, encode, exif_block):
-    pixels = picture(np.uint8, "RGB")
+def test_exif_comes_through_byte_for_byte(source, target, order, make_image, encode, exif_block):
+    pixels = make_image(np.uint8, "RGB")
     size = pixels.shape[1::-1]
     block = exif_block(1, size, order=order)
     photo = read_photo(encode(source, pixels, exif=b"Exif\0\0" + block))
@@ -59,8 +59,8 @@ def test_exif_comes_through_byte_for_byte(source, target, order, picture, encode
 
 
 @pytest.mark.parametrize("lossless", [False, True])
-def test_exif_in_webp_keeps_alpha(lossless, picture, encode, exif_block):
-    pixels = picture(np.uint8, "RGBA")
+def test_exif_in_webp_keeps_alpha(lossless, make_image, encode, exif_block):
+    pixels = make_image(np.uint8, "RGBA")
     block = exif_block(1, pixels.shape[1::-1], upright=True)
     photo = read_photo(encode("webp", pixels, lossless=lossless, exact=True, exif=block))
     data = encode_photo(photo, "webp")
@@ -72,7 +72,7 @@ def test_exif_in_webp_keeps_alpha(lossless, picture, encode, exif_block):
 
 @pytest.mark.parametrize("bigtiff", [False, True])
 @pytest.mark.parametrize("byteorder", ["<", ">"])
-def test_tiff_keeps_descriptive_tags_exif_and_gps(bigtiff, byteorder, picture):
+def test_tiff_keeps_descriptive_tags_exif_and_gps(bigtiff, byteorder, make_image):
     file = io.BytesIO()
     exif = Image.Exif()
     exif[0x010E], exif[0x013B], exif[0x9C9B] = "A café", "Me", "Title".encode("utf-16-le")
@@ -81,7 +81,7 @@ def test_tiff_keeps_descriptive_tags_exif_and_gps(bigtiff, byteorder, picture):
     if bigtiff or byteorder == ">":
         tifffile.imwrite(
             file,
-            picture(np.uint8, "RGB"),
+            make_image(np.uint8, "RGB"),
             photometric="rgb",
             metadata=None,
             bigtiff=bigtiff,
@@ -90,7 +90,7 @@ def test_tiff_keeps_descriptive_tags_exif_and_gps(bigtiff, byteorder, picture):
             extratags=[(315, "s", 0, "Me", True), (282, "2I", 1, (300, 1), True)],
         )
     else:
-        Image.fromarray(picture(np.uint8, "RGB")).save(file, "tiff", exif=exif.tobytes(), dpi=(300, 300))
+        Image.fromarray(make_image(np.uint8, "RGB")).save(file, "tiff", exif=exif.tobytes(), dpi=(300, 300))
     photo = read_photo(file.getvalue())
     data = encode_photo(photo, "tiff")
     result = Image.open(io.BytesIO(data)).getexif()
@@ -99,7 +99,7 @@ def test_tiff_keeps_descriptive_tags_exif_and_gps(bigtiff, byteorder, picture):
         assert result[0x9C9B] == "Title".encode("utf-16-le")
         assert dict(result.get_ifd(0x8769)) == dict(exif.get_ifd(0x8769))
         assert dict(result.get_ifd(0x8825)) == dict(exif.get_ifd(0x8825))
-    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(data))), picture(np.uint8, "RGB"))
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(data))), make_image(np.uint8, "RGB"))
     # and as a block for other formats
     jpeg = Image.open(io.BytesIO(encode_photo(photo, "jpeg"))).getexif()
     assert jpeg[0x013B] == "Me"
@@ -110,8 +110,8 @@ def test_tiff_keeps_descriptive_tags_exif_and_gps(bigtiff, byteorder, picture):
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("format", ["jpeg", "png", "tiff", "webp"])
-def test_orientation_is_applied_exactly_once(format, orientation, picture, encode, exif_block, xmp):
-    pixels = picture(np.uint8, "RGB")
+def test_orientation_is_applied_exactly_once(format, orientation, make_image, encode, exif_block, xmp):
+    pixels = make_image(np.uint8, "RGB")
     block = exif_block(orientation, (7, 7))
     if format == "tiff":
         options = {
@@ -139,18 +139,18 @@ def test_orientation_is_applied_exactly_once(format, orientation, picture, encod
 
 
 @pytest.mark.parametrize(("kind", "value"), [(1, b"\6\0\0\0"), (4, b"\6\0\0\0"), (3, b"\x09\0\0\0")])
-def test_odd_orientations_are_never_applied_twice(kind, value, picture, encode):
+def test_odd_orientations_are_never_applied_twice(kind, value, make_image, encode):
     """As a byte or a long, or of a number that stands for nothing: what the result says fits its pixels."""
     block = b"II*\0\x08\0\0\0\1\0" + struct.pack("<HHI", 0x0112, kind, 1) + value + bytes(4)
-    data = encode("jpeg", picture(np.uint8, "RGB"), exif=b"Exif\0\0" + block, dpi=(300, 150))
+    data = encode("jpeg", make_image(np.uint8, "RGB"), exif=b"Exif\0\0" + block, dpi=(300, 150))
     photo = read_photo(data)
     result = read_photo(encode_photo(photo, "png"))
     np.testing.assert_array_equal(result.pixels, photo.pixels)
     assert (photo.metadata.dpi[0] > 200) == (photo.width > photo.height)
 
 
-def test_avif_turned_by_its_own_transform_is_not_turned_again(picture, encode, exif_block, xmp):
-    pixels = picture(np.uint8, "RGB")
+def test_avif_turned_by_its_own_transform_is_not_turned_again(make_image, encode, exif_block, xmp):
+    pixels = make_image(np.uint8, "RGB")
     for orientation in range(1, 9):
         data = encode(
             "avif", pixels, exif=b"Exif\0\0" + exif_block(orientation, (7, 7)), xmp=xmp(orientation), quality=95
@@ -166,8 +166,8 @@ def test_avif_turned_by_its_own_transform_is_not_turned_again(picture, encode, e
 
 @pytest.mark.parametrize("source", FORMATS)
 @pytest.mark.parametrize("target", FORMATS)
-def test_icc_and_xmp_bytes_are_the_same_and_colours_untouched(source, target, picture, encode, icc, xmp):
-    pixels = picture(np.uint8, "RGB")
+def test_icc_and_xmp_bytes_are_the_same_and_colours_untouched(source, target, make_image, encode, icc, xmp):
+    pixels = make_image(np.uint8, "RGB")
     if source == "tiff":
         options = {"iccprofile": icc, "extratags": [(700, "B", len(xmp(1)), xmp(1), True)]}
     else:
@@ -183,33 +183,33 @@ def test_icc_and_xmp_bytes_are_the_same_and_colours_untouched(source, target, pi
         np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(result))), photo.pixels)
 
 
-def test_xmp_of_a_png_stands_there_once(picture, encode, xmp, png_chunk, png_chunks):
+def test_xmp_of_a_png_stands_there_once(make_image, encode, xmp, png_chunk, png_chunks):
     chunk = (b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp(1))
-    photo = read_photo(encode("png", picture(np.uint8, "RGB"), extra=png_chunk(*chunk)))
+    photo = read_photo(encode("png", make_image(np.uint8, "RGB"), extra=png_chunk(*chunk)))
     result = png_chunks(encode_photo(photo, "png"))
     assert [each for each in result if each[0] == b"iTXt"] == [chunk]
 
 
-def test_sixteen_bit_and_grey_profiles(picture, encode, icc, grey_icc, tmp_path):
+def test_sixteen_bit_and_grey_profiles(make_image, encode, icc, grey_icc, tmp_path):
     for profile, kind in ((icc, "RGB"), (grey_icc, "L")):
-        photo = read_photo(encode("tiff", picture(np.uint16, kind), iccprofile=profile))
+        photo = read_photo(encode("tiff", make_image(np.uint16, kind), iccprofile=profile))
         assert photo.notes == ()
-        np.testing.assert_array_equal(photo.pixels, picture(np.uint16, kind))
+        np.testing.assert_array_equal(photo.pixels, make_image(np.uint16, kind))
         for format in ("jpeg", "png", "tiff"):
             assert info(encode_photo(photo, format))["icc_profile"] == profile
     notes = write_photo(photo, tmp_path / "grey.webp")
     assert any("profile" in note for note in notes)
 
 
-def test_false_profiles_are_left_out_and_said(picture, encode, icc):
+def test_false_profiles_are_left_out_and_reported(make_image, encode, icc):
     for profile, kind in ((b"junk" * 100, "RGB"), (icc, "L")):
-        photo = read_photo(encode("jpeg", picture(np.uint8, kind), icc_profile=profile))
+        photo = read_photo(encode("jpeg", make_image(np.uint8, kind), icc_profile=profile))
         assert "profile" in photo.notes[0]
         assert photo.metadata.icc is None
 
 
-def test_iptc_and_photoshop_resources(picture, encode, tmp_path):
-    pixels = picture(np.uint8, "RGB")
+def test_iptc_and_photoshop_resources(make_image, encode, tmp_path):
+    pixels = make_image(np.uint8, "RGB")
     records = b"\x1c\x02\x05\0\x05Title"
     resources = b"8BIM\x04\x04\0\0" + struct.pack(">I", len(records)) + records
     plain = encode("jpeg", pixels)
@@ -231,9 +231,9 @@ def test_iptc_and_photoshop_resources(picture, encode, tmp_path):
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_strip_leaves_the_profile_only(format, picture, encode, icc, exif_block, xmp):
+def test_strip_leaves_the_profile_only(format, make_image, encode, icc, exif_block, xmp):
     options = {"exif": b"Exif\0\0" + exif_block(1, (7, 7)), "xmp": xmp(1), "icc_profile": icc, "comment": b"hello"}
-    photo = read_photo(encode("jpeg", picture(np.uint8, "RGB"), **options))
+    photo = read_photo(encode("jpeg", make_image(np.uint8, "RGB"), **options))
     for strip in (False, True):
         result = encode_photo(photo, format, strip=strip)
         assert info(result)["icc_profile"] == icc
@@ -243,8 +243,8 @@ def test_strip_leaves_the_profile_only(format, picture, encode, icc, exif_block,
             assert ("comment" in info(result)) != strip
 
 
-def test_jpeg_comment_and_png_text_and_colour_chunks(picture, encode, png_chunk, png_chunks):
-    pixels = picture(np.uint16, "RGB")
+def test_jpeg_comment_and_png_text_and_colour_chunks(make_image, encode, png_chunk, png_chunks):
+    pixels = make_image(np.uint16, "RGB")
     assert (
         info(encode_photo(read_photo(encode("jpeg", pixels.astype(np.uint8), comment=b"hi")), "jpeg"))["comment"]
         == b"hi"
@@ -267,29 +267,29 @@ def test_jpeg_comment_and_png_text_and_colour_chunks(picture, encode, png_chunk,
 
 @pytest.mark.parametrize("source", ["jpeg", "png", "tiff"])
 @pytest.mark.parametrize("target", ["jpeg", "png", "tiff"])
-def test_resolution(source, target, picture):
+def test_resolution(source, target, make_image):
     file = io.BytesIO()
-    Image.fromarray(picture(np.uint8, "RGB")).save(file, source, dpi=(300, 150))
+    Image.fromarray(make_image(np.uint8, "RGB")).save(file, source, dpi=(300, 150))
     result = info(encode_photo(read_photo(file.getvalue()), target))["dpi"]
     assert [float(each) for each in result] == pytest.approx([300, 150], rel=1e-4)
 
 
-def test_resolution_turns_with_the_picture(picture, encode, exif_block):
-    data = encode("jpeg", picture(np.uint8, "RGB"), exif=b"Exif\0\0" + exif_block(6, (7, 7)), dpi=(300, 150))
+def test_resolution_turns_with_the_image(make_image, encode, exif_block):
+    data = encode("jpeg", make_image(np.uint8, "RGB"), exif=b"Exif\0\0" + exif_block(6, (7, 7)), dpi=(300, 150))
     assert read_photo(data).metadata.dpi == pytest.approx((150, 300))
 
 
 @pytest.mark.parametrize("damage", [b"junk", b"MM\0*\0\0\0\x08", b"II*\0\xff\xff\xff\xff", b"II*\0\x08\0\0\0\xff\xff"])
-def test_damaged_exif_is_left_out_and_said(damage, picture, encode):
-    photo = read_photo(encode("jpeg", picture(np.uint8, "RGB"), exif=b"Exif\0\0" + damage))
+def test_damaged_exif_is_left_out_and_reported(damage, make_image, encode):
+    photo = read_photo(encode("jpeg", make_image(np.uint8, "RGB"), exif=b"Exif\0\0" + damage))
     assert photo.metadata.exif is None
     assert "EXIF" in photo.notes[0]
 
 
-def test_metadata_too_long_for_jpeg_is_left_out_and_said(picture, encode, exif_block, tmp_path):
-    block = exif_block(1, picture(np.uint8, "RGB").shape[1::-1], upright=True) + bytes(70_000)
+def test_metadata_too_long_for_jpeg_is_left_out_and_reported(make_image, encode, exif_block, tmp_path):
+    block = exif_block(1, make_image(np.uint8, "RGB").shape[1::-1], upright=True) + bytes(70_000)
     long_xmp = b"<x:xmpmeta/>" + b" " * 70_000
-    photo = read_photo(encode("webp", picture(np.uint8, "RGB"), exif=block, xmp=long_xmp))
+    photo = read_photo(encode("webp", make_image(np.uint8, "RGB"), exif=block, xmp=long_xmp))
     notes = write_photo(photo, tmp_path / "a.jpg")
     assert [note.split()[0] for note in notes] == ["EXIF", "XMP"]
     assert raw_exif(encode_photo(photo, "png")) == block

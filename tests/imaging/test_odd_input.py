@@ -1,4 +1,4 @@
-"""Photographs that are not 8-bit RGB in one page under a tidy name."""
+"""Photos that are not 8-bit RGB in one page under a tidy name."""
 
 import io
 import struct
@@ -18,9 +18,9 @@ from fdikp.imaging import SUFFIXES, encode_photo, is_photo_path, read_photo, wri
     ["photo[1].jpg", "a[page=2].png", "-x.jpg", "with space.jpg", "é 日本.jpg", "none", ".jpg", "wrong.png", "a%d.tif"]
     + (["\udcff.jpg"] if sys.platform == "linux" else []),
 )
-def test_names_are_literal_and_content_decides(name, picture, encode, tmp_path, monkeypatch):
+def test_names_are_literal_and_content_decides(name, make_image, encode, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / name).write_bytes(encode("jpeg", picture(np.uint8, "RGB")))
+    (tmp_path / name).write_bytes(encode("jpeg", make_image(np.uint8, "RGB")))
     photo = read_photo(name)
     assert photo.format == "jpeg"
     write_photo(photo, f"out {name}", format="png")
@@ -37,8 +37,8 @@ def test_suffixes():
 
 
 @pytest.mark.parametrize("format", ["gif", "webp", "png", "tiff"])
-def test_first_of_several(format, picture):
-    first = Image.fromarray(picture(np.uint8, "RGB")).quantize(32).convert("RGB")
+def test_first_of_several(format, make_image):
+    first = Image.fromarray(make_image(np.uint8, "RGB")).quantize(32).convert("RGB")
     others = [first.rotate(90), first.rotate(180)]
     file = io.BytesIO()
     options = {"lossless": True} if format == "webp" else {}
@@ -48,17 +48,17 @@ def test_first_of_several(format, picture):
     assert len(photo.notes) == 1 and photo.notes[0].startswith("First")
 
 
-def test_further_pictures_of_a_jpeg_are_said_to_be_left_out(picture):
-    image = Image.fromarray(picture(np.uint8, "RGB"))
+def test_further_images_of_a_jpeg_are_reported_as_left_out(make_image):
+    image = Image.fromarray(make_image(np.uint8, "RGB"))
     file = io.BytesIO()
     image.save(file, "MPO", save_all=True, append_images=[image])
     assert "gain map" in read_photo(file.getvalue()).notes[0]
 
 
 @pytest.mark.parametrize("format", ["jpeg", "tiff"])
-def test_cmyk_becomes_srgb(format, picture):
-    # a smooth picture: the colours that CMYK cannot show are not in it
-    soft = Image.fromarray((picture(np.uint8, "RGB") // 3 + 90).astype(np.uint8))
+def test_cmyk_becomes_srgb(format, make_image):
+    # a smooth image: the colours that CMYK cannot show are not in it
+    soft = Image.fromarray((make_image(np.uint8, "RGB") // 3 + 90).astype(np.uint8))
     file = io.BytesIO()
     soft.convert("CMYK").save(file, format, **({"quality": 95} if format == "jpeg" else {}))
     photo = read_photo(file.getvalue())
@@ -74,8 +74,8 @@ def test_cmyk_becomes_srgb(format, picture):
     assert Image.open(io.BytesIO(data)).info["icc_profile"] == photo.metadata.icc
 
 
-def test_cmyk_sixteen_bit_and_with_alpha(picture):
-    inks = picture(np.uint16, "RGBA")
+def test_cmyk_sixteen_bit_and_with_alpha(make_image):
+    inks = make_image(np.uint16, "RGBA")
     file = io.BytesIO()
     tifffile.imwrite(file, inks, photometric="separated")
     assert read_photo(file.getvalue()).pixels.dtype == np.uint16
@@ -87,7 +87,7 @@ def test_cmyk_sixteen_bit_and_with_alpha(picture):
     np.testing.assert_array_equal(photo.alpha, alpha[..., 0])
 
 
-def test_lab_becomes_srgb(picture):
+def test_lab_becomes_srgb(make_image):
     file = io.BytesIO()
     lab = np.zeros((8, 9, 3), np.uint16)
     lab[..., 0] = 32768  # L = 50, a = b = 0
@@ -98,9 +98,9 @@ def test_lab_becomes_srgb(picture):
 
 
 @pytest.mark.parametrize("kind", ["L", "RGB", "RGBA"])
-def test_float_tiff_is_kept_as_it_is(kind, picture, encode, decode):
+def test_float_tiff_is_kept_as_it_is(kind, make_image, encode, decode):
     for dtype in (np.float16, np.float32):
-        pixels = picture(dtype, kind)
+        pixels = make_image(dtype, kind)
         photo = read_photo(encode("tiff", pixels))
         assert photo.notes == ()
         np.testing.assert_array_equal(photo.pixels, pixels[..., : photo.pixels.shape[2]])
@@ -108,16 +108,16 @@ def test_float_tiff_is_kept_as_it_is(kind, picture, encode, decode):
 
 
 @pytest.mark.parametrize("top", [1.5, 255.0, 65535.0])
-def test_float_range_is_mapped_and_mapped_back_exactly(top, picture, encode, decode):
-    pixels = picture(np.float32, "RGB") * np.float32(top)
+def test_float_range_is_mapped_and_mapped_back_exactly(top, make_image, encode, decode):
+    pixels = make_image(np.float32, "RGB") * np.float32(top)
     photo = read_photo(encode("tiff", pixels))
     assert 0.49 < photo.pixels.max() <= 1 and photo.pixels.min() >= 0
     assert "mapped" in photo.notes[0]
     np.testing.assert_array_equal(decode("tiff", encode_photo(photo, "tiff")), pixels)
 
 
-def test_negative_float_range_is_mapped_and_mapped_back(picture, encode, decode):
-    pixels = picture(np.float32, "RGB") * 3 - 1
+def test_negative_float_range_is_mapped_and_mapped_back(make_image, encode, decode):
+    pixels = make_image(np.float32, "RGB") * 3 - 1
     photo = read_photo(encode("tiff", pixels))
     assert photo.pixels.min() >= 0 and photo.pixels.max() <= 1
     np.testing.assert_allclose(decode("tiff", encode_photo(photo, "tiff")), pixels, atol=1e-6)
@@ -125,8 +125,8 @@ def test_negative_float_range_is_mapped_and_mapped_back(picture, encode, decode)
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e38])
 @pytest.mark.parametrize("channel", [0, 3])
-def test_float_that_is_no_number_is_refused(value, channel, picture, encode):
-    pixels = picture(np.float32, "RGBA")
+def test_float_that_is_no_number_is_refused(value, channel, make_image, encode):
+    pixels = make_image(np.float32, "RGBA")
     pixels[5, 6, channel] = value
     if channel == 3 and value == 1e38:
         return
@@ -134,20 +134,20 @@ def test_float_that_is_no_number_is_refused(value, channel, picture, encode):
         read_photo(encode("tiff", pixels))
 
 
-def test_integers_of_32_bits_are_reduced_and_64_bit_floats_refused(picture, encode):
-    pixels = picture(np.uint16, "RGB")
+def test_integers_of_32_bits_are_reduced_and_64_bit_floats_refused(make_image, encode):
+    pixels = make_image(np.uint16, "RGB")
     photo = read_photo(encode("tiff", pixels.astype(np.uint32) << 16))
     np.testing.assert_array_equal(photo.pixels, pixels)
     assert "reduced" in photo.notes[0]
     with pytest.raises(PhotoError, match="64-bit samples"):
-        read_photo(encode("tiff", picture(np.float64, "RGB")))
+        read_photo(encode("tiff", make_image(np.float64, "RGB")))
     with pytest.raises(PhotoError, match="type short"):
         read_photo(encode("tiff", pixels.astype(np.int16)))
 
 
 @pytest.mark.parametrize("from_path", [False, True])
-def test_premultiplied_alpha_is_untouched(from_path, picture, encode, decode, tmp_path):
-    pixels = picture(np.uint16, "RGBA")
+def test_premultiplied_alpha_is_untouched(from_path, make_image, encode, decode, tmp_path):
+    pixels = make_image(np.uint16, "RGBA")
     pixels[..., :3] = pixels[..., :3].astype(np.uint32) * pixels[..., 3:] // 65535
     data = encode("tiff", pixels, extrasamples=["assocalpha"])
     (tmp_path / "a.tif").write_bytes(data)
@@ -163,8 +163,8 @@ def test_premultiplied_alpha_is_untouched(from_path, picture, encode, decode, tm
     assert np.abs(straight[..., :3] - expected)[visible].max() < 40
 
 
-def test_tiff_layouts(picture, encode):
-    pixels = picture(np.uint8, "RGB")
+def test_tiff_layouts(make_image, encode):
+    pixels = make_image(np.uint8, "RGB")
     layouts = [{"tile": (16, 16)}, {"bigtiff": True}, {"byteorder": ">"}, {"rowsperstrip": 1}]
     for layout in layouts:
         np.testing.assert_array_equal(read_photo(encode("tiff", pixels, **layout)).pixels, pixels)
@@ -195,8 +195,8 @@ def harmless_oddities(jpeg):
     yield jpeg[:2] + b"\xff\xee\0\x0eAdobe\0d\0\0\0\0\7" + jpeg[2:]
 
 
-def test_harmless_oddities_do_not_refuse_a_photograph(picture, encode, png_chunk):
-    pixels = picture(np.uint8, "RGB")
+def test_harmless_oddities_do_not_refuse_a_photo(make_image, encode, png_chunk):
+    pixels = make_image(np.uint8, "RGB")
     jpeg = encode("jpeg", pixels)
     expected = read_photo(jpeg).pixels
     for data in harmless_oddities(jpeg):
@@ -268,9 +268,9 @@ def test_raw_without_rawpy_says_what_to_install(monkeypatch):
             read_photo(data)
 
 
-def test_raw_inside_a_sub_directory_is_told_from_tiff(picture, encode):
-    """NEF and ARW: the main directory is a small picture, the sensor's is below it."""
-    data = bytearray(encode("tiff", picture(np.uint8, "RGB"), extratags=[(65000, "I", 1, 0, True)]))
+def test_raw_inside_a_sub_directory_is_recognised(make_image, encode):
+    """NEF and ARW: the main directory is a small image, the sensor's is below it."""
+    data = bytearray(encode("tiff", make_image(np.uint8, "RGB"), extratags=[(65000, "I", 1, 0, True)]))
     with tifffile.TiffFile(io.BytesIO(data)) as file:
         tag_at, value_at = file.pages[0].tags[65000].offset, file.pages[0].tags[65000].valueoffset
     data[tag_at : tag_at + 2] = struct.pack("<H", 330)

@@ -23,8 +23,8 @@ def bands(photo):
 
 
 @pytest.mark.parametrize(("format", "dtype", "kind"), LOSSLESS)
-def test_lossless_formats_keep_every_sample(format, dtype, kind, picture, encode, decode, tmp_path):
-    pixels = picture(dtype, kind)
+def test_lossless_formats_keep_every_sample(format, dtype, kind, make_image, encode, decode, tmp_path):
+    pixels = make_image(dtype, kind)
     options = {"lossless": True, "exact": True} if format == "webp" else {}
     path = tmp_path / f"in.{format}"
     path.write_bytes(encode(format, pixels, **options))
@@ -44,15 +44,15 @@ def test_lossless_formats_keep_every_sample(format, dtype, kind, picture, encode
 @pytest.mark.parametrize("source", ["png", "tiff"])
 @pytest.mark.parametrize("target", ["png", "tiff"])
 @pytest.mark.parametrize("kind", ["L", "RGBA"])
-def test_sixteen_bits_survive_between_formats(source, target, kind, picture, encode, decode):
-    pixels = picture(np.uint16, kind)
+def test_sixteen_bits_survive_between_formats(source, target, kind, make_image, encode, decode):
+    pixels = make_image(np.uint16, kind)
     np.testing.assert_array_equal(decode(target, encode_photo(read_photo(encode(source, pixels)), target)), pixels)
 
 
 @pytest.mark.parametrize("kind", ["L", "RGB"])
 @pytest.mark.parametrize("format", ["jpeg", "webp", "avif"])
-def test_lossy_formats_stay_close(format, kind, picture, encode, decode):
-    pixels = picture(np.uint8, kind)
+def test_lossy_formats_stay_close(format, kind, make_image, encode, decode):
+    pixels = make_image(np.uint8, kind)
     photo = read_photo(encode(format, pixels, quality=95))
     original = bands(photo).astype(float)
     assert np.abs(original - pixels).mean() < 5
@@ -60,11 +60,11 @@ def test_lossy_formats_stay_close(format, kind, picture, encode, decode):
     assert np.abs(result - original).mean() < 3
 
 
-def test_avif_keeps_alpha_and_ten_bits(picture, encode):
-    photo = read_photo(encode("avif", picture(np.uint8, "RGBA"), quality=95))
+def test_avif_keeps_alpha_and_ten_bits(make_image, encode):
+    photo = read_photo(encode("avif", make_image(np.uint8, "RGBA"), quality=95))
     again = read_photo(encode_photo(photo, "avif"))
     assert np.abs(again.alpha.astype(int) - photo.alpha).mean() < 2
-    deep = Photo(picture(np.uint16, "RGB"))
+    deep = Photo(make_image(np.uint16, "RGB"))
     for bits, source in ((10, deep.pixels >> 6 << 6), (12, deep.pixels)):
         image = pyvips.Image.new_from_array(source, interpretation="rgb16")
         photo = read_photo(image.heifsave_buffer(compression="av1", bitdepth=bits, lossless=True))
@@ -76,8 +76,8 @@ def test_avif_keeps_alpha_and_ten_bits(picture, encode):
 
 @pytest.mark.parametrize("transparent", [False, True])
 @pytest.mark.parametrize("colours", [2, 4, 16, 200])
-def test_palettes_become_rgb(transparent, colours, picture):
-    image = Image.fromarray(picture(np.uint8, "RGB")).quantize(colours)
+def test_palettes_become_rgb(transparent, colours, make_image):
+    image = Image.fromarray(make_image(np.uint8, "RGB")).quantize(colours)
     file = io.BytesIO()
     image.save(file, "png", **({"transparency": 1} if transparent else {}))
     photo = read_photo(file.getvalue())
@@ -89,8 +89,8 @@ def test_palettes_become_rgb(transparent, colours, picture):
         assert photo.alpha is None
 
 
-def test_grey_png_of_few_bits_and_bilevel_tiff(picture):
-    bilevel = Image.fromarray(picture(np.uint8, "L")[..., 0]).convert("1")
+def test_grey_png_of_few_bits_and_bilevel_tiff(make_image):
+    bilevel = Image.fromarray(make_image(np.uint8, "L")[..., 0]).convert("1")
     for format, options in (("png", {}), ("tiff", {}), ("tiff", {"compression": "group4"})):
         file = io.BytesIO()
         bilevel.save(file, format, **options)
@@ -112,9 +112,9 @@ def test_odd_sizes(format, height_width, decode):
 
 
 @pytest.mark.parametrize("bytes_like", [bytes, bytearray, memoryview])
-def test_bytes_and_paths_read_the_same(bytes_like, picture, encode, tmp_path):
+def test_bytes_and_paths_read_the_same(bytes_like, make_image, encode, tmp_path):
     for format in ("jpeg", "png", "tiff", "webp", "avif"):
-        data = encode(format, picture(np.uint8, "RGB"))
+        data = encode(format, make_image(np.uint8, "RGB"))
         (tmp_path / "file").write_bytes(data)
         from_path, from_bytes = read_photo(str(tmp_path / "file")), read_photo(bytes_like(data))
         assert from_path.format == from_bytes.format == format
@@ -122,8 +122,8 @@ def test_bytes_and_paths_read_the_same(bytes_like, picture, encode, tmp_path):
         assert from_path.metadata == from_bytes.metadata
 
 
-def test_views_that_are_not_contiguous_are_written_right(picture, encode, decode):
-    pixels = picture(np.uint16, "RGBA")
+def test_views_that_are_not_contiguous_are_written_right(make_image, encode, decode):
+    pixels = make_image(np.uint16, "RGBA")
     photo = Photo(pixels[::-1, ::2, 2::-1], pixels[::-1, ::2, 3])
     for format in ("png", "tiff"):
         result = decode(format, encode_photo(photo, format))
@@ -133,8 +133,8 @@ def test_views_that_are_not_contiguous_are_written_right(picture, encode, decode
 @pytest.mark.parametrize(
     ("format", "depth"), [("jpeg", 8), ("webp", 8), ("png", 16), ("avif", 12)], ids=lambda each: str(each)
 )
-def test_what_a_format_cannot_hold_is_said(format, depth, picture, tmp_path):
-    deep = picture(np.uint16 if depth < 16 else np.float32, "RGB")
+def test_what_a_format_cannot_hold_is_reported(format, depth, make_image, tmp_path):
+    deep = make_image(np.uint16 if depth < 16 else np.float32, "RGB")
     (note,) = write_photo(Photo(deep), tmp_path / "out", format=format)
     assert f"reduced to {depth} bit" in note
 
@@ -180,8 +180,8 @@ def test_output_format(format, dtype, alpha, expected):
 
 
 @pytest.mark.parametrize("compression", [None, "lzw", "deflate", "packbits"])
-def test_tiff_keeps_a_lossless_compression(compression, picture, decode):
-    pixels = picture(np.uint8, "RGB")
+def test_tiff_keeps_a_lossless_compression(compression, make_image, decode):
+    pixels = make_image(np.uint8, "RGB")
     codes = {None: 1, "lzw": 5, "deflate": 8, "packbits": 32773}
     pillow = {"lzw": "tiff_lzw", "deflate": "tiff_adobe_deflate"}.get(compression, compression)
     file = io.BytesIO()
@@ -193,17 +193,17 @@ def test_tiff_keeps_a_lossless_compression(compression, picture, decode):
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(data))), pixels)
 
 
-def test_tiff_of_lossy_compression_becomes_deflate_and_says_so(picture):
+def test_tiff_of_lossy_compression_becomes_deflate_and_says_so(make_image):
     file = io.BytesIO()
-    Image.fromarray(picture(np.uint8, "RGB")).save(file, "tiff", compression="jpeg")
+    Image.fromarray(make_image(np.uint8, "RGB")).save(file, "tiff", compression="jpeg")
     photo = read_photo(file.getvalue())
     assert "lossy" in photo.notes[0]
     with tifffile.TiffFile(io.BytesIO(encode_photo(photo, "tiff"))) as result:
         assert result.pages[0].compression == 8
 
 
-def test_webp_stays_lossless_only_if_it_was(picture, encode):
-    pixels = picture(np.uint8, "RGB")
+def test_webp_stays_lossless_only_if_it_was(make_image, encode):
+    pixels = make_image(np.uint8, "RGB")
     for lossless in (True, False):
         for options in ({}, {"icc_profile": b""}):
             photo = read_photo(encode("webp", pixels, lossless=lossless, **options))

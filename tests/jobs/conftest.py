@@ -24,7 +24,7 @@ class Model:
 class NegativeEngine:
     """Returns the negative of a photo, four tiles at a time."""
 
-    weights: Model = field(default_factory=Model)
+    descriptor: Model = field(default_factory=Model)
     calls: list[str] = field(default_factory=list)
 
     def restore(self, photo: Photo, *, strength, blur_map, progress, cancel) -> Restoration:

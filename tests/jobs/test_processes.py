@@ -19,7 +19,7 @@ from fdikp.inference.results import Restoration
 from fdikp.jobs import DeblurRequest, run
 
 class Engine:
-    weights = SimpleNamespace(name="negative", sha256="")
+    descriptor = SimpleNamespace(name="negative", sha256="")
     def restore(self, photo, *, strength, blur_map, progress, cancel):
         return Restoration(photo.with_pixels(255 - photo.pixels), np.ones(photo.pixels.shape[:2]), (), 1)
 

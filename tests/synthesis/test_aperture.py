@@ -92,14 +92,14 @@ def test_the_reach_holds_the_widest_kernel(aperture):
     assert max(float(k[0].max()), float(k[-1].max()), float(k[:, 0].max()), float(k[:, -1].max())) < 1e-6
 
 
-@pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 1.0])
-def test_a_cats_eye_has_the_area_of_two_discs_overlap(share):
-    k = kernel(8.0, Aperture(cats_eye=1.0), field=(share, 0.0))
-    overlap = 64 * (2 * math.acos(share / 2) - share / 2 * math.sqrt(4 - share**2))  # radius 8, centres 8 * share apart
+@pytest.mark.parametrize("shift", [0.0, 0.3, 0.6, 1.0])
+def test_a_cats_eye_has_the_area_of_two_discs_overlap(shift):
+    k = kernel(8.0, Aperture(cats_eye=1.0), field=(shift, 0.0))
+    overlap = 64 * (2 * math.acos(shift / 2) - shift / 2 * math.sqrt(4 - shift**2))  # radius 8, centres 8 * shift apart
     assert 1 / float(k.max()) == pytest.approx(overlap, rel=0.02)
     chords = [float(line.sum() / k.max()) for line in (k[16], k[:, 16])]
-    assert chords[0] == pytest.approx(16 - 8 * share, abs=0.2)  # narrow on the line to the centre
-    assert chords[1] == pytest.approx(16 * math.sqrt(1 - share**2 / 4), abs=0.4)  # its tips are narrower than a pixel
+    assert chords[0] == pytest.approx(16 - 8 * shift, abs=0.2)  # narrow on the line to the centre
+    assert chords[1] == pytest.approx(16 * math.sqrt(1 - shift**2 / 4), abs=0.4)  # its tips are narrower than a pixel
 
 
 def test_a_cats_eye_points_at_the_centre_and_does_not_move():

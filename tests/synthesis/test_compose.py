@@ -1,4 +1,4 @@
-"""Scenes whose picture is known from optics."""
+"""Scenes whose image is known from optics."""
 
 import math
 from dataclasses import replace
@@ -162,14 +162,14 @@ def test_blur_follows_depth_on_a_slanted_plane():
 
 @pytest.mark.parametrize(("height", "width"), [(5, 3), (1, 1), (2, 2), (1, 40), (3, 200)])
 @pytest.mark.parametrize("aperture", [DISC, Aperture(cats_eye=1.0)])
-def test_pictures_smaller_than_a_kernel(height, width, aperture):
+def test_images_smaller_than_a_kernel(height, width, aperture):
     light = torch.full((3, height, width), 0.4)
     blurred = render(light, flat(8.0, torch.ones(1, height, width)), aperture=aperture)[0]
     assert torch.allclose(blurred, light, atol=1e-5)
 
 
 def moments(blurred: torch.Tensor, row: int, column: int) -> tuple[float, float]:
-    """Variance of a point's image along the line to the middle of the picture, and across it."""
+    """Variance of a point's image along the line to the middle of the image, and across it."""
     image = blurred[0].double()
     height, width = image.shape
     window = image[max(0, row - 9) : row + 10, max(0, column - 9) : column + 10]
@@ -195,7 +195,7 @@ def test_cats_eyes_narrow_toward_the_corner_on_the_line_to_the_centre():
     assert ratios[-1] < 0.6
 
 
-def test_cats_eyes_are_symmetric_about_the_centre_of_the_photograph():
+def test_cats_eyes_are_symmetric_about_the_centre_of_the_photo():
     light, eyes = torch.rand(3, H, W), Aperture(cats_eye=1.0)
     blurred = render(light, flat(6.0), aperture=eyes)[0]
     for axes in ((1,), (2,), (1, 2)):
@@ -203,7 +203,7 @@ def test_cats_eyes_are_symmetric_about_the_centre_of_the_photograph():
     assert not torch.allclose(render(light, flat(6.0))[0], blurred, atol=0.01)
 
 
-def test_cats_eyes_equal_convolutions_of_the_whole_picture_at_each_place():
+def test_cats_eyes_equal_convolutions_of_the_whole_image_at_each_place():
     light, eyes = torch.rand(3, H, W), Aperture(cats_eye=1.0, edge=0.2)
     total = torch.zeros(4, H, W)
     for place, rows, columns in Field.of_tile(0, 0, W, H, W, H).places(H, W):
@@ -213,7 +213,7 @@ def test_cats_eyes_equal_convolutions_of_the_whole_picture_at_each_place():
     assert torch.allclose(render(light, flat(5.3), aperture=eyes)[0], total[:3] / total[3:], atol=1e-5)
 
 
-def test_a_tile_is_blurred_as_its_place_in_the_photograph():
+def test_a_tile_is_blurred_as_its_place_in_the_photo():
     eyes, centre, corner = Aperture(cats_eye=1.0), (900, 600), (1700, 1120)
     for (x, y), narrow in ((centre, False), (corner, True)):
         field = Field.of_tile(x - W // 2, y - H // 2, W, H, 1800, 1200)

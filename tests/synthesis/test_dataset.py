@@ -18,7 +18,7 @@ def pairs(tmp_path):
     return RenderedSet([tmp_path / "a.png"], tmp_path, RenderSettings(max_radius=4.0), size=32)
 
 
-def test_a_tile_is_rendered_with_its_surroundings_and_as_its_place_in_the_photograph(pairs, monkeypatch):
+def test_a_tile_is_rendered_with_its_surroundings_and_as_its_place_in_the_photo(pairs, monkeypatch):
     seen = []
 
     def render_pair(sharp, seeds, settings, fields):
@@ -27,12 +27,12 @@ def test_a_tile_is_rendered_with_its_surroundings_and_as_its_place_in_the_photog
 
     real = dataset.render_pair
     monkeypatch.setattr(dataset, "render_pair", render_pair)
-    photograph = torch.from_numpy(np.array(Image.open(pairs.photos[0]))).permute(2, 0, 1) / 255
+    photo = torch.from_numpy(np.array(Image.open(pairs.photos[0]))).permute(2, 0, 1) / 255
     for number in range(5):
         x, y, width, height = pairs.render(number)["tile"]
         left, top, right, bottom = max(0, x - 8), max(0, y - 8), min(160, x + width + 8), min(90, y + height + 8)
         window, field = seen[-1]
-        assert torch.equal(window, photograph[:, top:bottom, left:right])
+        assert torch.equal(window, photo[:, top:bottom, left:right])
         assert field == Field.of_tile(left, top, right - left, bottom - top, 160, 90)
     assert len({(field.left, field.top) for _, field in seen}) == 5
 

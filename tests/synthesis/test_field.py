@@ -8,7 +8,7 @@ from fdikp.synthesis.field import draw_field
 from fdikp.synthesis.rng import RandomStream
 
 
-def test_the_corner_of_the_photograph_has_height_1():
+def test_the_corner_of_the_photo_has_height_1():
     field = Field.of_tile(0, 0, 1680, 1120, 1680, 1120)
     assert math.hypot(field.left, field.top) == pytest.approx(1)
     assert (field.left, field.top) == (-field.right, -field.bottom)
@@ -32,11 +32,11 @@ def test_weights_sum_to_1_and_meet_at_their_places(height, width):
         assert torch.allclose(sum(y * weight for (_, y), weight in places)[:, 0], centres, atol=1e-5)
 
 
-def test_tiles_lie_anywhere_in_their_photograph():
+def test_tiles_lie_anywhere_in_their_photo():
     fields = [draw_field(RandomStream(seed), 112, 112, 1680) for seed in range(400)]
     centres = torch.tensor([((f.left + f.right) / 2, (f.top + f.bottom) / 2) for f in fields])
     assert float(centres.norm(dim=1).max()) > 0.85
     assert float(centres.norm(dim=1).min()) < 0.1
     assert float(centres.mean(dim=0).abs().max()) < 0.05
     assert draw_field(RandomStream(1), 40, 60, 0) == Field.of_tile(0, 0, 60, 40, 60, 40)
-    assert draw_field(RandomStream(1), 2000, 60, 1680).top < -0.75  # larger than the photograph: from border to border
+    assert draw_field(RandomStream(1), 2000, 60, 1680).top < -0.75  # larger than the photo: from border to border

@@ -4,7 +4,7 @@ import torch
 from fdikp.synthesis.highlights import boost_highlights
 
 
-def test_lifted_highlights_are_brighter_and_clip_back_to_the_picture():
+def test_boosted_highlights_are_brighter_and_clip_back_to_the_image():
     light = torch.rand(3, 16, 16)
     light[:, 4:8, 4:8] = 1.0
     lifted = boost_highlights(light, 5.0)

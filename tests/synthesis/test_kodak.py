@@ -10,7 +10,7 @@ from fdikp.synthesis import KODAK_SETTINGS, kodak_pairs, render_pair
 KODAK = Path(__file__).parents[3] / "shared" / "data" / "eval" / "kodak24"
 
 
-# Mean blur radius and difference between the two pictures, for seeds 1 to 24, of the renderer that the published
+# Mean blur radius and difference between the two images, for seeds 1 to 24, of the renderer that the published
 # figures were first measured with. A record and not an oracle, on purpose: the benchmark must not move.
 FIRST = [
     (2.1865, 0.0763), (4.7770, 0.1815), (1.6311, 0.0622), (2.8566, 0.1035), (4.1826, 0.1807), (2.8605, 0.1720),
@@ -23,9 +23,9 @@ FIRST = [
 def test_the_benchmark_stays_what_it_was():
     generator = torch.Generator().manual_seed(24)
     coarse = torch.rand(1, 3, 12, 16, generator=generator)
-    picture = torch.nn.functional.interpolate(coarse, (48, 64), mode="bicubic").clamp(0, 1)
+    image = torch.nn.functional.interpolate(coarse, (48, 64), mode="bicubic").clamp(0, 1)
     for seed, (radius, difference) in enumerate(FIRST, 1):
-        pair = render_pair(picture, [seed], KODAK_SETTINGS)
+        pair = render_pair(image, [seed], KODAK_SETTINGS)
         assert float(pair.radius.mean()) == pytest.approx(radius, abs=2e-4)
         assert float((pair.blurred - pair.target).square().mean().sqrt()) == pytest.approx(difference, abs=5e-4)
 

@@ -62,5 +62,5 @@ def test_it_is_better_than_bilinear_on_a_grey_edge():
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 5), (2, 2), (3, 3)])
-def test_small_pictures(size):
+def test_small_images(size):
     assert bool(through_mosaic(torch.rand(3, *size), 0).isfinite().all())

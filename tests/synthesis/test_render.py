@@ -26,51 +26,51 @@ CLEAN = RenderSettings(
 
 
 @pytest.fixture(scope="module")
-def pictures() -> torch.Tensor:
+def images() -> torch.Tensor:
     generator = torch.Generator().manual_seed(1)
     coarse = torch.rand(6, 3, 12, 12, generator=generator)
     return torch.nn.functional.interpolate(coarse, (64, 80), mode="bicubic").clamp(0, 1)
 
 
 @pytest.mark.parametrize("settings", [RenderSettings(), RenderSettings(p_cats_eye=1, p_noise=1, p_mosaic=1)])
-def test_a_pair_is_a_function_of_picture_and_seed_alone(pictures, settings):
+def test_a_pair_is_a_function_of_image_and_seed_alone(images, settings):
     seeds = [11, 12, 13, 14, 15, 16]
-    together = render_pair(pictures, seeds, settings)
+    together = render_pair(images, seeds, settings)
     for batch in ([5], [0, 3], [4, 3, 2, 1]):
-        others = render_pair(pictures[batch], [seeds[i] for i in batch], settings)
+        others = render_pair(images[batch], [seeds[i] for i in batch], settings)
         for part in ("blurred", "target", "radius"):
             assert torch.equal(getattr(others, part), getattr(together, part)[batch])
 
 
-def test_pairs_do_not_depend_on_threads(pictures):
-    expected = render_pair(pictures, range(6))
+def test_pairs_do_not_depend_on_threads(images):
+    expected = render_pair(images, range(6))
     with ThreadPoolExecutor(3) as pool:
-        jobs = [pool.submit(render_pair, pictures[i : i + 1], [i]) for i in (5, 3, 1, 4, 2, 0)]
+        jobs = [pool.submit(render_pair, images[i : i + 1], [i]) for i in (5, 3, 1, 4, 2, 0)]
         pairs = [job.result() for job in jobs]
     for i, pair in zip((5, 3, 1, 4, 2, 0), pairs, strict=True):
         assert torch.equal(pair.blurred[0], expected.blurred[i])
         assert torch.equal(pair.target[0], expected.target[i])
 
 
-def test_global_random_state_is_neither_read_nor_changed(pictures):
+def test_global_random_state_is_neither_read_nor_changed(images):
     torch.manual_seed(3)
     before = torch.get_rng_state()
-    first = render_pair(pictures[:1], [5])
+    first = render_pair(images[:1], [5])
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(4)
-    assert torch.equal(render_pair(pictures[:1], [5]).blurred, first.blurred)
+    assert torch.equal(render_pair(images[:1], [5]).blurred, first.blurred)
 
 
-def test_other_seeds_make_other_pairs(pictures):
-    same = pictures[:1].expand(6, -1, -1, -1)
+def test_other_seeds_make_other_pairs(images):
+    same = images[:1].expand(6, -1, -1, -1)
     pairs = render_pair(same, range(6)).blurred
     assert all(not torch.equal(pairs[i], pairs[j]) for i in range(6) for j in range(i))
 
 
-def test_values_stay_in_range_and_in_8_bits(pictures):
-    pair = render_pair(pictures, range(50, 56))
+def test_values_stay_in_range_and_in_8_bits(images):
+    pair = render_pair(images, range(50, 56))
     for image in (pair.blurred, pair.target):
-        assert image.shape == pictures.shape
+        assert image.shape == images.shape
         assert image.dtype == torch.float32
         assert 0 <= float(image.min()) <= float(image.max()) <= 1
     assert torch.allclose((pair.blurred * 255).round() / 255, pair.blurred, atol=1e-7)
@@ -78,15 +78,15 @@ def test_values_stay_in_range_and_in_8_bits(pictures):
     assert float(pair.radius.max()) <= RenderSettings().max_radius
 
 
-def test_a_sharp_pair_is_the_picture_itself(pictures):
-    pair = render_pair(pictures, range(6), replace(CLEAN, p_sharp=1.0))
-    assert torch.equal(pair.target, pictures)
-    assert torch.allclose(pair.blurred, pictures, atol=1e-5)
+def test_a_sharp_pair_is_the_image_itself(images):
+    pair = render_pair(images, range(6), replace(CLEAN, p_sharp=1.0))
+    assert torch.equal(pair.target, images)
+    assert torch.allclose(pair.blurred, images, atol=1e-5)
     assert not pair.radius.any()
 
 
-def test_a_uniform_pair_has_one_radius_and_loses_contrast(pictures):
-    pair = render_pair(pictures, range(6), replace(CLEAN, p_sharp=0.0, p_uniform=1.0))
+def test_a_uniform_pair_has_one_radius_and_loses_contrast(images):
+    pair = render_pair(images, range(6), replace(CLEAN, p_sharp=0.0, p_uniform=1.0))
     for radius, blurred, target in zip(pair.radius, pair.blurred, pair.target, strict=True):
         assert radius.min() == radius.max() >= 0.6
         assert blurred.std() < target.std()
@@ -94,10 +94,10 @@ def test_a_uniform_pair_has_one_radius_and_loses_contrast(pictures):
 
 def test_without_noise_what_is_in_focus_equals_the_target():
     settings = replace(CLEAN, p_sharp=0, p_uniform=0, p_single=1.0)
-    picture = torch.rand(1, 3, 96, 96)
+    image = torch.rand(1, 3, 96, 96)
     compared = 0
     for seed in range(12):
-        pair = render_pair(picture, [seed], settings)
+        pair = render_pair(image, [seed], settings)
         away = torch.nn.functional.max_pool2d(pair.radius, 35, 1, 17) == 0  # no blurred point in reach
         compared += int(away.sum())
         assert torch.allclose(pair.blurred * away, pair.target * away, atol=2e-4)
@@ -106,10 +106,10 @@ def test_without_noise_what_is_in_focus_equals_the_target():
 
 def test_about_half_is_in_focus_and_half_of_the_rest_strongly_blurred():
     settings = RenderSettings()
-    picture = torch.rand(3, 48, 48)
+    image = torch.rand(3, 48, 48)
     maps = []
     for seed in range(400):
-        scene = draw_scene(RandomStream(seed), picture, settings)
+        scene = draw_scene(RandomStream(seed), image, settings)
         radius = scene.surfaces[0].radius_map(scene.lens)
         for surface in scene.surfaces[1:]:
             radius = torch.where(surface.matte > 0.5, surface.radius_map(scene.lens), radius)
@@ -154,17 +154,17 @@ def test_where_the_focal_plane_cuts_a_surface_it_is_in_focus():
 
 
 def test_noise_is_in_the_input_only_and_differs_from_pair_to_pair():
-    picture = torch.full((1, 3, 64, 64), 0.5)
+    image = torch.full((1, 3, 64, 64), 0.5)
     settings = replace(CLEAN, p_sharp=1.0, p_noise=1.0)
     levels = []
     for seed in range(10):
-        pair = render_pair(picture, [seed], settings)
-        assert torch.equal(pair.target, picture)
-        levels.append(float((pair.blurred - picture).std()))
+        pair = render_pair(image, [seed], settings)
+        assert torch.equal(pair.target, image)
+        levels.append(float((pair.blurred - image).std()))
     assert min(levels) > 0
     assert max(levels) > 3 * min(levels)
     assert max(levels) < 0.04
-    assert abs(float((pair.blurred - picture).mean())) < 1e-3
+    assert abs(float((pair.blurred - image).mean())) < 1e-3
 
 
 def test_a_scene_under_a_lens_opened_wider_is_twice_as_blurred():
@@ -175,13 +175,14 @@ def test_a_scene_under_a_lens_opened_wider_is_twice_as_blurred():
             assert torch.allclose(surface.radius_map(wide), 2 * surface.radius_map(scene.lens), atol=1e-5)
 
 
-def test_what_was_added_leaves_other_pairs_as_they_were(pictures):
-    """Cat's eye and mosaic draw from streams of their own: a pair that shows neither is the same whatever their share.
+def test_what_was_added_leaves_other_pairs_as_they_were(images):
+    """Cat's eye and mosaic draw from streams of their own: a pair that shows neither does not depend on
+    their probabilities.
 
     Published figures rest on that: `KODAK_SETTINGS` has both at 0.
     """
-    without = render_pair(pictures, range(6), RenderSettings(p_cats_eye=0, p_mosaic=0))
-    some = [render_pair(pictures, range(6), RenderSettings(p_cats_eye=c, p_mosaic=m)) for c, m in ((1, 0), (0, 1))]
+    without = render_pair(images, range(6), RenderSettings(p_cats_eye=0, p_mosaic=0))
+    some = [render_pair(images, range(6), RenderSettings(p_cats_eye=c, p_mosaic=m)) for c, m in ((1, 0), (0, 1))]
     for pair in some:
         same = [bool(torch.equal(a, b)) for a, b in zip(pair.blurred, without.blurred, strict=True)]
         assert True in same
@@ -189,16 +190,16 @@ def test_what_was_added_leaves_other_pairs_as_they_were(pictures):
         assert torch.equal(pair.radius, without.radius)
 
 
-def test_a_mosaic_changes_both_pictures_alike(pictures):
+def test_a_mosaic_changes_both_images_alike(images):
     settings = replace(CLEAN, p_sharp=1.0, p_noise=1.0)
-    plain = render_pair(pictures, range(6), replace(settings, p_mosaic=0.0))
-    mosaic = render_pair(pictures, range(6), replace(settings, p_mosaic=1.0))
-    assert torch.equal(plain.target, pictures)
-    for noisy, target, picture in zip(mosaic.blurred, mosaic.target, pictures, strict=True):
-        interpolation, noise = float((target - picture).std()), float((noisy - target).std())
+    plain = render_pair(images, range(6), replace(settings, p_mosaic=0.0))
+    mosaic = render_pair(images, range(6), replace(settings, p_mosaic=1.0))
+    assert torch.equal(plain.target, images)
+    for noisy, target, image in zip(mosaic.blurred, mosaic.target, images, strict=True):
+        interpolation, noise = float((target - image).std()), float((noisy - target).std())
         assert 0.005 < interpolation < 0.05
         assert 0 < noise < 0.04
-        assert float((noisy - picture).std()) > 0.9 * interpolation
+        assert float((noisy - image).std()) > 0.9 * interpolation
 
 
 @pytest.mark.parametrize(
@@ -211,46 +212,46 @@ def test_a_mosaic_changes_both_pictures_alike(pictures):
         ({"levels": 1}, "levels"),
     ],
 )
-def test_settings_that_cannot_be_are_refused(wrong, said):
+def test_invalid_settings_are_refused(wrong, said):
     with pytest.raises(ValueError, match=said):
         RenderSettings(**wrong)
 
 
-def test_shares_of_jpeg_and_sharpening(pictures):
-    jpeg = render_pair(pictures, range(6), replace(CLEAN, p_sharp=1.0, p_jpeg=1.0))
-    error = (jpeg.blurred - pictures).abs().amax(dim=(1, 2, 3))
+def test_probabilities_of_jpeg_and_sharpening(images):
+    jpeg = render_pair(images, range(6), replace(CLEAN, p_sharp=1.0, p_jpeg=1.0))
+    error = (jpeg.blurred - images).abs().amax(dim=(1, 2, 3))
     assert 1 / 255 < float(error.min()) < 0.2
-    both = render_pair(pictures, range(6), replace(CLEAN, p_sharp=1.0, p_sharpened=1.0))
+    both = render_pair(images, range(6), replace(CLEAN, p_sharp=1.0, p_sharpened=1.0))
     assert torch.allclose(both.blurred, both.target, atol=1e-4)
-    assert not torch.allclose(both.target, pictures, atol=1e-3)
-    halo = render_pair(pictures, range(6), replace(CLEAN, p_sharp=1.0, p_oversharpened=1.0))
-    assert torch.equal(halo.target, pictures)
-    assert not torch.allclose(halo.blurred, pictures, atol=1e-3)
+    assert not torch.allclose(both.target, images, atol=1e-3)
+    halo = render_pair(images, range(6), replace(CLEAN, p_sharp=1.0, p_oversharpened=1.0))
+    assert torch.equal(halo.target, images)
+    assert not torch.allclose(halo.blurred, images, atol=1e-3)
 
 
-def test_wrong_input_is_named(pictures):
+def test_wrong_input_is_named(images):
     with pytest.raises(ValueError, match="2 seeds"):
-        render_pair(pictures, [1, 2])
+        render_pair(images, [1, 2])
     with pytest.raises(ValueError, match=r"\(64, 80\)"):
-        render_pair(pictures[0, 0], [1])
+        render_pair(images[0, 0], [1])
 
 
 def test_codes_can_be_blurred_in_place_of_light():
     """A white point in black, blurred: what is kept is the sum of light, or the sum of the codes."""
     uniform = replace(CLEAN, p_sharp=0, p_uniform=1, min_radius=3.9, max_radius=4.0)
-    picture = torch.zeros(1, 3, 64, 64)
-    picture[..., 32, 32] = 1.0
-    light = render_pair(picture, [3], uniform).blurred
-    codes = render_pair(picture, [3], replace(uniform, linear=False)).blurred
+    image = torch.zeros(1, 3, 64, 64)
+    image[..., 32, 32] = 1.0
+    light = render_pair(image, [3], uniform).blurred
+    codes = render_pair(image, [3], replace(uniform, linear=False)).blurred
     assert float(srgb_to_linear(light)[0, 0].sum()) == pytest.approx(1.0, rel=1e-3)
     assert float(codes[0, 0].sum()) == pytest.approx(1.0, rel=1e-3)
 
 
 def test_an_aperture_without_a_shape_is_a_disc():
     uniform = replace(CLEAN, p_sharp=0, p_uniform=1, min_radius=3.9, max_radius=4.0, p_shaped_aperture=0)
-    picture = torch.zeros(1, 3, 64, 64)
-    picture[..., 32, 32] = 1.0
-    pairs = [render_pair(picture, [seed], replace(uniform, p_cats_eye=0)) for seed in range(6)]
+    image = torch.zeros(1, 3, 64, 64)
+    image[..., 32, 32] = 1.0
+    pairs = [render_pair(image, [seed], replace(uniform, p_cats_eye=0)) for seed in range(6)]
     for pair in pairs:
         radius = pair.radius.flatten()[:1]
         disc = aperture_kernels(radius, Aperture(), 11)[0]
@@ -288,23 +289,23 @@ class TestChanged:
 GRAINY = replace(CLEAN, p_noise=1, p_jpeg=1, p_mosaic=0.3, p_tone_curve=0.5, p_sharpened=0.3, keep_grain=True)
 
 
-def test_what_is_in_focus_keeps_its_grain_so_that_nothing_is_to_be_changed(pictures):
-    pair = render_pair(pictures, range(6), replace(GRAINY, p_sharp=1.0))
+def test_what_is_in_focus_keeps_its_grain_so_that_nothing_is_to_be_changed(images):
+    pair = render_pair(images, range(6), replace(GRAINY, p_sharp=1.0))
     assert torch.allclose(pair.blurred, pair.target, atol=2e-3)  # what clipping at 0 and 1 leaves
-    clean = render_pair(pictures, range(6), replace(GRAINY, p_sharp=1.0, keep_grain=False))
+    clean = render_pair(images, range(6), replace(GRAINY, p_sharp=1.0, keep_grain=False))
     assert torch.equal(pair.blurred, clean.blurred)
     assert (clean.target - clean.blurred).square().mean(dim=(1, 2, 3)).min() > 1e-6
 
 
-def test_what_is_out_of_focus_has_a_clean_target(pictures):
+def test_what_is_out_of_focus_has_a_clean_target(images):
     blurred = replace(GRAINY, p_sharp=0.0, p_uniform=1.0, min_radius=1.0)
-    kept, clean = (render_pair(pictures, range(6), replace(blurred, keep_grain=keep)) for keep in (True, False))
+    kept, clean = (render_pair(images, range(6), replace(blurred, keep_grain=keep)) for keep in (True, False))
     assert torch.equal(kept.blurred, clean.blurred)
     assert torch.equal(kept.target, clean.target)
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_mottle_is_soft_grain_in_the_brightness(seed):
+def test_luminance_noise_is_soft_and_the_same_in_all_channels(seed):
     grey = torch.full((3, 160, 160), 0.5)
     drawn = RandomStream(seed)
     width, size = drawn.log_uniform(0.5, 2.0), drawn.log_uniform(1e-3, 1.5e-2)

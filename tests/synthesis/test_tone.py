@@ -46,10 +46,10 @@ def test_drawn_curves_give_contrast_more_often_than_they_take_it():
 def test_a_lens_blurs_the_light_under_the_curve_that_the_pair_was_seen_through():
     """The mean of light is kept by a blur, whatever curve encodes it; that of another curve's light is not."""
     generator = torch.Generator().manual_seed(1)
-    picture = (torch.rand(1, 3, 96, 96, generator=generator) > 0.5) * 0.8 + 0.1
+    image = (torch.rand(1, 3, 96, 96, generator=generator) > 0.5) * 0.8 + 0.1
     settings = replace(CLEAN, p_tone_curve=1.0, p_sharp=0.0, p_uniform=1.0, min_radius=2.0)
     for seed in range(8):
-        pair = render_pair(picture, [seed], settings)
+        pair = render_pair(image, [seed], settings)
         toned = RandomStream(seed).fork("tone")
         assert toned.chance(1.0)
         tone = draw_tone(toned)
@@ -63,8 +63,8 @@ def test_a_lens_blurs_the_light_under_the_curve_that_the_pair_was_seen_through()
         assert change(replace(tone, contrast=tone.contrast * 2)) > 0.03
 
 
-def test_a_sharp_pair_stays_the_picture_itself_under_any_curve():
-    picture = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(2))
-    pair = render_pair(picture, range(4), replace(CLEAN, p_tone_curve=1.0, p_sharp=1.0))
-    assert torch.equal(pair.target, picture)
-    assert torch.allclose(pair.blurred, picture, atol=1e-5)
+def test_a_sharp_pair_stays_the_image_itself_under_any_curve():
+    image = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(2))
+    pair = render_pair(image, range(4), replace(CLEAN, p_tone_curve=1.0, p_sharp=1.0))
+    assert torch.equal(pair.target, image)
+    assert torch.allclose(pair.blurred, image, atol=1e-5)

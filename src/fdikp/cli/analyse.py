@@ -15,6 +15,7 @@ from fdikp.cli.model_options import Flag, ModelOptions
 from fdikp.cli.progress import Bars
 from fdikp.errors import PhotoError
 from fdikp.files import atomic_write, cannot_be_written
+from fdikp.imaging.limits import MAX_PIXELS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,7 +58,7 @@ class Options:
     overwrite: Flag = False
 
     # Refuse a photograph with more pixels than this, before decoding it.
-    max_pixels: int = 200_000_000
+    max_pixels: int = MAX_PIXELS
 
     # Print errors only.
     quiet: Flag = False

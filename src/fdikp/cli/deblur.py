@@ -14,6 +14,7 @@ from fdikp.cli.console import UsageError
 from fdikp.cli.model_options import Flag, ModelOptions
 from fdikp.cli.progress import Bars
 from fdikp.cli.stopping import stop_code
+from fdikp.imaging.limits import MAX_PIXELS
 from fdikp.jobs.request import RESULT_SUFFIX, DeblurRequest, DeblurResult, Existing, Format
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class Options:
     compare: Flag = False
 
     # Refuse photos with more pixels than this before they are decoded.
-    max_pixels: Annotated[int, tyro.conf.arg(metavar="N", help_behavior_hint="(default: 200 million)")] = 200_000_000
+    max_pixels: Annotated[int, tyro.conf.arg(metavar="N", help_behavior_hint="(default: 200 million)")] = MAX_PIXELS
 
     # Print one JSON object for each photo on stdout, and nothing else there.
     json: Flag = False

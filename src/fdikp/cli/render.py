@@ -78,8 +78,8 @@ class Options:
     # Replace a set that was rendered with other settings.
     overwrite: Flag = False
 
-    # Largest number of pixels of a photo. Larger photos are rejected before they are decoded.
-    max_pixels: int = MAX_PIXELS
+    # Refuse photos with more pixels than this before they are decoded.
+    max_pixels: Annotated[int, tyro.conf.arg(metavar="N", help_behavior_hint="(default: 200 million)")] = MAX_PIXELS
 
     # Draw a sheet instead of rendering pairs: one row for each kind of aperture, with lights seen through it. It shows
     # the first input, or a test chart if there is none.
@@ -189,13 +189,13 @@ def _find_photos(inputs: Sequence[str], output: Path | None) -> list[Path]:
     """The sharp photos among the inputs. A named file that cannot be used is an error."""
     from fdikp.jobs.discover import InputFinder
 
-    found = InputFinder(output=output).find(inputs)
-    for photo in found:
+    candidates = InputFinder(output=output).find(inputs)
+    for photo in candidates:
         if photo.error:
             raise photo.error
-    if not found:
+    if not candidates:
         raise UsageError(f"no photo in {', '.join(inputs)}")
-    return [photo.path for photo in found]
+    return [photo.path for photo in candidates]
 
 
 def _draw_gallery(options: Options, file: Path) -> int:

@@ -82,10 +82,10 @@ def _other(file: Path, head: bytes) -> Header:
         if kind in _ENDS:
             end, reach = _ENDS[kind]
             data.seek(max(0, size - reach))
-            whole = end in data.read()
+            complete = end in data.read()
         else:
-            whole = kind != "WEBP" or int.from_bytes(head[4:8], "little") + 8 <= size
-    if not whole:
+            complete = kind != "WEBP" or int.from_bytes(head[4:8], "little") + 8 <= size
+    if not complete:
         raise OSError("the file is cut short")
     bits = 16 if kind == "PNG" and head[24] == 16 else 8
     return Header(width, height, bits) if sideways else Header(height, width, bits)

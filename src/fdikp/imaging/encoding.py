@@ -57,8 +57,8 @@ def encode(photo: Photo, format: str, file: BinaryIO, quality: int | None, strip
     """
     target = FORMATS.get(format)
     if target is None or not target.writable:
-        known = ", ".join(name for name, each in FORMATS.items() if each.writable)
-        raise PhotoError(f"cannot be written as {format!r}; choose one of {known}")
+        writable = ", ".join(name for name, each in FORMATS.items() if each.writable)
+        raise PhotoError(f"cannot be written as {format!r}; choose one of {writable}")
     if quality is not None and not 1 <= quality <= 100:
         raise PhotoError(f"quality {quality} is not between 1 and 100")
     if target.longest_side is not None and max(photo.width, photo.height) > target.longest_side:

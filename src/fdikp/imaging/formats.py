@@ -89,9 +89,9 @@ def sniff(head: bytes) -> str | None:
 
 SUFFIXES = frozenset(
     suffix
-    for name, known in FORMATS.items()
+    for name, format in FORMATS.items()
     if name != "raw" or find_spec("rawpy") is not None
-    for suffix in known.suffixes
+    for suffix in format.suffixes
 )
 """Suffixes (lower case, with the dot) of photos in a folder. RAW suffixes are included only if rawpy is installed,
 because RAW files mostly lie beside a JPEG of the same photo."""
@@ -105,4 +105,4 @@ def is_photo_path(path: str | os.PathLike[str]) -> bool:
 def format_of_suffix(path: str | os.PathLike[str]) -> str | None:
     """Return the format that the suffix of `path` stands for; None if it stands for none."""
     suffix = os.path.splitext(os.fspath(path))[1].lower()  # noqa: PTH122 - no Path needed
-    return next((name for name, known in FORMATS.items() if suffix in known.suffixes), None)
+    return next((name for name, format in FORMATS.items() if suffix in format.suffixes), None)

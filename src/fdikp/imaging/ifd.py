@@ -27,7 +27,7 @@ _LARGEST_TREE = 1 << 24
 
 
 @dataclass(frozen=True)
-class Field:
+class IfdField:
     """One directory entry: `count` items of a TIFF field type."""
 
     type: int
@@ -55,7 +55,7 @@ class Field:
 class Directory:
     """The fields of one directory, and the directories that it points to, both by tag."""
 
-    fields: dict[int, Field] = field(default_factory=dict)
+    fields: dict[int, IfdField] = field(default_factory=dict)
     children: dict[int, Directory] = field(default_factory=dict)
 
     def first(self, tag: int, default: int = 0) -> int:
@@ -107,7 +107,7 @@ class IfdReader:
             raise ValueError("a directory has too many entries")
         size, word = (20, "Q") if self.big else (12, "I")
         body = self.read(offset + width, count * size)
-        found = {}
+        listed = {}
         for i in range(count):
             entry = body[i * size : (i + 1) * size]
             tag, kind = self.unpack("H", entry[:2]), self.unpack("H", entry[2:4])
@@ -117,13 +117,13 @@ class IfdReader:
             if kind in _SIZES:
                 if items * _SIZES[kind] > inline:
                     value = self.unpack(word, entry[-inline:])
-                found[tag] = (kind, items, value)
-        return found, offset + width + count * size
+                listed[tag] = (kind, items, value)
+        return listed, offset + width + count * size
 
-    def field(self, entry: tuple[int, int, int]) -> Field:
+    def field(self, entry: tuple[int, int, int]) -> IfdField:
         """Read the value of an entry."""
         kind, count, position = entry
-        return Field(kind, count, self.read(position, count * _SIZES[kind]), self.order)
+        return IfdField(kind, count, self.read(position, count * _SIZES[kind]), self.order)
 
     def directory(self, offset: int, tags: frozenset[int] | None = None, depth: int = 0) -> Directory:
         """Read the directory at `offset` and those that it points to; of the outermost, only `tags` if given.
@@ -167,7 +167,7 @@ def pack(directory: Directory, at: int, order: Order, *, big: bool = False, foll
     for tag, child in directory.children.items():
         packed, position = pack(child, at + len(out), order, big=big)
         out += packed + bytes(-len(packed) % 2)
-        fields[tag] = Field(4, 1, struct.pack(order + "I", position), order)
+        fields[tag] = IfdField(4, 1, struct.pack(order + "I", position), order)
     entries = bytearray()
     for tag in sorted(fields):
         item = fields[tag]

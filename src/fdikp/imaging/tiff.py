@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from fdikp.imaging import exif
-from fdikp.imaging.ifd import Directory, Field, IfdReader, pack
+from fdikp.imaging.ifd import Directory, IfdField, IfdReader, pack
 
 _COMPRESSION, _PHOTOMETRIC, _SUB_DIRECTORIES = 259, 262, 330
 _EXTRA_SAMPLES, _ASSOCIATED_ALPHA, _UNASSOCIATED_ALPHA = 338, 1, 2
@@ -95,10 +95,12 @@ def _has_sensor_data(reader: IfdReader, entries: dict[int, tuple[int, int, int]]
         return False
     try:
         offsets = reader.field(entries[_SUB_DIRECTORIES]).numbers()[:16]
-        found = [reader.entries(offset)[0] for offset in offsets]
+        directories = [reader.entries(offset)[0] for offset in offsets]
     except ValueError:
         return False
-    return any(_has_sensor_data(reader, {tag: e for tag, e in sub.items() if tag == _PHOTOMETRIC}) for sub in found)
+    return any(
+        _has_sensor_data(reader, {tag: e for tag, e in sub.items() if tag == _PHOTOMETRIC}) for sub in directories
+    )
 
 
 def add_metadata(file: BinaryIO, block: bytes | None, iptc: bytes | None, *, premultiplied: bool) -> bool:
@@ -129,9 +131,9 @@ def add_metadata(file: BinaryIO, block: bytes | None, iptc: bytes | None, *, pre
         own.fields.update({tag: item for tag, item in added.fields.items() if tag in _DESCRIPTIVE})
         own.children.update(added.children)
     if iptc is not None:
-        own.fields[_IPTC] = Field(7, len(iptc), iptc, reader.order)
+        own.fields[_IPTC] = IfdField(7, len(iptc), iptc, reader.order)
     if premultiplied:
-        own.fields[_EXTRA_SAMPLES] = Field(3, 1, struct.pack("<H", _ASSOCIATED_ALPHA), "<")
+        own.fields[_EXTRA_SAMPLES] = IfdField(3, 1, struct.pack("<H", _ASSOCIATED_ALPHA), "<")
     end = file.seek(0, 2)
     start = end + end % 2
     packed, position = pack(own, start, reader.order, big=reader.big, following=following)

@@ -24,7 +24,7 @@ class Engine(Protocol):
 
     @property
     def descriptor(self) -> Model:
-        """The model it runs."""
+        """The model that it runs."""
 
     def restore(
         self,

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from fdikp.errors import ArgumentError, ErrorCode, FdikpError
+from fdikp.imaging.limits import MAX_PIXELS
 from fdikp.jobs.records import JsonRecord
 
 RESULT_SUFFIX = "_deblurred"
@@ -49,8 +50,11 @@ class DeblurRequest(JsonRecord):
     compare: Path | None = None
     """Also write the photo and the result side by side, as a JPEG, to this file."""
 
-    max_pixels: int = 200_000_000
+    max_pixels: int = MAX_PIXELS
     """Refuse photos with more pixels than this before they are decoded."""
+
+    max_bytes: int | None = None
+    """Refuse photos that take more memory than this together with their result, in bytes (`jobs.memory`)."""
 
     existing: Existing = "refuse"
     """What to do if the result exists. Only `replace` ever writes over the photo itself."""
@@ -70,6 +74,8 @@ class DeblurRequest(JsonRecord):
             raise ArgumentError("must be between 1 and 100", argument="quality", value=self.quality)
         if self.max_pixels < 1:
             raise ArgumentError("must be at least 1", argument="max_pixels", value=self.max_pixels)
+        if self.max_bytes is not None and self.max_bytes < 1:
+            raise ArgumentError("must be at least 1", argument="max_bytes", value=self.max_bytes)
 
     @property
     def outputs(self) -> tuple[Path, ...]:

@@ -20,6 +20,7 @@ from fdikp.imaging import FORMATS, Photo
 from fdikp.imaging.formats import format_of_suffix
 from fdikp.inference.callbacks import Cancel, Progress
 from fdikp.jobs.engine import Engine
+from fdikp.jobs.memory import check_memory, pixel_limit, too_large
 from fdikp.jobs.plan import path_identity, with_output
 from fdikp.jobs.request import DeblurRequest, DeblurResult
 from fdikp.jobs.side_images import write_blur_map, write_comparison
@@ -102,8 +103,8 @@ def restore(
 def write(restored: RestoredPhoto | DeblurResult) -> DeblurResult:
     """The third step: write the side images and then the result, so that where a result exists all of it does.
 
-    If anything fails, none of the files is left; an earlier result stays. The whole result is in memory, encoders need
-    it: `memory` counts it.
+    If anything fails, none of the files is left; an earlier result stays. The whole result is in memory here: libvips
+    cannot write alpha, metadata and all formats from bands of rows.
 
     Args:
         restored: what `restore` returned.
@@ -136,7 +137,14 @@ def _read(request: DeblurRequest, taken: Mapping[str, Path]) -> DecodedPhoto | D
     _check_format(request)
     if not _may_write(request):
         return DeblurResult(request.source, request.output, "skipped")
-    photo = read_photo(request.source, max_pixels=request.max_pixels)
+    limit = pixel_limit(request)
+    try:
+        photo = read_photo(request.source, max_pixels=limit)
+    except PhotoError as error:
+        if error.code == "too_many_pixels" and limit < request.max_pixels:
+            raise too_large(request) from None
+        raise
+    check_memory(request, photo)
     adapted, notes = _with_actual_format(request, photo, taken)
     if adapted is not request and not _may_write(adapted):
         return DeblurResult(adapted.source, adapted.output, "skipped", notes=notes)

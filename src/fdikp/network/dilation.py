@@ -13,7 +13,7 @@ ENERGY_FLOOR = 2e-6
 
 INITIAL_WEIGHTS = (-34.0, 22.0, 9.0)
 """Weights of fine, medium and coarse detail in an untrained map. They and `INITIAL_BIAS` are fitted to the blur radii
-of 80 rendered pairs of sharp photos. `benchmarks/blur_map.py` repeats the fit, soft photos included: on those the
+of 80 rendered pairs of sharp photos. `research/blur_map.py` repeats the fit, soft photos included: on those the
 initial map correlates with the target dilation by 0.65, 0.67 and 0.59 at the three scales, fine to coarse, and the best
 fit by 0.67, 0.68 and 0.60."""
 

@@ -1,0 +1,109 @@
+"""Fit a job into a memory budget: the tile to load a model with, and the largest photo to accept."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from fdikp.errors import FdikpError
+from fdikp.imaging import Photo
+from fdikp.jobs.request import DeblurRequest
+
+PROCESS_BYTES = 300 * 2**20
+"""What a process takes before its first photo: Python, torch, libvips. 285 MiB were measured on Linux."""
+
+RESERVED_BYTES = 64 * 2**20
+"""What is left for the photo when a tile is chosen: enough for 3.5 megapixels in 8 bits."""
+
+ENCODER_BYTES_PER_PIXEL = 12
+"""What encoding a result takes at most beside its pixels: measured for progressive JPEG, which takes the most."""
+
+
+class MemoryModel(Protocol):
+    """How much memory a model takes: `fdikp.models.descriptor.ModelDescriptor` is one."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def min_tile(self) -> int:
+        """The smallest side of a tile, in pixels."""
+
+    @property
+    def size_multiple(self) -> int:
+        """What the side of a tile is a multiple of, in pixels."""
+
+    def working_memory(self, tile: int) -> int:
+        """Bytes that the network takes for one tile of this side, its weights included."""
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """How a budget is divided."""
+
+    tile: int
+    """The side of the tiles, for `load_model`."""
+
+    photo_bytes: int
+    """What is left for one photo, for `DeblurRequest.max_bytes`."""
+
+
+def plan_memory(model: MemoryModel, budget: int, largest_tile: int) -> MemoryPlan:
+    """Choose the largest tile with which a process that works on one photo at a time stays within a budget.
+
+    Args:
+        model: the model to load.
+        budget: for the whole process, in bytes.
+        largest_tile: no larger tile is chosen, in pixels.
+
+    Raises:
+        FdikpError: even the smallest tile does not fit; its code is `over_memory_budget`.
+    """
+    for tile in range(largest_tile, model.min_tile - 1, -model.size_multiple):
+        left = budget - PROCESS_BYTES - model.working_memory(tile)
+        if left >= RESERVED_BYTES:
+            return MemoryPlan(tile, left)
+    least = PROCESS_BYTES + model.working_memory(model.min_tile) + RESERVED_BYTES
+    raise FdikpError(
+        f"{model.name}: needs at least {megabytes(least)}, more than the memory budget of {megabytes(budget)}",
+        code="over_memory_budget",
+        hint="raise the budget or choose a smaller model",
+    )
+
+
+def pixel_limit(request: DeblurRequest) -> int:
+    """The most pixels that a photo may have: three channels of 8 bits are assumed, which is checked after decoding."""
+    if request.max_bytes is None:
+        return request.max_pixels
+    return min(request.max_pixels, request.max_bytes // _bytes_per_pixel(request, 3))
+
+
+def check_memory(request: DeblurRequest, photo: Photo) -> None:
+    """Raise FdikpError if a photo, its result and the encoder together take more than `max_bytes`."""
+    pixels = photo.width * photo.height
+    if request.max_bytes is not None:
+        needed = pixels * _bytes_per_pixel(request, photo.pixels.nbytes // pixels)
+        if needed > request.max_bytes:
+            raise too_large(request)
+
+
+def too_large(request: DeblurRequest) -> FdikpError:
+    """The error for a photo that does not fit into `max_bytes`."""
+    return FdikpError(
+        f"{request.source}: the photo and its result do not fit into {megabytes(request.max_bytes or 0)} of memory",
+        code="over_memory_budget",
+        hint="raise the memory budget",
+    )
+
+
+def _bytes_per_pixel(request: DeblurRequest, photo: int) -> int:
+    """Bytes that a job takes for each pixel of a photo, which itself takes `photo` bytes a pixel."""
+    return 2 * photo + ENCODER_BYTES_PER_PIXEL + (4 if request.blur_map is not None else 0)
+
+
+def megabytes(count: int) -> str:
+    """A number of bytes in words.
+
+    >>> megabytes(2**30)
+    '1024 MiB'
+    """
+    return f"{-(-count // 2**20)} MiB"
