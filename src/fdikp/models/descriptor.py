@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fdikp.errors import WeightsError
+from fdikp.errors import WeightsError, WeightsNotFoundError
 from fdikp.models.infer_config import infer_config
 from fdikp.network.config import MIN_SIZE, SIZE_MULTIPLE, NetworkConfig
 from fdikp.network.encoded_config import KEY as ENCODED_CONFIG
@@ -91,14 +91,16 @@ def find(name_or_path: str | os.PathLike[str]) -> Path:
     """The weights file of a shipped model, or of a path.
 
     Raises:
-        WeightsError: neither a shipped model nor a file.
+        WeightsNotFoundError: neither a shipped model nor a file.
     """
     if str(name_or_path) in SHIPPED:
         return FOLDER / f"{name_or_path}.safetensors"
     path = Path(name_or_path)
     if path.is_file():
         return path
-    raise WeightsError(f"{name_or_path}: no model of this name and no such file; shipped models: {', '.join(SHIPPED)}")
+    raise WeightsNotFoundError(
+        f"{name_or_path}: no model of this name and no such file; shipped models: {', '.join(SHIPPED)}"
+    )
 
 
 def sha256(path: Path) -> str:
