@@ -1,6 +1,8 @@
 """Which package may import which: dependencies point one way, from the command line down to errors."""
 
 import ast
+import subprocess
+import sys
 from collections import defaultdict
 from pathlib import Path
 
@@ -110,3 +112,17 @@ def test_modules_of_a_package_do_not_import_in_a_circle(package: str) -> None:
         ready = {name for name, imported in remaining.items() if not imported & remaining.keys()}
         assert ready, f"a circle among {sorted(remaining)}"
         remaining = {name: imported for name, imported in remaining.items() if name not in ready}
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        "import fdikp.imaging",
+        "from fdikp.models.descriptor import describe; describe('fdikp-lite').to_dict()",
+        "import fdikp.jobs.runner, fdikp.jobs.memory",
+        "import fdikp.models; fdikp.models.describe('fdikp-base')",
+    ],
+)
+def test_no_torch_is_needed(work: str) -> None:
+    blocked = f"import sys; sys.modules['torch'] = None; {work}"  # then `import torch` raises ImportError
+    subprocess.run([sys.executable, "-c", blocked], check=True)

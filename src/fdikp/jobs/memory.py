@@ -8,7 +8,8 @@ from fdikp.imaging import Photo
 from fdikp.jobs.request import DeblurRequest
 
 PROCESS_BYTES = 300 * 2**20
-"""What a process takes before its first photo: Python, torch, libvips. 285 MiB were measured on Linux."""
+"""What a process takes beside tiles and photos: Python, torch, libvips and the weights. On Linux 244 MiB (fdikp-lite) and
+272 MiB (fdikp-base) were measured."""
 
 RESERVED_BYTES = 64 * 2**20
 """What is left for the photo when a tile is chosen: enough for 3.5 megapixels in 8 bits."""
@@ -33,7 +34,7 @@ class MemoryModel(Protocol):
         """What the side of a tile is a multiple of, in pixels."""
 
     def working_memory(self, tile: int) -> int:
-        """Bytes that the network takes for one tile of this side, its weights included."""
+        """Bytes that inference on one tile of this side takes, without the weights."""
 
 
 @dataclass(frozen=True)
