@@ -55,15 +55,15 @@ def main() -> None:
 
 def sharp(model: Deblurrer, folder: Path) -> str:
     """The PSNR of sharp photos to themselves."""
-    found = []
+    scores = []
     for number, pixels in enumerate(load_images([folder]), 1):
         image = torch.from_numpy(pixels).permute(2, 0, 1).float() / 255
-        found.append((_psnr(model.predict(image), image), number))
-    kept = sum(value > UNCHANGED for value, _ in found)
-    worst, number = min(found)
+        scores.append((_psnr(model.predict(image), image), number))
+    kept = sum(value > UNCHANGED for value, _ in scores)
+    worst, number = min(scores)
     return (
-        f"Sharp photos, PSNR to themselves: mean {fmean(value for value, _ in found):.1f} dB, "
-        f"{kept} of {len(found)} above {UNCHANGED:g} dB, worst {worst:.1f} dB (number {number})."
+        f"Sharp photos, PSNR to themselves: mean {fmean(value for value, _ in scores):.1f} dB, "
+        f"{kept} of {len(scores)} above {UNCHANGED:g} dB, worst {worst:.1f} dB (number {number})."
     )
 
 

@@ -60,20 +60,20 @@ def psnr(a: Tensor, b: Tensor) -> float:
 
 def by_kind(call: Callable[[], object], runs: int) -> dict[str, float]:
     """Milliseconds of one call by kind of operation, and of the whole call; median of several profiled calls."""
-    seen = [_by_kind(call) for _ in range(runs)]
-    return {kind: median(one[kind] for one in seen) for kind in seen[0]}
+    profiles = [_by_kind(call) for _ in range(runs)]
+    return {kind: median(one[kind] for one in profiles) for kind in profiles[0]}
 
 
 def _by_kind(call: Callable[[], object]) -> dict[str, float]:
-    with profile(activities=[ProfilerActivity.CPU]) as seen:
+    with profile(activities=[ProfilerActivity.CPU]) as profiler:
         started = time.perf_counter()
         call()
         whole = time.perf_counter() - started
-    found = dict.fromkeys([*KINDS, OTHER], 0.0)
-    for event in seen.key_averages():
+    milliseconds = dict.fromkeys([*KINDS, OTHER], 0.0)
+    for event in profiler.key_averages():
         kind = next((kind for kind, names in KINDS.items() if any(name in event.key for name in names)), OTHER)
-        found[kind] += event.self_cpu_time_total / 1e3
-    return found | {BETWEEN: 1e3 * whole - sum(found.values()), ALL: 1e3 * whole}
+        milliseconds[kind] += event.self_cpu_time_total / 1e3
+    return milliseconds | {BETWEEN: 1e3 * whole - sum(milliseconds.values()), ALL: 1e3 * whole}
 
 
 def main() -> None:

@@ -9,7 +9,6 @@ The second command limits the machine to AVX2. A step is one of `fdikp train lit
 
 import argparse
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -37,13 +36,13 @@ SETTINGS = [
 
 
 def step_of(model: str, precision: str, layout: str, optimizer: str, lpips: Path) -> Callable[[], object]:
-    recipe = replace(LITE, precision=precision, memory_format=layout, optimizer=optimizer)
-    numerics = Numerics.of(recipe, CPU)
+    recipe = LITE.override(precision=precision, memory_format=layout, optimizer=optimizer)
+    numerics = Numerics.of(recipe.runtime, CPU)
     network = models.load(model)[0].requires_grad_(True).train()
     network = network.to(memory_format=numerics.memory_format)  # type: ignore[call-overload]
     supervision = BlurSupervision(network)
-    objective = Objective(network, recipe, numerics, supervision, LPIPS(lpips))
-    optimiser = build_optimizer(network, supervision, recipe)
+    objective = Objective(network, recipe.loss, numerics, supervision, LPIPS(lpips))
+    optimiser = build_optimizer(network, supervision, recipe.optim)
     generator = torch.Generator().manual_seed(0)
     pair = [torch.rand(BATCH, 3, CROP, CROP, generator=generator) for _ in range(2)]
     radius = 5 * torch.rand(BATCH, 1, CROP, CROP, generator=generator)

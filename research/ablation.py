@@ -37,6 +37,7 @@ from fdikp.evaluation.tables import grid
 from fdikp.metrics.lpips import LPIPS
 from fdikp.metrics.lpips_weights import find_lpips
 from fdikp.metrics.psnr import psnr
+from fdikp.network import FDIKP
 from fdikp.training.loop import train
 from fdikp.training.recipe import Recipe
 from fdikp.training.recipes import named
@@ -83,7 +84,7 @@ RENDERER = (
 RECIPE = (
     Variant(AS_IT_IS),
     Variant("no frequency loss", {"gamma": 0.0}),
-    Variant("no guard term", {"delta": 0.0}),
+    Variant("no guard term", {"guard_weight": 0.0}),
     Variant("blur map not taught", {"blur": 0.0}),
     Variant("fine scale only", {"scales": (1.0, 0.0, 0.0)}),
     Variant("crops of 64", {"crop": (64,), "batch": (16,)}),
@@ -91,8 +92,8 @@ RECIPE = (
     Variant("three times the rate", {"lr": 9e-4}),
     Variant("rate in steps", {"schedule": "steps", "milestones": (0.4, 0.6, 0.8)}),
     Variant("weights not averaged", {"averaging": ("none",)}),
-    Variant("plain mean over the last half", {"share": (1.0, 1.0), "averaging": ("none", "swa")}),
-    Variant("batch statistics frozen", {"freeze_norm": True}),
+    Variant("plain mean over the last half", {"phase_lengths": (1.0, 1.0), "averaging": ("none", "swa")}),
+    Variant("batch statistics frozen", {"freeze_bn": True}),
     Variant("dilation up to 1.5", dilation_range=1.5),
     Variant("dilation up to 3", dilation_range=3.0),
 )
@@ -151,8 +152,9 @@ def trained(pool: ProcessPoolExecutor, options: argparse.Namespace) -> None:
         table.append((variant.label, *cells))
     basis = _recipe(variants[0], 0, options)
     about = {
-        "each run": f"{options.steps} steps of {basis.batch[0]} crops of {basis.crop[0]}×{basis.crop[0]} from the "
-        f"{START} that ships, Adam {basis.lr:g}, cosine, average {basis.average:g}; {options.seeds} seeds",
+        "each run": f"{options.steps} steps of {basis.budget.batch[0]} crops of {basis.budget.crop[0]}² from the "
+        f"{START} that ships, Adam {basis.optim.lr:g}, cosine, average "
+        f"{basis.optim.ema_decay[0]:g}; {options.seeds} seeds",
         "numbers": f"gain in PSNR over the input in dB, and change of LPIPS, of `{AS_IT_IS}`; below it what a change "
         "adds (each seed)",
         **_machine(options),
@@ -167,9 +169,8 @@ def trained(pool: ProcessPoolExecutor, options: argparse.Namespace) -> None:
 def _recipe(variant: Variant, seed: int, options: argparse.Namespace) -> Recipe:
     """The run of a variant."""
     name = "".join(c if c.isalnum() else "-" for c in variant.label)
-    basis = replace(
-        named("lite"),
-        data=tuple(options.sharp),
+    basis = named("lite").override(
+        paths=tuple(options.sharp),
         pairs="rendered",
         start=START,
         steps=options.steps,
@@ -177,27 +178,28 @@ def _recipe(variant: Variant, seed: int, options: argparse.Namespace) -> Recipe:
         optimizer="adam",
         lr=3e-4,
         warmup=options.steps // 8,
-        hint=0.0,
+        radius_hint=0.0,
         ema_decay=(0.97,),
         threads=1,
         seed=seed,
         resume=True,
         validate_every=1e9,
-        out=options.output / options.part / f"{name}-{seed}",
+        output=options.output / options.part / f"{name}-{seed}",
     )
-    return replace(basis, **variant.recipe)
+    return basis.override(**variant.recipe)
 
 
 def _run(job: tuple[Variant, int], options: argparse.Namespace) -> dict[str, float]:
     """Train a variant, unless it is finished; returns the gain on each set."""
     variant, seed = job
     recipe = _recipe(variant, seed, options)
-    kept = recipe.out / "gains.json"
+    kept = recipe.runtime.output / "gains.json"
     if kept.exists():
         known: dict[str, float] = json.loads(kept.read_text())
         return known
     if variant.dilation_range is not None:
-        recipe = replace(recipe, start=str(_of_range(variant.dilation_range, recipe.out.with_suffix(".start"))))
+        start = _of_range(variant.dilation_range, recipe.runtime.output.with_suffix(".start"))
+        recipe = recipe.override(start=str(start))
     model = load_model(train(recipe, printed=False).weights, "cpu")
     gains = {column: fmean(found) for column, found in _gains(model, options).items()}
     kept.write_text(json.dumps(gains))
@@ -212,7 +214,9 @@ def _of_range(largest: float, file: Path) -> Path:
     assert network.fikp.blur is not None
     middle = torch.tensor([1.0 / before, 1.0 / largest]).logit()
     network.fikp.blur.weigh.bias.data += middle[1] - middle[0]  # type: ignore[operator]
-    network.config = replace(network.config, dilation_range=largest)
+    tensors = {name: t for name, t in network.state_dict().items() if name != "encoded_config"}
+    network = FDIKP(replace(network.config, dilation_range=largest))
+    network.load_state_dict(tensors)
     file.parent.mkdir(parents=True, exist_ok=True)
     models.save(network, file, name=about.name, half=False)
     return file

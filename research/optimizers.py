@@ -12,7 +12,7 @@ import argparse
 import csv
 import json
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +46,10 @@ TRIALS = (
 
 
 def recipe_of(trial: Trial, seed: int, options: argparse.Namespace) -> Recipe:
-    return replace(
-        LITE,
+    return LITE.override(
         start=trial.start,
-        data=tuple(options.data),
-        out=options.runs / f"{trial.label}-{seed}",
+        paths=tuple(options.data),
+        output=options.runs / f"{trial.label}-{seed}",
         resume=True,
         optimizer=trial.optimizer,
         lr=trial.lr,
@@ -58,7 +57,7 @@ def recipe_of(trial: Trial, seed: int, options: argparse.Namespace) -> Recipe:
         batch=(4,),
         schedule="constant",
         warmup=20,
-        hint=0.0,
+        radius_hint=0.0,
         seed=seed,
         ema_decay=(0.99, 0.998),
         threads=1,
@@ -71,17 +70,17 @@ def recipe_of(trial: Trial, seed: int, options: argparse.Namespace) -> Recipe:
 def run(trial: Trial, seed: int, options: argparse.Namespace) -> None:
     """Train in two halves, with a validation after each; a finished run is not repeated."""
     recipe = recipe_of(trial, seed, options)
-    log = recipe.out / "log.jsonl"
+    log = recipe.runtime.output / "log.jsonl"
     for steps in (options.steps // 2, options.steps):
         if not log.exists() or _reached(log) < steps:
-            outcome = train(replace(recipe, steps=steps), printed=False)
+            outcome = train(recipe.override(steps=steps), printed=False)
             if outcome.signal:
                 sys.exit(f"stopped at step {outcome.step} of {trial.label}")
 
 
 def rows_of(trial: Trial, seed: int, options: argparse.Namespace) -> list[dict[str, Any]]:
     """Rows of the table for the start, the middle and the end of a run; none if it is not finished."""
-    log = recipe_of(trial, seed, options).out / "log.jsonl"
+    log = recipe_of(trial, seed, options).runtime.output / "log.jsonl"
     if not log.exists() or _reached(log) < options.steps:
         return []
     rows = []

@@ -15,6 +15,8 @@ def all_errors() -> list[FdikpError]:
         PhotoNotFoundError("a.jpg: there is no such file"),
         DataError("two faults", ["one", "two"]),
         errors.Cancelled(),
+        errors.WeightsNotFoundError("none: no model of this name"),
+        errors.ArgumentError("must be at least 64", argument="tile", value=3, hint="use 512"),
     ]
 
 
@@ -35,6 +37,13 @@ def test_a_missing_photo_is_an_error_of_both_kinds() -> None:
         raise PhotoNotFoundError("a.jpg: missing")
     assert isinstance(PhotoNotFoundError("a"), PhotoError)
     assert PhotoNotFoundError("a").code == "photo_not_found"
+
+
+def test_an_argument_is_named_with_its_value() -> None:
+    error = errors.ArgumentError("not usable here", argument="device", value="cuda:7", code="device_unusable")
+    assert str(error) == "device='cuda:7': not usable here"
+    assert isinstance(error, ValueError)
+    assert (error.argument, error.value, error.reason) == ("device", "cuda:7", "not usable here")
 
 
 def test_an_error_is_located_once() -> None:
@@ -69,3 +78,11 @@ def test_every_default_code_is_a_known_one() -> None:
 
     classes = [FdikpError, *FdikpError.__subclasses__(), *PhotoError.__subclasses__()]
     assert {cls.default_code for cls in classes} <= set(get_args(errors.ErrorCode))
+
+
+def test_an_unknown_model_has_its_own_code() -> None:
+    from fdikp.models import describe
+
+    with pytest.raises(errors.WeightsError) as raised:
+        describe("fdikp-huge")
+    assert raised.value.code == "model_unknown"

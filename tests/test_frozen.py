@@ -13,6 +13,7 @@ from safetensors import safe_open
 import fdikp
 from fdikp import models
 from fdikp.network import FDIKP, PRESETS, NetworkConfig
+from fdikp.network.encoded_config import encode
 
 FROZEN = json.loads((Path(__file__).parent / "frozen.json").read_text())
 
@@ -29,6 +30,11 @@ def test_tensors(name: str) -> None:
     shapes = {key: list(tensor.shape) for key, tensor in network.state_dict().items()}
     missing = {key: shape for key, shape in FROZEN["state_dict"][name].items() if shapes.get(key) != shape}
     assert not missing
+
+
+@pytest.mark.parametrize("name", FROZEN["encoded_config"])
+def test_encoded_configurations(name: str) -> None:
+    assert encode(PRESETS[name]) == FROZEN["encoded_config"][name]
 
 
 def test_the_header_of_weights(tmp_path: Path, tiny_config: NetworkConfig) -> None:

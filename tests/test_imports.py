@@ -1,6 +1,8 @@
 """Which package may import which: dependencies point one way, from the command line down to errors."""
 
 import ast
+import subprocess
+import sys
 from collections import defaultdict
 from pathlib import Path
 
@@ -32,8 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "synthesis", "training", "models",
     },
 }  # fmt: skip
-"""By package, the others that it may import; `__init__` and `__main__` of fdikp itself may import all.
-`training.__main__` is the command line on machines with little installed."""
+"""By package, the others that it may import; `__init__` and `__main__` of fdikp itself may import all."""
 
 
 def imports() -> dict[str, dict[str, set[str]]]:
@@ -41,7 +42,7 @@ def imports() -> dict[str, dict[str, set[str]]]:
     found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for file in SOURCE.rglob("*.py"):
         path = file.relative_to(SOURCE)
-        if path.name == "__main__.py" or path == Path("__init__.py"):
+        if path in (Path("__main__.py"), Path("__init__.py")):
             continue
         importer = path.parts[0].removesuffix(".py")
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
@@ -111,3 +112,17 @@ def test_modules_of_a_package_do_not_import_in_a_circle(package: str) -> None:
         ready = {name for name, imported in remaining.items() if not imported & remaining.keys()}
         assert ready, f"a circle among {sorted(remaining)}"
         remaining = {name: imported for name, imported in remaining.items() if name not in ready}
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        "import fdikp.imaging",
+        "from fdikp.models.descriptor import describe; describe('fdikp-lite').to_dict()",
+        "import fdikp.jobs.runner, fdikp.jobs.memory",
+        "import fdikp.models; fdikp.models.describe('fdikp-base')",
+    ],
+)
+def test_no_torch_is_needed(work: str) -> None:
+    blocked = f"import sys; sys.modules['torch'] = None; {work}"  # then `import torch` raises ImportError
+    subprocess.run([sys.executable, "-c", blocked], check=True)

@@ -112,7 +112,13 @@ class PhotoNotFoundError(PhotoError, FileNotFoundError):
 class WeightsError(FdikpError):
     """A model's weights are unknown, damaged, or of another shape than the network."""
 
-    default_code = "model_damaged"
+    default_code: ErrorCode = "model_damaged"
+
+
+class WeightsNotFoundError(WeightsError, FileNotFoundError):
+    """There is no shipped model of this name, and no weights file at this path."""
+
+    default_code = "model_unknown"
 
 
 class DataError(FdikpError):

@@ -57,7 +57,7 @@ class TestKinds:
 
     def test_a_text_file_is_refused(self, model: Deblurrer) -> None:
         with pytest.raises(TypeError, match="StringIO is not a binary file; open it with mode 'rb'"):
-            model(io.StringIO("text"))  # type: ignore[arg-type]
+            model(io.StringIO("text"))
 
     @pytest.mark.parametrize("kind", [bytearray, memoryview])
     def test_other_buffers_are_bytes(self, model: Deblurrer, pixels: np.ndarray, kind: Any) -> None:
@@ -191,6 +191,12 @@ def test_other_kinds_are_refused_in_one_line(model: Deblurrer, wrong: Any) -> No
     assert "\n" not in str(error.value)
 
 
+def test_a_missing_file_is_an_error_of_both_kinds(model: Deblurrer) -> None:
+    for kind in (PhotoError, FileNotFoundError):
+        with pytest.raises(kind, match=r"^no/such/file\.jpg: cannot be read: No such file or directory"):
+            model("no/such/file.jpg")
+
+
 class TestIterables:
     def test_a_list_of_arrays_is_not_an_array(self, model: Deblurrer, pixels: np.ndarray) -> None:
         images = [pixels[:40, :50], pixels[40:80, :50]]
@@ -201,7 +207,7 @@ class TestIterables:
 
     def test_kinds_and_sizes_may_differ(self, model: Deblurrer, pixels: np.ndarray) -> None:
         images = (pixels[:40, :50], Photo(pixels[:20, :20]), torch.from_numpy(pixels[:30, :30]).permute(2, 0, 1))
-        results: list[Any] = list(model(images))  # type: ignore[call-overload]
+        results: list[Any] = list(model(images))
         assert [type(result) for result in results] == [np.ndarray, Photo, torch.Tensor]
         np.testing.assert_array_equal(results[1].pixels, model(pixels[:20, :20]))
 
@@ -224,7 +230,7 @@ class TestIterables:
         assert len(results) == 2 and all(isinstance(result, Photo) for result in results)
 
     def test_an_error_comes_in_its_place(self, model: Deblurrer, pixels: np.ndarray) -> None:
-        results: Iterator[Any] = model([pixels[:20, :20], None])  # type: ignore[call-overload]
+        results: Iterator[Any] = model([pixels[:20, :20], None])
         next(results)
         with pytest.raises(TypeError, match="NoneType is not a kind of image"):
             next(results)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import fdikp
-from fdikp import FdikpError, load_model
+from fdikp import FdikpError, WeightsError, load_model
 from fdikp.errors import ArgumentError
 
 
@@ -27,6 +27,13 @@ class TestRefused:
         line = "precision='float8': not a known precision; use auto, float32, bfloat16, float16"
         with pytest.raises(ArgumentError, match=f"^{line}$"):
             load_model(tiny_weights, precision="float8")
+
+
+@pytest.mark.parametrize("kind", [WeightsError, FileNotFoundError])
+def test_a_missing_file_is_an_error_of_both_kinds(kind: type[Exception]) -> None:
+    with pytest.raises(kind, match=r"^no/such\.safetensors: no model of this name and no such file") as caught:
+        load_model("no/such.safetensors")
+    assert caught.value.code == "model_unknown"
 
 
 def test_the_package_is_imported_without_torch_and_libvips() -> None:

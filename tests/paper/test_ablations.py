@@ -1,15 +1,16 @@
 """The paper's ablations as data, and what is said of their order."""
 
-import dataclasses
 from pathlib import Path
 
 import pytest
 
 from fdikp.paper.ablations import ABLATIONS, Budget, Variant, budget_of, orderings, proxy_run, real_run
-from fdikp.training.recipe import Recipe
 from fdikp.training.recipes import named
 
-SAME = ("steps", "crop", "batch", "lr", "schedule", "warmup", "averaging", "share", "data", "seed", "narrow", "pairs")
+SAME = (
+    "steps", "crop", "batch", "lr", "schedule", "warmup", "averaging", "phase_lengths", "paths", "seed",
+    "width_divisor", "pairs",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("table", list(ABLATIONS))
@@ -19,24 +20,23 @@ def test_variants_of_a_proxy_differ_in_what_the_table_compares_and_nothing_else(
     ]
     for run in runs:
         run.check()
-        assert [getattr(run, name) for name in SAME] == [getattr(runs[0], name) for name in SAME]
-    losses = [(r.scales, r.beta, r.gamma) for r in runs]
-    networks = [run.network for run in runs]
+        assert [run.options()[name] for name in SAME] == [runs[0].options()[name] for name in SAME]
+    losses = [(r.loss.scales, r.loss.beta, r.loss.gamma) for r in runs]
+    networks = [run.network.architecture for run in runs]
     distinct = losses if table == "table6" else networks
     assert len(set(distinct)) == len(runs)
     assert len(set(networks if table == "table6" else losses)) == 1
-    assert any(run.beta for run in runs) == (table == "table6")
+    assert any(run.loss.beta for run in runs) == (table == "table6")
 
 
 @pytest.mark.parametrize("table", list(ABLATIONS))
 def test_the_real_thing_is_the_papers_training(table: str) -> None:
     for variant in ABLATIONS[table]:
         run = real_run(variant, Path("DPDD"), Path("out"), 0)
-        changed = {
-            f.name for f in dataclasses.fields(Recipe) if getattr(run, f.name) != getattr(named(variant.recipe), f.name)
-        }
-        assert changed <= {"data", "out", "seed", "resume"}
-        assert run.epochs == 1500 and run.narrow == 1
+        before = named(variant.recipe).options()
+        changed = {name for name, value in run.options().items() if value != before[name]}
+        assert changed <= {"paths", "output", "seed", "resume"}
+        assert run.budget.epochs == 1500 and run.network.width_divisor == 1
 
 
 def test_an_order_within_the_spread_of_seeds_is_not_decided() -> None:

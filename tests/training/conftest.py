@@ -1,4 +1,4 @@
-"""A narrow network, a few photographs, and runs of a few steps."""
+"""A narrow network, a few photos, and runs of a few steps."""
 
 import json
 from pathlib import Path
@@ -13,14 +13,14 @@ from fdikp.training.recipe import Recipe
 
 @pytest.fixture(autouse=True)
 def plot(monkeypatch):
-    """Plots take as long as the runs of these tests: none is drawn, and what draws them is given to who asks."""
+    """Plots take as long as the runs of these tests, so that none is drawn. Returns the function that draws them."""
     draw = summary._plot
     monkeypatch.setattr(summary, "_plot", lambda *_: None)
     return draw
 
 
 @pytest.fixture(scope="session")
-def photographs(tmp_path_factory) -> Path:
+def photos(tmp_path_factory) -> Path:
     from skimage import data
 
     folder = tmp_path_factory.mktemp("sharp")
@@ -30,25 +30,25 @@ def photographs(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def own_pairs(tmp_path_factory, photographs) -> Path:
-    """Pairs as a user keeps them: source/ and target/, the same names."""
+def own_pairs(tmp_path_factory, photos) -> Path:
+    """Pairs as a user keeps them: source/ and target/ with the same names."""
     folder = tmp_path_factory.mktemp("pairs")
     for kind in ("source", "target"):
         (folder / kind).mkdir()
-    for n, file in enumerate(sorted(photographs.iterdir())):
-        picture = Image.open(file)
-        picture.save(folder / "target" / f"{n}.png")
-        picture.reduce(2).resize(picture.size).save(folder / "source" / f"{n}.png")
+    for n, file in enumerate(sorted(photos.iterdir())):
+        image = Image.open(file)
+        image.save(folder / "target" / f"{n}.png")
+        image.reduce(2).resize(image.size).save(folder / "source" / f"{n}.png")
     return folder
 
 
 @pytest.fixture
-def recipe(tmp_path, photographs, tiny_config, monkeypatch) -> Recipe:
+def recipe(tmp_path, photos, tiny_config, monkeypatch) -> Recipe:
     monkeypatch.setitem(PRESETS, "tiny", tiny_config)
-    return Recipe(
+    return Recipe().override(
         config="tiny",
-        data=(photographs,),
-        out=tmp_path / "run",
+        paths=(photos,),
+        output=tmp_path / "run",
         steps=6,
         batch=(2,),
         crop=(64,),
@@ -60,10 +60,10 @@ def recipe(tmp_path, photographs, tiny_config, monkeypatch) -> Recipe:
 
 @pytest.fixture
 def log_of():
-    """The lines of a run's log about its steps."""
+    """The lines of a run's log: of its steps, or of another kind."""
 
     def log_of(recipe: Recipe, kind: str = "loss") -> list[dict]:
-        lines = [json.loads(line) for line in (recipe.out / "log.jsonl").read_text().splitlines()]
+        lines = [json.loads(line) for line in (recipe.runtime.output / "log.jsonl").read_text().splitlines()]
         return [line for line in lines if kind in line]
 
     return log_of

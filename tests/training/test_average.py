@@ -39,15 +39,15 @@ def test_each_kind(network):
 
 def test_statistics_are_the_plain_mean_of_what_passes_through(network):
     norm = network.dsrm.apu.norm
-    pictures = torch.rand(3, 2, 3, 64, 64)
-    seen = []
-    hook = norm.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0].detach().float()))
+    batches = torch.rand(3, 2, 3, 64, 64)
+    inputs_of_norm = []
+    hook = norm.register_forward_hook(lambda module, inputs, output: inputs_of_norm.append(inputs[0].detach().float()))
     network.eval()
     with torch.no_grad(), measured_statistics(network):
-        for batch in pictures:
+        for batch in batches:
             network.stages(batch)
     hook.remove()
-    assert len(seen) == 9  # three scales of three batches
-    expected = torch.stack([features.mean(dim=(0, 2, 3)) for features in seen]).mean(dim=0)
+    assert len(inputs_of_norm) == 9  # three scales of three batches
+    expected = torch.stack([features.mean(dim=(0, 2, 3)) for features in inputs_of_norm]).mean(dim=0)
     assert torch.allclose(norm.running_mean, expected, atol=1e-5)
     assert norm.momentum == 0.1 and not network.training

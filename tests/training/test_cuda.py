@@ -1,7 +1,5 @@
 """What only a GPU can show; everything else is tested on the CPU."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 
@@ -14,12 +12,12 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a G
 
 @pytest.mark.parametrize("precision", ["bf16", "fp32"])
 def test_a_run_on_a_gpu_goes_on_and_its_weights_load_anywhere(recipe, precision, log_of):
-    recipe = replace(recipe, device="cuda", precision=precision, blur=0.1)
-    train(replace(recipe, steps=3))
-    outcome = train(replace(recipe, resume=True))
+    recipe = recipe.override(device="cuda", precision=precision, blur=0.1)
+    train(recipe.override(steps=3))
+    outcome = train(recipe.override(resume=True))
     assert outcome.step == 6
     assert [line["skipped"] for line in log_of(recipe)] == [0] * 6
-    assert all(value.isfinite().all() for value in load_checkpoint(recipe.out)["network"].values())
+    assert all(value.isfinite().all() for value in load_checkpoint(recipe.runtime.output)["network"].values())
     assert models.load(outcome.weights)[0].output.weight.device.type == "cpu"
 
 
@@ -27,7 +25,7 @@ def test_the_first_step_is_that_of_the_cpu(recipe, log_of):
     """The same pairs, the same network, the same loss: a seed means one run on every machine."""
     lines = []
     for device in ("cpu", "cuda"):
-        run = replace(recipe, device=device, precision="fp32", steps=1, out=recipe.out / device)
+        run = recipe.override(device=device, precision="fp32", steps=1, output=recipe.runtime.output / device)
         train(run)
         lines.append(log_of(run)[0])
     assert lines[1]["psnr_in"] == pytest.approx(lines[0]["psnr_in"], abs=0.05)

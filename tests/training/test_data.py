@@ -12,34 +12,34 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
-def pictures() -> list[np.ndarray]:
+def images() -> list[np.ndarray]:
     generator = np.random.default_rng(0)
     return [generator.integers(0, 256, (90 + 10 * n, 120, 3), np.uint8) for n in range(5)]
 
 
-def stream(pictures, **more) -> RenderedStream:
-    return RenderedStream(pictures, **({"margin": 8, "seed": 7, "settings": RenderSettings()} | more))
+def stream(images, **more) -> RenderedStream:
+    return RenderedStream(images, **({"margin": 8, "seed": 7, "settings": RenderSettings()} | more))
 
 
-def test_a_pair_depends_on_its_number_and_not_on_batches_or_history(pictures):
-    eights = stream(pictures).batch(8, 8, 64, CPU)
-    fours = stream(pictures)
+def test_a_pair_depends_on_its_number_and_not_on_batches_or_history(images):
+    eights = stream(images).batch(8, 8, 64, CPU)
+    fours = stream(images)
     fours.batch(36, 4, 64, CPU)
     second, third = fours.batch(8, 4, 64, CPU), fours.batch(12, 4, 64, CPU)
     assert torch.equal(eights.blurred, torch.cat([second.blurred, third.blurred]))
     assert torch.equal(eights.target, torch.cat([second.target, third.target]))
-    assert not torch.equal(eights.target, stream(pictures, seed=8).batch(8, 8, 64, CPU).target)
+    assert not torch.equal(eights.target, stream(images, seed=8).batch(8, 8, 64, CPU).target)
 
 
-def test_shapes_types_and_ranges(pictures):
-    pair = stream(pictures, margin=0).batch(0, 3, 80, CPU)
+def test_shapes_types_and_ranges(images):
+    pair = stream(images, margin=0).batch(0, 3, 80, CPU)
     assert pair.blurred.shape == pair.target.shape == (3, 3, 80, 80)
     assert pair.radius.shape == (3, 1, 80, 80)
     assert pair.target.dtype == torch.float32
     assert 0 <= float(pair.target.min()) <= float(pair.target.max()) <= 1
 
 
-def test_every_picture_once_before_any_again():
+def test_every_image_once_before_any_again():
     plain = [np.full((80, 80, 3), 20 * n, np.uint8) for n in range(10)]
     sharp_only = RenderSettings(p_sharp=1.0, p_highlight_boost=0, p_sharpened=0)
     numbers = stream(plain, settings=sharp_only).batch(0, 30, 64, CPU).target.mean(dim=(1, 2, 3)) * 255 / 20
@@ -48,14 +48,14 @@ def test_every_picture_once_before_any_again():
     assert orders[0] != orders[1]
 
 
-def test_pictures_smaller_than_a_crop_are_enlarged():
+def test_images_smaller_than_a_crop_are_enlarged():
     small = [np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)]
     assert stream(small).batch(0, 2, 64, CPU).target.shape == (2, 3, 64, 64)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Pairs whose pixels say where they are: red is the row, green the column, blue the picture."""
+    """Pairs whose pixels say where they are: red is the row, green the column, blue the image."""
     folder = tmp_path_factory.mktemp("pairs")
     row, column = np.mgrid[0:90, 0:110].astype(np.uint8)
     for kind, level in (("source", 0), ("target", 100)):
@@ -103,6 +103,6 @@ class TestRealPairs:
             shares = [two[rank].batch(4 * step + 2 * rank, 2, 64, CPU).blurred for rank in range(2)]
             assert torch.equal(whole, torch.cat(shares))
 
-    def test_pictures_smaller_than_the_crop_are_refused(self, folder):
-        with pytest.raises(DataError, match=r"110x90, smaller than the crop of 96.*smaller crops"):
+    def test_images_smaller_than_the_crop_are_refused(self, folder):
+        with pytest.raises(DataError, match=r"110x90, smaller than the crop of 96; use smaller crops"):
             PairedStream(find_pairs(folder), 0, 96, 1.0)

@@ -48,7 +48,9 @@ def test_the_guard_term_feels_a_shift_that_the_paper_s_loss_does_not():
     exact = [torch.nn.functional.avg_pool2d(target, 4), torch.nn.functional.avg_pool2d(target, 2), target]
     shifted = [image + 0.005 for image in exact]
     paper = float(restoration_loss(shifted, target)) - float(restoration_loss(exact, target))
-    guarded = float(restoration_loss(shifted, target, delta=0.5)) - float(restoration_loss(exact, target, delta=0.5))
+    guarded = float(restoration_loss(shifted, target, guard_weight=0.5)) - float(
+        restoration_loss(exact, target, guard_weight=0.5)
+    )
     assert paper < 2e-4
     assert guarded > 15 * paper
 
@@ -85,8 +87,8 @@ class TestBlurSupervision:
     def test_reaches_the_features_and_the_blur_map_and_not_the_pixels(self, network):
         supervision = BlurSupervision(network)
         stages = network.stages(torch.rand(2, 3, 64, 64))
-        reached, told = supervision(torch.full((2, 1, 64, 64), 3.0), stages, (1.0, 0.2, 0.1))
-        (reached + told).backward()
+        map_loss, hint_loss = supervision(torch.full((2, 1, 64, 64), 3.0), stages, (1.0, 0.2, 0.1))
+        (map_loss + hint_loss).backward()
         assert network.dsrm.encoder.to_full.weight.grad.abs().sum() > 0
         assert network.fikp.blur.weigh.weight.grad.abs().sum() > 0
         assert network.fikp.refine.weight.grad is None
@@ -100,15 +102,15 @@ class TestBlurSupervision:
         # the features tell log 1, which is that of a radius of 3.8 pixels at full size; every dilation is 1, and
         # kernels of 5 samples reach twice as far: what radii of 3.8, 1.9 and 0.95 ask for is 1.9, 0.95 and 0.475
         losses = supervision(torch.full((1, 1, 64, 64), 3.8), stages, (1.0, 0.5, 0.25))
-        told = 0.5 * abs(math.log(3.8 / 8 + 0.05)) + 0.25 * abs(math.log(3.8 / 16 + 0.05))
-        reached = 0.9 + 0.5 * 0.05 + 0.25 * 0.525
-        assert [float(loss.detach()) for loss in losses] == pytest.approx([reached, told], abs=1e-5)
+        hint_loss = 0.5 * abs(math.log(3.8 / 8 + 0.05)) + 0.25 * abs(math.log(3.8 / 16 + 0.05))
+        map_loss = 0.9 + 0.5 * 0.05 + 0.25 * 0.525
+        assert [float(loss.detach()) for loss in losses] == pytest.approx([map_loss, hint_loss], abs=1e-5)
 
     def test_without_the_hint_features_learn_from_the_picture_alone(self, network):
         supervision = BlurSupervision(network)
         stages = network.stages(torch.rand(2, 3, 64, 64))
-        reached, told = supervision(torch.full((2, 1, 64, 64), 3.0), stages, (1.0, 0.2, 0.1), hint=False)
-        (reached + told).backward()
+        map_loss, hint_loss = supervision(torch.full((2, 1, 64, 64), 3.0), stages, (1.0, 0.2, 0.1), hint=False)
+        (map_loss + hint_loss).backward()
         assert supervision.read.weight.grad.abs().sum() > 0  # it is still read, for the log and for processes to agree
         assert network.dsrm.encoder.to_full.weight.grad is None
         assert network.fikp.blur.weigh.weight.grad.abs().sum() > 0
@@ -116,7 +118,7 @@ class TestBlurSupervision:
     def test_no_dilation_is_asked_for_beyond_its_range(self, network):
         supervision = BlurSupervision(network)
         stages = network.stages(torch.rand(1, 3, 64, 64))
-        losses = [supervision.reached(torch.full((1, 1, 64, 64), r), stages[-1]).item() for r in (4.0, 7.0)]
+        losses = [supervision.dilation_loss(torch.full((1, 1, 64, 64), r), stages[-1]).item() for r in (4.0, 7.0)]
         assert losses[0] == losses[1]
 
     def test_speaks_of_the_last_pass_only(self, network):
@@ -142,7 +144,7 @@ def test_a_weave_that_hides_from_one_grid_is_seen_from_others():
     weave = torch.zeros(64, 64)
     weave[2::4, 1::4] = 0.1
     assert every_fourth(target + weave, target) == 0
-    seen = torch.cat([shifted(every_fourth, step)(target + weave, target) for step in range(200)])
-    assert 0.03 < (seen > 1e-4).float().mean() < 0.1  # a sixteenth
-    assert torch.equal(seen[7:8], shifted(every_fourth, 7)(target + weave, target))
+    distances = torch.cat([shifted(every_fourth, step)(target + weave, target) for step in range(200)])
+    assert 0.03 < (distances > 1e-4).float().mean() < 0.1  # a sixteenth
+    assert torch.equal(distances[7:8], shifted(every_fourth, 7)(target + weave, target))
     assert every_fourth(target, target) == shifted(every_fourth, 3)(target, target) == 0

@@ -1,10 +1,9 @@
-"""Two processes on one machine share each batch."""
+"""Two processes on one machine, each with half of each batch."""
 
 import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
 
 import torch
 from torch import nn
@@ -22,12 +21,11 @@ from fdikp.training.recipes import RECIPES
 NUMERICS = Numerics(torch.device("cpu"), False, torch.contiguous_format)
 
 
-def test_the_gradient_is_the_mean_of_the_shares(photographs, tiny_weights, tmp_path):
-    """One step of two processes, against both shares of its batch one after the other in this one."""
-    options = f"--start {tiny_weights} --data {photographs} --out {tmp_path / 'run'} --steps 1 --batch 4 --crop 64"
-    options += (
-        " --optimizer adam --blur 0.1 --hint 0.1 --precision fp32 --device cpu --devices 2 --threads 1 --clip 1e9"
-    )
+def test_the_gradient_is_the_mean_of_both_processes(photos, tiny_weights, tmp_path):
+    """One step of two processes, against both halves of its batch computed here in turn."""
+    options = f"--from {tiny_weights} --data {photos} --output {tmp_path / 'run'} --steps 1 --batch 4 --crop 64"
+    options += " --optimizer adam --blur 0.1 --radius-hint 0.1 --precision fp32 --grad-clip 1e9"
+    options += " --device cpu --devices 2 --threads 1"
     done = subprocess.run(
         [sys.executable, "-m", "fdikp.training", "lite", *options.split()],
         env=os.environ | {"OMP_NUM_THREADS": "1"},
@@ -40,19 +38,19 @@ def test_the_gradient_is_the_mean_of_the_shares(photographs, tiny_weights, tmp_p
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert (summary["processes"], summary["pairs_seen"]) == (2, 4)
 
-    recipe = replace(RECIPES["lite"], data=(photographs,), crop=(64,), blur=0.1, hint=0.1, precision="fp32")
-    stream = RenderedStream(load_images(recipe.data), recipe.margin, recipe.seed, RenderSettings())
-    torch.manual_seed(recipe.seed)
+    recipe = RECIPES["lite"].override(paths=(photos,), crop=(64,), blur=0.1, radius_hint=0.1, precision="fp32")
+    stream = RenderedStream(load_images(recipe.data.paths), recipe.data.margin, recipe.runtime.seed, RenderSettings())
+    torch.manual_seed(recipe.runtime.seed)
     network = models.load(tiny_weights)[0].requires_grad_(True).train()
-    judge = Objective(network, replace(recipe, beta=0.0), NUMERICS, BlurSupervision(network))
+    objective = Objective(network, recipe.override(beta=0.0).loss, NUMERICS, BlurSupervision(network))
     for rank in range(2):
         batch = stream.batch(2 * rank, 2, 64, torch.device("cpu"))
-        (judge(batch.blurred, batch.target, batch.radius).loss / 2).backward()
+        (objective(batch.blurred, batch.target, batch.radius).loss / 2).backward()
     moments = load_checkpoint(tmp_path / "run")["optimizer"]["Adam"]["state"]
     names = [name for name, _ in network.named_parameters() if not name.startswith(("output.", "fikp.refine."))]
     parameters = dict(network.named_parameters())
     got = torch.cat([moments[n]["exp_avg"].flatten() / 0.1 for n in range(len(names))])
     expected = nn.utils.parameters_to_vector([parameters[name].grad for name in names])
     assert float((got - expected).norm() / expected.norm()) < 1e-3
-    (alone,) = torch.autograd.grad(judge(batch.blurred, batch.target, batch.radius).loss, parameters[names[0]])
-    assert float((alone - parameters[names[0]].grad).norm() / alone.norm()) > 0.1  # no share alone makes it
+    (alone,) = torch.autograd.grad(objective(batch.blurred, batch.target, batch.radius).loss, parameters[names[0]])
+    assert float((alone - parameters[names[0]].grad).norm() / alone.norm()) > 0.1  # one half alone does not give it

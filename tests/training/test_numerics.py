@@ -3,7 +3,7 @@ import torch
 
 from fdikp.training import numerics
 from fdikp.training.numerics import Numerics
-from fdikp.training.recipe import Recipe
+from fdikp.training.option_groups import RuntimeGroup
 
 CPU = torch.device("cpu")
 LAST, CONTIGUOUS = torch.channels_last, torch.contiguous_format
@@ -24,9 +24,9 @@ LAST, CONTIGUOUS = torch.channels_last, torch.contiguous_format
 def test_auto_follows_the_processor(monkeypatch, vectors, has, precision, memory_format, expected):
     monkeypatch.setattr(numerics, "has_bfloat16", lambda device: has)
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: vectors)
-    found = Numerics.of(Recipe(precision=precision, memory_format=memory_format), CPU)
-    assert (found.bf16, found.memory_format) == expected
-    assert found.describe() == (
+    numerics_of_recipe = Numerics.of(RuntimeGroup(precision=precision, memory_format=memory_format), CPU)
+    assert (numerics_of_recipe.bf16, numerics_of_recipe.memory_format) == expected
+    assert numerics_of_recipe.describe() == (
         f"cpu, {'bfloat16' if expected[0] else 'float32'}, {'channels last' if expected[1] == LAST else 'contiguous'}"
     )
 
@@ -34,7 +34,7 @@ def test_auto_follows_the_processor(monkeypatch, vectors, has, precision, memory
 def test_a_gpu_prefers_channels_last(monkeypatch):
     monkeypatch.setattr(numerics, "has_bfloat16", lambda device: True)
     gpu = torch.device("cuda")
-    assert Numerics.of(Recipe(precision="fp32"), gpu).memory_format == LAST
+    assert Numerics.of(RuntimeGroup(precision="fp32"), gpu).memory_format == LAST
 
 
 def test_autocast_is_on_in_bfloat16_only():

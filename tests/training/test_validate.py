@@ -1,6 +1,5 @@
 """Several sets and several averages, validated at once."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ from fdikp.metrics.before_after import score
 from fdikp.training.checkpoint import load_checkpoint
 from fdikp.training.loop import train
 from fdikp.training.numerics import Numerics
-from fdikp.training.recipe import Recipe
+from fdikp.training.option_groups import RuntimeGroup
 from fdikp.training.validate import load_set, validate
 
 
@@ -31,52 +30,52 @@ def kodak(tmp_path) -> Path:
 def test_each_average_on_each_set(recipe, own_pairs, kodak, log_of):
     decays = (0.1, 0.9)
     train(
-        replace(
-            recipe, validate=(f"mine={own_pairs}", str(kodak)), validate_crop=96, ema_decay=decays, precision="fp32"
+        recipe.override(
+            steps=3, validate=(f"mine={own_pairs}", str(kodak)), validate_crop=96, ema_decay=decays, precision="fp32"
         )
     )
     (line,) = log_of(recipe, "validation")
-    assert {name: set(found) for name, found in line["validations"].items()} == {
+    assert {name: set(scores) for name, scores in line["validations"].items()} == {
         "mine": {"0.1", "0.9"},
         "kodak": {"0.1", "0.9"},
     }
     assert line["validation"] == line["validations"]["mine"]["0.1"]
     assert line["validations"]["mine"]["0.1"] != line["validations"]["mine"]["0.9"]
     assert "loss" not in line["validation"]
-    state = load_checkpoint(recipe.out)
+    state = load_checkpoint(recipe.runtime.output)
     for name, file in (("0.1", "weights.safetensors"), ("0.9", "weights-ema-0.9.safetensors")):
-        network, about = models.load(recipe.out / file)
+        network, about = models.load(recipe.runtime.output / file)
         assert about.name == "tiny"
         average = state["averages"][name]
         assert all(torch.equal(v, average[f"module.{key}"]) for key, v in network.state_dict().items())
-        facts, _ = validate(network, load_set("mine", own_pairs, 96), Numerics.of(Recipe(precision="fp32"), CPU))
-        assert facts["psnr_after"] == pytest.approx(line["validations"]["mine"][name]["psnr_after"], abs=1e-2)
+        means, _ = validate(network, load_set("mine", own_pairs, 96), Numerics.of(RuntimeGroup(precision="fp32"), CPU))
+        assert means["psnr_after"] == pytest.approx(line["validations"]["mine"][name]["psnr_after"], abs=1e-2)
 
 
 CPU = torch.device("cpu")
 
 
-def test_kodak_photographs_are_rendered_with_their_numbers_as_seeds(kodak):
+def test_kodak_photos_are_rendered_with_their_numbers_as_seeds(kodak):
     from fdikp.synthesis.kodak import kodak_pair
 
-    found = load_set("kodak", kodak, 128)
-    assert [crop.name for crop in found.crops] == ["kodim03", "kodim04"]
+    validation_set = load_set("kodak", kodak, 128)
+    assert [crop.name for crop in validation_set.crops] == ["kodim03", "kodim04"]
     whole = kodak_pair(kodak / "kodim03.png")
-    assert torch.equal(found.crops[0].source, whole.blurred[:, 16:144, 36:164])
-    assert torch.equal(found.crops[0].target, whole.target[:, 16:144, 36:164])
+    assert torch.equal(validation_set.crops[0].source, whole.blurred[:, 16:144, 36:164])
+    assert torch.equal(validation_set.crops[0].target, whole.target[:, 16:144, 36:164])
 
 
 def test_scores_are_those_of_the_centre_of_each_pair(own_pairs, tiny_weights):
     network, _ = models.load(tiny_weights)
-    found = load_set("mine", own_pairs, 100)
-    assert all(crop.source.shape == (3, 96, 96) for crop in found.crops)
-    facts, strip = validate(network, found, Numerics.of(Recipe(precision="fp32"), CPU))
+    validation_set = load_set("mine", own_pairs, 100)
+    assert all(crop.source.shape == (3, 96, 96) for crop in validation_set.crops)
+    means, strip = validate(network, validation_set, Numerics.of(RuntimeGroup(precision="fp32"), CPU))
     image = torch.from_numpy(np.array(Image.open(own_pairs / "source" / "0.png"))).permute(2, 0, 1) / 255
-    assert torch.equal(found.crops[0].source, image[:, 62:158, 62:158])
+    assert torch.equal(validation_set.crops[0].source, image[:, 62:158, 62:158])
     with torch.no_grad():
-        scores = [score(c.name, c.source, network(c.source[None])[0], c.target) for c in found.crops]
-    assert facts["psnr_after"] == pytest.approx(sum(s.psnr_after for s in scores) / 3, abs=1e-3)
-    assert facts["overshoot_after"] == pytest.approx(sum(s.overshoot_after for s in scores) / 3, abs=1e-3)
+        scores = [score(c.name, c.source, network(c.source[None])[0], c.target) for c in validation_set.crops]
+    assert means["psnr_after"] == pytest.approx(sum(s.psnr_after for s in scores) / 3, abs=1e-3)
+    assert means["overshoot_after"] == pytest.approx(sum(s.overshoot_after for s in scores) / 3, abs=1e-3)
     assert strip.shape == (3, 3 * 96, 3 * 96)
 
 
@@ -86,6 +85,6 @@ def test_a_manifest_is_a_set(own_pairs, tmp_path):
     assert len(load_set("some", tmp_path / "pairs.csv", 64).crops) == 2
 
 
-def test_two_sets_of_one_name_are_refused(recipe, own_pairs):
-    with pytest.raises(DataError, match="two sets have one name; give NAME=PATH"):
-        train(replace(recipe, validate=(str(own_pairs), f"{own_pairs}/")))
+def test_two_sets_of_the_same_name_are_refused(recipe, own_pairs):
+    with pytest.raises(DataError, match="two sets have the same name; give NAME=PATH"):
+        train(recipe.override(validate=(str(own_pairs), f"{own_pairs}/")))

@@ -142,10 +142,10 @@ def _check(options: Options) -> list[tuple[int, int]]:
     """
     sizes = []
     for given in options.sizes:
-        found = re.fullmatch(r"([1-9]\d{0,4})(?:[x×]([1-9]\d{0,4}))?", given)
-        if not found:
+        size = re.fullmatch(r"([1-9]\d{0,4})(?:[x×]([1-9]\d{0,4}))?", given)
+        if not size:
             raise UsageError(f"--sizes {given}: must be WIDTHxHEIGHT, such as 1680x1120, or the side of a square")
-        sizes.append((int(found[1]), int(found[2] or found[1])))
+        sizes.append((int(size[1]), int(size[2] or size[1])))
     if options.runs < 1:
         raise UsageError(f"--runs {options.runs}: must be at least 1")
     if options.tile and (options.tile < 64 or options.tile % 16):

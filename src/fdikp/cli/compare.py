@@ -149,11 +149,11 @@ def _folders(options: Options) -> "tuple[Folder, Folder | None, list[Folder]]":
     faults: list[str] = []
     for place, title in zip(places, [*places[:2], *titles(options.inputs)], strict=True):
         try:
-            found = search.find([place])
-            raise_faults([str(one.error) for one in found if one.error])
-            if not found:
+            images = search.find([place])
+            raise_faults([str(one.error) for one in images if one.error])
+            if not images:
                 raise DataError(f"{place}: no images in it; give a folder with JPEG, PNG, WebP or TIFF files")
-            folders.append(gather(title, [(one.place, one.path) for one in found]))
+            folders.append(gather(title, [(one.place, one.path) for one in images]))
         except DataError as error:
             faults += error.faults
     raise_faults(list(dict.fromkeys(faults)))

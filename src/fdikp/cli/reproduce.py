@@ -3,7 +3,7 @@
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,7 +37,6 @@ class Options:
     """Reproduce a table or a figure of the paper.
 
     These need trained models (--model) and data sets (--data):
-
     table1, table5   models beside the methods that the paper compares
     fig1   amplitude and phase of an image in focus and out of focus
     fig4   images restored by models, with enlarged parts
@@ -46,7 +45,6 @@ class Options:
     fig13  the images on which a model gains least
 
     These train and score each variant in the same way:
-
     table2   the parts: backbone, inverse kernels, position adaptive convolution
     table3   the dual-domain module
     table6   the terms of the loss
@@ -223,7 +221,7 @@ def _runs(options: Options, name: str) -> "list[VariantRun]":
                 recipe = proxy_run(variant, options.sharp, folder, seed, budget)
             else:
                 recipe = real_run(variant, dpdd[0], folder, seed)
-            runs.append(VariantRun(variant, seed, replace(recipe, lpips=options.measuring.lpips)))
+            runs.append(VariantRun(variant, seed, recipe.override(lpips=options.measuring.lpips)))
     return runs
 
 

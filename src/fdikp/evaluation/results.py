@@ -114,14 +114,14 @@ class SummaryRow:
     def of(cls, key: tuple[str, str, str | None], results: Sequence[ImageResult]) -> "SummaryRow":
         """The row of some results, at least one; `key` is data set, model and group."""
         sizes = sorted({(r.width, r.height) for r in results}, key=lambda size: size[0] * size[1])
-        shown = [f"{w}×{h}" for w, h in dict.fromkeys((sizes[0], sizes[-1]))]
+        smallest_and_largest = [f"{w}×{h}" for w, h in dict.fromkeys((sizes[0], sizes[-1]))]
         times = [r.seconds for r in results if r.seconds is not None]
         gains = {r.image: gain_of(r) for r in results if "psnr" in r.after}
         worst = min(gains, key=lambda name: gains[name]) if gains else ""
         return cls(
             *key,
             images=len(results),
-            sizes=" to ".join(shown),
+            sizes=" to ".join(smallest_and_largest),
             before=means(r.before for r in results),
             after=means(r.after for r in results),
             worst=worst,

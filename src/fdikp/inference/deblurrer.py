@@ -1,7 +1,7 @@
 """`Deblurrer`: the one path from image to image, which the library and the command line call."""
 
 import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -102,7 +102,7 @@ class Deblurrer:
         return self.network.config
 
     @overload
-    def __call__(  # type: ignore[overload-overlap]  # a str is an Iterable[str] too
+    def __call__(  # type: ignore[overload-overlap]  # a str is a Sequence[str] too
         self, image: Readable, *, strength: float = ..., cancel: Cancel | None = ...
     ) -> Photo: ...
 
@@ -122,14 +122,15 @@ class Deblurrer:
         self, image: "Image.Image", *, strength: float = ..., cancel: Cancel | None = ...
     ) -> "Image.Image": ...
 
+    # Not Iterable, which an ndarray of unknown type would match too: its result would then be Any
     @overload
     def __call__(
-        self, image: Iterable[Readable], *, strength: float = ..., cancel: Cancel | None = ...
+        self, image: Sequence[Readable] | Iterator[Readable], *, strength: float = ..., cancel: Cancel | None = ...
     ) -> Iterator[Photo]: ...
 
     @overload
     def __call__(
-        self, image: Iterable[SameKind], *, strength: float = ..., cancel: Cancel | None = ...
+        self, image: Sequence[SameKind] | Iterator[SameKind], *, strength: float = ..., cancel: Cancel | None = ...
     ) -> Iterator[SameKind]: ...
 
     def __call__(self, image: Any, *, strength: float = 1.0, cancel: Cancel | None = None) -> Any:
@@ -317,4 +318,4 @@ class Deblurrer:
 
 def _check_strength(strength: float) -> None:
     if not 0 <= strength <= MAX_STRENGTH:  # NaN included
-        raise ArgumentError("must be between 0 and 2", argument="strength", value=strength)
+        raise ArgumentError(f"must be between 0 and {MAX_STRENGTH:g}", argument="strength", value=strength)

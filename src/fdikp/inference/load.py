@@ -34,7 +34,8 @@ def load_model(
             slow.
 
     Raises:
-        WeightsError: the model is unknown, or its weights are damaged or do not fit their network.
+        WeightsError: the model is unknown, or its weights are damaged or do not fit their network. For an unknown model
+            and a missing file it is a `FileNotFoundError` too.
         ArgumentError: the device cannot be used here, or the precision or the tile is none of the above. It is a
             `ValueError` too.
     """

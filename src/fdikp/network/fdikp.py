@@ -88,7 +88,7 @@ class FDIKP(nn.Module):
             self.output.weight.copy_(torch.eye(3).repeat(1, config.candidates)[..., None, None])
             self.output.bias.zero_()  # type: ignore[union-attr]
         self.register_buffer(encoded_config.KEY, torch.tensor(encoded_config.encode(config)))
-        self.register_load_state_dict_pre_hook(_check_encoded_config)  # type: ignore[no-untyped-call]
+        self.register_load_state_dict_pre_hook(_keep_encoded_config)  # type: ignore[no-untyped-call]
 
     def forward(self, x: Tensor) -> Tensor:
         """Restore images.
@@ -139,20 +139,7 @@ class FDIKP(nn.Module):
         return Stage(image, kernels, dilation, coefficients.unflatten(1, (2, -1))), state
 
 
-def _check_encoded_config(
-    module: nn.Module,
-    state_dict: dict[str, Any],
-    prefix: str,
-    local_metadata: dict[str, Any],
-    strict: bool,
-    missing_keys: list[str],
-    unexpected_keys: list[str],
-    error_msgs: list[str],
-) -> None:
-    """Accept a state dict without the encoded configuration, as older ones are; if strict, reject another network's."""
+def _keep_encoded_config(module: nn.Module, state_dict: dict[str, Any], prefix: str, *_: Any) -> None:
+    """Let the encoded configuration stay that of the network, whatever is loaded: older weights have none."""
     assert isinstance(module, FDIKP)
-    own = torch.tensor(encoded_config.encode(module.config))
-    given = state_dict.get(prefix + encoded_config.KEY, own)
-    if strict and given.tolist() != own.tolist():
-        error_msgs.append(f"{prefix}{encoded_config.KEY} is {given.tolist()}, but this network's is {own.tolist()}")
-    state_dict[prefix + encoded_config.KEY] = own
+    state_dict[prefix + encoded_config.KEY] = torch.tensor(encoded_config.encode(module.config))

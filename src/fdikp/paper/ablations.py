@@ -63,9 +63,9 @@ class Budget:
     """The training budget of each variant of a proxy."""
 
     steps: int = 600
-    """Training steps of each variant of a proxy."""
+    """Training steps."""
     crop: int = 64
-    """Side of its training crops, pixels."""
+    """Side of the training crops, pixels."""
     batch: int = 4
     """Crops per step."""
     lr: float = 8e-4
@@ -73,8 +73,7 @@ class Budget:
     width_divisor: int = 2
     """Divisor of the channels of every network."""
     perceptual: bool = False
-    """Keep LPIPS in the loss. With a small budget the PSNR then falls below that of the input (table6, which always
-    keeps it, shows that), and the order of the variants means little."""
+    """Keep LPIPS in the loss, as table6 always does. With a small budget PSNR then falls below that of the input."""
 
     def describe(self) -> str:
         """The budget in one line, for tables."""
@@ -92,32 +91,31 @@ def budget_of(table: str, budget: Budget) -> Budget:
 
 def real_run(variant: Variant, data: Path, out: Path, seed: int) -> Recipe:
     """The paper's training of a variant; resumes the run in `out` if there is one."""
-    return replace(named(variant.recipe), data=(data,), out=out, seed=seed, resume=True)
+    return named(variant.recipe).override(paths=(data,), output=out, seed=seed, resume=True)
 
 
 def proxy_run(variant: Variant, sharp: Sequence[Path], out: Path, seed: int, budget: Budget) -> Recipe:
     """A small training run of a variant: its network and its loss, with all other settings equal."""
-    return replace(
-        named(variant.recipe),
-        narrow=budget.width_divisor,
-        data=tuple(sharp),
+    return named(variant.recipe).override(
+        width_divisor=budget.width_divisor,
+        paths=tuple(sharp),
         pairs="rendered",
-        out=out,
+        output=out,
         seed=seed,
         resume=True,
         epochs=0.0,
         steps=budget.steps,
-        share=(1.0,),
+        phase_lengths=(1.0,),
         crop=(budget.crop,),
         batch=(budget.batch,),
         averaging=("ema",),
         ema_decay=(0.99,),
         lr=budget.lr,
-        pixel_rate=0.05,
+        output_lr_scale=0.05,
         warmup=min(100, budget.steps // 6),
         schedule="cosine",
         milestones=(),
-        beta=named(variant.recipe).beta if budget.perceptual else 0.0,
+        beta=named(variant.recipe).loss.beta if budget.perceptual else 0.0,
         validate_every=1e9,
         log_every=50,
     )

@@ -35,7 +35,7 @@ class VariantRun:
     @property
     def weights(self) -> Path:
         """The weights file of the finished run."""
-        return self.recipe.out / "weights.safetensors"
+        return self.recipe.runtime.output / "weights.safetensors"
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,12 @@ class Score:
 def is_trained(run: VariantRun) -> bool:
     """Whether the run is finished with this recipe. Its folder and its number of threads do not matter."""
     try:
-        summary = json.loads((run.recipe.out / "summary.json").read_text())
+        summary = json.loads((run.recipe.runtime.output / "summary.json").read_text())
+        before = Recipe.from_dict(summary["recipe"]).options()
     except (OSError, ValueError):
         return False
-    changed = {name for name, value in run.recipe.to_dict().items() if summary["recipe"].get(name) != value}
-    return bool(summary["budget_used"] >= 1.0 and changed <= {"out", "resume", "threads", "log_every"})
+    changed = {name for name, value in run.recipe.options().items() if before[name] != value}
+    return bool(summary["budget_used"] >= 1.0 and changed <= {"output", "resume", "threads", "log_every"})
 
 
 def train_and_score(
@@ -74,7 +75,8 @@ def train_and_score(
     """
     for number, run in enumerate(runs, 1):
         if not is_trained(run):
-            progress(f"{number} of {len(runs)}: training {run.variant.label}, seed {run.seed}, in {run.recipe.out}")
+            folder = run.recipe.runtime.output
+            progress(f"{number} of {len(runs)}: training {run.variant.label}, seed {run.seed}, in {folder}")
             outcome = train(run.recipe, printed=False)
             if outcome.done < 1.0:
                 raise KeyboardInterrupt  # the run saved its checkpoint
@@ -91,7 +93,7 @@ def _scored(
 ) -> SummaryRow:
     """Scores of one model on one set, cached beside its weights."""
     names = [sample.name for sample in data.samples[:limit]]
-    cache = run.recipe.out / "scores.json"
+    cache = run.recipe.runtime.output / "scores.json"
     key = f"{data.name} {evaluator.protocol.name} {len(names)} {evaluator.lpips is not None} {sha256}"
     try:
         cached = json.loads(cache.read_text())

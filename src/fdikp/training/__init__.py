@@ -1,8 +1,10 @@
-"""Training: `fdikp train RECIPE`, or on machines with little installed `python -m fdikp.training RECIPE`.
+"""Training: `fdikp train RECIPE`, or `python -m fdikp.training RECIPE` on machines with few packages.
 
-`recipe` says what a run is made of, `recipes` names some, `options` reads them from a command line. `setup` finds all
-that a run needs and `loop` trains. `data` feeds it, `objective` and `losses` judge, `average` and `schedule` steer,
-`stop` and `checkpoint` make it exact over interruptions, `log`, `validate` and `summary` tell.
+`recipe` and `option_groups` define the options of a run, `recipes` names some sets of them, `options` and `command`
+read them from a command line. `inputs` reads what a run needs, `session` builds it and `loop` trains. `data` and
+`prefetch` supply pairs, `objective` and `losses` compute the loss, `optimizers`, `schedule` and `average` update the
+weights, `stop`, `state` and `checkpoint` make interruptions exact, and `log`, `validate`, `summary` and `status`
+report.
 
 Importing this module is cheap: torch is loaded when a name that needs it is first used.
 """

@@ -1,7 +1,33 @@
-"""`python -m fdikp.training RECIPE ...` is `fdikp train RECIPE ...`, on machines that have little installed too."""
+"""`python -m fdikp.training RECIPE ...`: `fdikp train` on machines where only the packages that training needs are."""
 
 import sys
 
-from fdikp.cli import main
+from fdikp.errors import FdikpError, TrainingError
+from fdikp.training.command import parse, run
+from fdikp.training.options import with_flags
 
-sys.exit(main(["train", *sys.argv[1:]]))
+
+def main(arguments: list[str]) -> int:
+    """Run the command and return its exit code: 0, or 1 for an error, or 2 for wrong arguments."""
+    try:
+        request = parse(arguments, "python -m fdikp.training")
+    except TrainingError as error:
+        print(f"fdikp: {with_flags(str(error))}", file=sys.stderr)
+        return 2
+    try:
+        result = run(request)
+    except FdikpError as error:
+        print(f"fdikp: {with_flags(str(error))}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("fdikp: stopped", file=sys.stderr)
+        return 130
+    if result.text:
+        print(result.text)
+    if result.note:
+        print(f"fdikp: {result.note}", file=sys.stderr)
+    return result.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

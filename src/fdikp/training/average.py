@@ -1,4 +1,4 @@
-"""The weights that are validated and shipped: averages of those that the optimiser went through."""
+"""Averages of the weights over steps: what is validated and written."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,21 +9,21 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from fdikp.network import FDIKP
-from fdikp.training.recipe import Averaging
+from fdikp.training.option_groups import Averaging
 
 
 class Average(AveragedModel):
-    """An average of a network's weights, updated after each step; BatchNorm's statistics are copied.
+    """An average of a network's weights, updated after each step. BatchNorm statistics are copied.
 
-    `ema`: a running average, whose decay grows to `decay` over the first steps. `swa`: the plain mean over a phase
-    (Izmailov et al. 2019); ours: of every step rather than of every epoch. `none`: the last weights themselves.
+    `ema`: an exponential moving average, whose decay rises to `decay` over the first steps. `swa`: the plain mean over
+    a phase (Izmailov et al. 2019); ours: of every step instead of every epoch. `none`: the last weights.
     """
 
     def __init__(self, network: FDIKP, decay: float) -> None:
         def blend(averages: Any, values: Any, count: Any) -> None:
             n = float(count)
-            shares = {"ema": 1.0 - min(decay, (1.0 + n) / (10.0 + n)), "swa": 1.0 / (1.0 + n), "none": 1.0}
-            torch._foreach_lerp_(averages, values, shares[self.kind])
+            new_weight = {"ema": 1.0 - min(decay, (1.0 + n) / (10.0 + n)), "swa": 1.0 / (1.0 + n), "none": 1.0}
+            torch._foreach_lerp_(averages, values, new_weight[self.kind])
 
         super().__init__(network, multi_avg_fn=blend)
         self.kind: Averaging = "ema"
@@ -36,18 +36,18 @@ class Average(AveragedModel):
         return network
 
     def begin(self, kind: Averaging) -> None:
-        """A phase begins: a plain mean starts anew with it, a running average goes on."""
+        """Start a phase: a plain mean starts again, a moving average continues."""
         self.kind = kind
         if kind == "swa":
             self.n_averaged.zero_()
 
 
 class Averages:
-    """Averages of one network's weights that differ in their decay. The first is the one that is shipped.
+    """Averages of one network's weights with different decays. The first one is written to weights.safetensors.
 
     Args:
         network: whose weights are averaged.
-        decays: of each, all different.
+        decays: all different.
     """
 
     def __init__(self, network: FDIKP, decays: Sequence[float]) -> None:
@@ -55,33 +55,33 @@ class Averages:
 
     @property
     def first(self) -> Average:
-        """The one that is shipped."""
+        """The average that is written to weights.safetensors."""
         return next(iter(self.by_decay.values()))
 
     @property
     def kind(self) -> Averaging:
-        """Of this phase."""
+        """The kind of averaging in this phase."""
         return self.first.kind
 
     def begin(self, kind: Averaging) -> None:
-        """A phase begins."""
+        """Start a phase."""
         for average in self.by_decay.values():
             average.begin(kind)
 
     def update(self, network: FDIKP) -> None:
-        """Take in the weights after a step."""
+        """Add the weights after a step."""
         for average in self.by_decay.values():
             average.update_parameters(network)
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that `load_state_dict` needs, by decay."""
+        """The state of each average, by decay."""
         return {name: average.state_dict() for name, average in self.by_decay.items()}
 
     def load_state_dict(self, state: dict[str, Any], kind: Averaging) -> None:
-        """Take over what `state_dict` returned, in a phase of this kind.
+        """Continue from what `state_dict` returned, in a phase of this kind.
 
         Raises:
-            KeyError: it is of other decays.
+            KeyError: it has other decays; the argument lists them.
         """
         if list(state) != list(self.by_decay):
             raise KeyError(" ".join(state))
@@ -91,7 +91,7 @@ class Averages:
 
 
 def decay_name(decay: float) -> str:
-    """A decay as logs, checkpoints and file names have it.
+    """A decay as written in logs, checkpoints and file names.
 
     >>> decay_name(0.9995)
     '0.9995'
@@ -101,9 +101,9 @@ def decay_name(decay: float) -> str:
 
 @contextmanager
 def measured_statistics(network: nn.Module) -> Iterator[None]:
-    """Within this context, what passes through the network sets BatchNorm's statistics anew, as their plain mean.
+    """A context in which forward passes measure BatchNorm statistics again, as a plain mean over the batches.
 
-    Averaged weights make other activations than any of those averaged, and need statistics of their own.
+    Averaged weights produce other activations than the weights they are averages of, and need their own statistics.
     """
     norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     before = [norm.momentum for norm in norms]

@@ -1,6 +1,6 @@
-"""State on disk: everything to go on exactly from where a run was, whenever it was killed.
+"""Checkpoints: everything that a run needs to continue exactly, whenever it was killed.
 
-There is no random state in it: what is random is a function of the seed and of a number that is counted.
+A checkpoint holds no random state: everything random is a function of the seed and a counter.
 """
 
 import hashlib
@@ -14,56 +14,65 @@ import torch
 from fdikp.errors import TrainingError
 from fdikp.files import atomic_write
 
-NAME, NEW, BEFORE = "checkpoint.pt", "checkpoint-new.pt", "checkpoint-before.pt"
-"""The newest state; one that is whole but was not yet given its name; the one before, should the newest be damaged."""
+CHECKPOINT_FILE = "checkpoint.pt"
+"""The newest checkpoint."""
 
-DIGEST = hashlib.sha256().digest_size
+NEW_FILE = "checkpoint-new.pt"
+"""A complete checkpoint that is not renamed to `CHECKPOINT_FILE` yet."""
+
+PREVIOUS_FILE = "checkpoint-before.pt"
+"""The checkpoint before, in case that the newest is damaged."""
+
+FILES = (CHECKPOINT_FILE, NEW_FILE, PREVIOUS_FILE)
+"""In the order in which they are tried."""
+
+DIGEST_SIZE = hashlib.sha256().digest_size
 
 
 def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
-    """Write tensors and plain values; at every moment the folder holds a whole checkpoint.
+    """Write tensors and plain values. At every moment the folder holds a complete checkpoint.
 
     Raises:
-        OSError: it cannot be written; the checkpoints that were there are untouched.
+        OSError: it cannot be written; existing checkpoints are unchanged.
     """
     memory = io.BytesIO()
     torch.save(state, memory)
-    with atomic_write(folder / NEW) as file:
+    with atomic_write(folder / NEW_FILE) as file:
         file.write(memory.getbuffer())
         file.write(hashlib.sha256(memory.getbuffer()).digest())
-    if (folder / NAME).exists():
-        (folder / NAME).replace(folder / BEFORE)
-    (folder / NEW).replace(folder / NAME)
+    if (folder / CHECKPOINT_FILE).exists():
+        (folder / CHECKPOINT_FILE).replace(folder / PREVIOUS_FILE)
+    (folder / NEW_FILE).replace(folder / CHECKPOINT_FILE)
 
 
-def load_checkpoint(folder: Path, say: Callable[[str], None] = lambda message: None) -> dict[str, Any] | None:
-    """The newest state that is whole, on the CPU, or None if the folder has no checkpoint.
+def load_checkpoint(folder: Path, warn: Callable[[str], None] = lambda message: None) -> dict[str, Any] | None:
+    """The newest undamaged checkpoint, on the CPU, or None if the folder has no checkpoint.
 
-    Reads tensors and plain values only, no code. `say` is told of one that is damaged.
+    Reads tensors and plain values only, no code. `warn` receives a message for each damaged checkpoint.
 
     Raises:
         TrainingError: there are checkpoints, but all are damaged.
     """
-    files = [folder / name for name in (NAME, NEW, BEFORE) if (folder / name).exists()]
+    files = [folder / name for name in FILES if (folder / name).exists()]
     for file in files:
         state = _read(file)
         if state is not None:
             return state
-        say(f"{file}: is damaged; going on from the checkpoint before it")
+        warn(f"{file}: is damaged; trying the previous checkpoint")
     if files:
-        raise TrainingError(f"{folder}: every checkpoint is damaged; start again with another --out")
+        raise TrainingError(f"{folder}: every checkpoint is damaged; start again with another output=")
     return None
 
 
 def has_checkpoint(folder: Path) -> bool:
-    """Whether there is a run in the folder to go on from."""
-    return any((folder / name).exists() for name in (NAME, NEW, BEFORE))
+    """Whether the folder has a run to continue."""
+    return any((folder / name).exists() for name in FILES)
 
 
 def _read(file: Path) -> dict[str, Any] | None:
-    """The state in the file, or None if it is not as it was written. torch itself would not notice flipped bits."""
+    """The content of a file, or None if it is damaged. torch itself would not notice flipped bits."""
     data = file.read_bytes()
-    content, digest = data[:-DIGEST], data[-DIGEST:]
+    content, digest = data[:-DIGEST_SIZE], data[-DIGEST_SIZE:]
     if hashlib.sha256(content).digest() != digest:
         return None
     state: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)

@@ -1,7 +1,7 @@
-"""Streams of training pairs: rendered out of focus from sharp photographs, or cut from real pairs.
+"""Streams of training pairs: rendered out of focus from sharp photos, or cropped from real pairs.
 
-Pair n of a stream is a function of (pictures, seed, n, crop): a stream goes on exactly from anywhere with nothing to
-remember, and depends neither on the batch size nor on how many processes share it.
+Pair n of a stream is a function of (images, seed, n, crop). A stream therefore continues exactly from any pair without
+any stored state, and depends neither on the batch size nor on the number of processes that share it.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ class Batch:
     target: Tensor
     """[B, 3, crop, crop]"""
     radius: Tensor | None
-    """[B, 1, crop, crop] blur radius in pixels; None for real pairs, of which nobody knows it."""
+    """[B, 1, crop, crop] blur radius in pixels; None for real pairs, whose radius is unknown."""
 
 
 class Stream(Protocol):
@@ -48,22 +48,22 @@ class Stream(Protocol):
 
 
 class RenderedStream:
-    """Pieces of sharp photographs, turned at random, each rendered out of focus.
+    """Random crops of sharp photos, flipped and rotated at random, each rendered out of focus.
 
     Args:
-        pictures: uint8 [H, W, 3]; those smaller than a crop with its margins are enlarged.
-        margin: pixels rendered around each crop and cut off.
-        seed: another gives another stream.
+        images: uint8 [H, W, 3]; images smaller than a crop with its margins are enlarged.
+        margin: pixels rendered around each crop and then cropped off.
+        seed: of the stream.
         settings: of the renderer.
     """
 
-    def __init__(self, pictures: Sequence[np.ndarray], margin: int, seed: int, settings: RenderSettings) -> None:
-        self.pictures = [torch.from_numpy(p).permute(2, 0, 1).contiguous() for p in pictures]
+    def __init__(self, images: Sequence[np.ndarray], margin: int, seed: int, settings: RenderSettings) -> None:
+        self.images = [torch.from_numpy(image).permute(2, 0, 1).contiguous() for image in images]
         self.margin, self.seed, self.settings = margin, seed, settings
-        self._order = _Order(len(pictures), seed + 1)
+        self._order = _Order(len(images), seed + 1)
 
     def __len__(self) -> int:
-        return len(self.pictures)
+        return len(self.images)
 
     def batch(self, first: int, count: int, crop: int, device: torch.device) -> Batch:
         """Pairs first .. first + count - 1, of crop x crop pixels, on the device."""
@@ -76,39 +76,39 @@ class RenderedStream:
         return Batch(*(part[..., inner, inner] for part in (pair.blurred, pair.target, pair.radius)))
 
     def _sharp(self, number: int, seed: int, size: int) -> Tensor:
-        """[3, size, size] float32 0..1: a random piece of a picture, scaled, flipped, turned.
+        """A random crop of an image, scaled, flipped and rotated, [3, size, size] float32 in 0..1.
 
-        Reduced, soft photographs become sharp. Enlarged, sharp ones become soft, as most are at full size: what is in
-        focus there is not blurred, and a network that has seen crisp targets only sharpens it all the same.
+        Downscaling makes soft photos sharp. Upscaling makes sharp photos soft, as most are at full size: a network that
+        only ever trains on crisp targets would sharpen areas that are in focus but soft.
         """
-        draws = RandomStream(seed + 1)
-        picture = self.pictures[self._order[number]]
-        reduction = 1.0 if draws.chance(0.3) else draws.log_uniform(0.6, 2.0)
-        side = min(round(size * reduction), *picture.shape[-2:])
-        top = draws.integer(0, picture.shape[-2] - side)
-        left = draws.integer(0, picture.shape[-1] - side)
-        piece = picture[:, top : top + side, left : left + side].float() / 255.0
+        rng = RandomStream(seed + 1)
+        image = self.images[self._order[number]]
+        reduction = 1.0 if rng.chance(0.3) else rng.log_uniform(0.6, 2.0)
+        side = min(round(size * reduction), *image.shape[-2:])
+        top = rng.integer(0, image.shape[-2] - side)
+        left = rng.integer(0, image.shape[-1] - side)
+        crop = image[:, top : top + side, left : left + side].float() / 255.0
         if side != size:
-            piece = F.interpolate(piece[None], (size, size), mode="bicubic", antialias=True)[0].clamp(0.0, 1.0)
-        if draws.chance(0.5):
-            piece = piece.flip(-1)
-        return torch.rot90(piece, draws.integer(0, 3), (-2, -1)).contiguous()
+            crop = F.interpolate(crop[None], (size, size), mode="bicubic", antialias=True)[0].clamp(0.0, 1.0)
+        if rng.chance(0.5):
+            crop = crop.flip(-1)
+        return torch.rot90(crop, rng.integer(0, 3), (-2, -1)).contiguous()
 
 
 class PairedStream:
-    """Crops of real pairs, flipped both ways and turned by quarters (the paper's augmentation).
+    """Random crops of real pairs, flipped and rotated by multiples of 90° (the paper's augmentation).
 
-    Decoded pictures stay in memory as far as `memory` GiB go; others are decoded ahead of their turn by threads.
+    Up to `memory` GiB of decoded images stay in memory; threads decode the others in advance.
 
     Args:
-        pairs: what is on disk.
-        seed: another gives another stream.
-        crop: the largest that will be asked for.
-        memory: GiB of decoded pictures to keep.
+        pairs: the files.
+        seed: of the stream.
+        crop: the largest crop that will be requested.
+        memory: GiB of decoded images to keep.
 
     Raises:
-        DataError: pictures cannot be read, do not fit each other or are too small. Those kept are read at once, of
-            others the headers.
+        DataError: images cannot be read, do not match or are too small. Images to keep are read at once; of the others
+            only the headers are.
     """
 
     def __init__(self, pairs: PairSet, seed: int, crop: int, memory: float) -> None:
@@ -116,54 +116,55 @@ class PairedStream:
         self.pairs: Sequence[PairFiles] = pairs.pairs
         self.seed = seed
         self._order = _Order(len(self.pairs), seed + 1)
-        self._kept = _load(sizes, memory * 2**30)
+        self._decoded = _decode(sizes, memory * 2**30)
         self._pool = ThreadPoolExecutor(thread_name_prefix="pairs")
-        self._ahead: dict[tuple[int, int], Future[Tensor]] = {}
-        self._before = 0
+        self._pending: dict[tuple[int, int], Future[Tensor]] = {}
+        self._last_first = 0
 
     def __len__(self) -> int:
         return len(self.pairs)
 
     def batch(self, first: int, count: int, crop: int, device: torch.device) -> Batch:
         """Pairs first .. first + count - 1, of crop x crop pixels, on the device."""
-        pieces = [self._begin(n, crop) for n in range(first, first + count)]
-        following = first + max(count, first - self._before)  # processes that share the stream take turns
-        self._ahead = {(n, crop): self._begin(n, crop) for n in range(following, following + count)}
-        self._before = first
-        both = torch.stack([piece.result() for piece in pieces]).to(device)  # [B, 2, 3, crop, crop]
+        crops = [self._submit(n, crop) for n in range(first, first + count)]
+        following = first + max(count, first - self._last_first)  # ranks that share the stream skip each other's pairs
+        self._pending = {(n, crop): self._submit(n, crop) for n in range(following, following + count)}
+        self._last_first = first
+        both = torch.stack([future.result() for future in crops]).to(device)  # [B, 2, 3, crop, crop]
         return Batch(both[:, 0], both[:, 1], None)
 
-    def _begin(self, number: int, crop: int) -> "Future[Tensor]":
-        known = self._ahead.get((number, crop))
-        return known or self._pool.submit(self._piece, number, self.pairs[self._order[number]], crop)
+    def _submit(self, number: int, crop: int) -> "Future[Tensor]":
+        pending = self._pending.get((number, crop))
+        return pending or self._pool.submit(self._crop_pair, number, self.pairs[self._order[number]], crop)
 
-    def _piece(self, number: int, pair: PairFiles, crop: int) -> Tensor:
-        """[2, 3, crop, crop] float32 0..1: the same piece of source and target, flipped and turned alike."""
-        draws = RandomStream(_mix(self.seed, number))
-        source, target = (self._kept[f] if f in self._kept else read_image(f) for f in (pair.source, pair.target))
-        top, left = (draws.integer(0, side - crop) for side in source.shape[:2])
+    def _crop_pair(self, number: int, pair: PairFiles, crop: int) -> Tensor:
+        """The same crop of source and target, flipped and rotated alike, [2, 3, crop, crop] float32 in 0..1."""
+        rng = RandomStream(_mix(self.seed, number))
+        files = (pair.source, pair.target)
+        source, target = (self._decoded[file] if file in self._decoded else read_image(file) for file in files)
+        top, left = (rng.integer(0, side - crop) for side in source.shape[:2])
         both = np.stack([as_unit(image[top : top + crop, left : left + crop]) for image in (source, target)])
-        piece = torch.from_numpy(both).permute(0, 3, 1, 2)
-        if draws.chance(0.5):
-            piece = piece.flip(-1)
-        if draws.chance(0.5):
-            piece = piece.flip(-2)
-        return torch.rot90(piece, draws.integer(0, 3), (-2, -1)).contiguous()
+        pair_crop = torch.from_numpy(both).permute(0, 3, 1, 2)
+        if rng.chance(0.5):
+            pair_crop = pair_crop.flip(-1)
+        if rng.chance(0.5):
+            pair_crop = pair_crop.flip(-2)
+        return torch.rot90(pair_crop, rng.integer(0, 3), (-2, -1)).contiguous()
 
 
-def _load(sizes: dict[Path, tuple[int, int]], most: float) -> dict[Path, np.ndarray]:
-    """As many of the pictures, in their order, as `most` bytes hold."""
+def _decode(sizes: dict[Path, tuple[int, int]], budget: float) -> dict[Path, np.ndarray]:
+    """The first images, as many as fit into `budget` bytes."""
     files = []
     for file, (height, width) in sizes.items():
-        most -= height * width * (6 if needs_libvips(file) else 3)
-        if most < 0:
+        budget -= height * width * (6 if needs_libvips(file) else 3)
+        if budget < 0:
             break
         files.append(file)
     return dict(zip(files, map_all(read_image, files), strict=True))
 
 
 class _Order:
-    """Which of `count` items comes as the n-th: each once before any comes again, in another order each time."""
+    """The index of the n-th item of an endless sequence: all of `count` items in random order, then again."""
 
     def __init__(self, count: int, seed: int) -> None:
         self._count, self._seed = count, seed
@@ -179,7 +180,7 @@ class _Order:
 
 
 def _mix(seed: int, number: int) -> int:
-    """A seed below 2**62 for the number-th draw, far from those of its neighbours (splitmix64)."""
+    """A seed below 2**62 for the number-th draw, unrelated to those of neighbouring numbers (splitmix64)."""
     z = (seed * 0xD1342543DE82EF95 + (number + 1) * 0x9E3779B97F4A7C15) % 2**64
     z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 % 2**64
     z = (z ^ (z >> 27)) * 0x94D049BB133111EB % 2**64

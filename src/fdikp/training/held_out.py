@@ -1,4 +1,4 @@
-"""Photographs that are set aside by source, and the fixed pairs rendered from them that runs are compared on."""
+"""Held-out photos, which no run trains on, and the fixed pairs rendered from them, on which runs are compared."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -12,22 +12,23 @@ from fdikp.synthesis import RenderSettings
 from fdikp.training.data import Batch, RenderedStream
 
 LIST = Path(__file__).with_name("held_out.txt")
-"""fdikp's own list."""
+"""The list that ships with fdikp: all images of about forty photos of the training data."""
 
 PAIRS = 128
-SIDE = 128
-"""Pixels."""
+CROP = 128
+"""Side of a pair, in pixels."""
 
 SEED = 2025
 MARGIN = 16
-AT_ONCE = 16
-"""Pairs rendered together; the result does not depend on it."""
+BATCH = 16
+"""Pairs that are rendered together; the result does not depend on it."""
 
-MOST_PSNR = 45.0
-"""Pairs with more dB between source and target are left out: they show no blur, and would rule the mean."""
+MAX_PSNR = 45.0
+"""Pairs above this PSNR, in dB, between source and target are left out: they show no blur, and would dominate the
+mean."""
 
 TRIES = 8
-"""How many times `PAIRS` are rendered at most to find enough."""
+"""Render at most this many times `PAIRS` to find enough."""
 
 SETTINGS = RenderSettings(
     max_radius=9.5,
@@ -57,11 +58,11 @@ SETTINGS = RenderSettings(
     keep_grain=True,
     rounded=True,
 )
-"""Frozen, so that figures of different runs and versions are comparable. Without pairs in focus everywhere."""
+"""Frozen, so that results of different runs and versions can be compared. No pair is in focus everywhere."""
 
 
 def held_out_names(file: Path | None = None) -> frozenset[str]:
-    """The file names of a list, one a line; `#` begins a comment. None: fdikp's own list.
+    """The file names in a list, one per line; `#` starts a comment. None: the list that ships with fdikp.
 
     Raises:
         TrainingError: the list cannot be read, or is empty.
@@ -70,41 +71,41 @@ def held_out_names(file: Path | None = None) -> frozenset[str]:
         lines = (file or LIST).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a text file"
-        raise TrainingError(f"--held-out {file}: cannot be read: {reason}; give a file with one name a line") from error
+        raise TrainingError(f"held_out={file}: cannot be read: {reason}; give a file with one name per line") from error
     names = frozenset(line.strip() for line in lines if line.strip() and not line.startswith("#"))
     if not names:
-        raise TrainingError(f"--held-out {file}: has no names; give a file with one name a line")
+        raise TrainingError(f"held_out={file}: contains no names; give a file with one name per line")
     return names
 
 
 def set_aside(files: Sequence[Path], names: Collection[str]) -> tuple[list[Path], list[Path]]:
-    """The files to train on, and those whose names are on the list.
+    """Split files into those to train on and those whose names are on the list.
 
     Raises:
-        TrainingError: all are on the list.
+        TrainingError: all files are on the list.
     """
-    held = [file for file in files if file.name in names]
+    held_out = [file for file in files if file.name in names]
     rest = [file for file in files if file.name not in names]
     if files and not rest:
-        raise TrainingError("--data: every photograph is on the held-out list; give others, or another --held-out")
-    return rest, held
+        raise TrainingError("paths=: every photo is on the held-out list; add photos, or give another held_out=")
+    return rest, held_out
 
 
-def held_out_pairs(photographs: Sequence[np.ndarray]) -> Batch:
-    """The fixed pairs: `PAIRS` of `SIDE` x `SIDE` pixels, a function of the photographs and their order.
+def held_out_pairs(photos: Sequence[np.ndarray]) -> Batch:
+    """The fixed pairs, `PAIRS` of `CROP` x `CROP` pixels, a function of the photos and their order.
 
-    photographs: uint8 [H, W, 3], at least one.
+    photos: uint8 [H, W, 3], at least one.
 
     Raises:
-        TrainingError: nearly every rendered pair is in focus already; the photographs are flat.
+        TrainingError: nearly every rendered pair looks in focus: the photos have too little detail.
     """
-    stream = RenderedStream(photographs, MARGIN, SEED, SETTINGS)
+    stream = RenderedStream(photos, MARGIN, SEED, SETTINGS)
     sources, targets = [], []
-    for first in range(0, TRIES * PAIRS, AT_ONCE):
-        batch = stream.batch(first, AT_ONCE, SIDE, torch.device("cpu"))
-        blurred = psnr(batch.blurred, batch.target) <= MOST_PSNR
+    for first in range(0, TRIES * PAIRS, BATCH):
+        batch = stream.batch(first, BATCH, CROP, torch.device("cpu"))
+        blurred = psnr(batch.blurred, batch.target) <= MAX_PSNR
         sources += list(batch.blurred[blurred])
         targets += list(batch.target[blurred])
         if len(sources) >= PAIRS:
             return Batch(torch.stack(sources[:PAIRS]), torch.stack(targets[:PAIRS]), None)
-    raise TrainingError("--held-out: the photographs on the list are too flat to show blur; give others")
+    raise TrainingError("held_out=: the photos on the list have too little detail to show blur; give others")

@@ -1,4 +1,4 @@
-"""Which process trains in a folder. Two would overwrite each other's checkpoints."""
+"""A lock on a run's folder: two processes would overwrite each other's checkpoints."""
 
 import contextlib
 import os
@@ -10,17 +10,17 @@ from typing import IO
 from fdikp.errors import TrainingError
 from fdikp.files import cannot_be_written
 
-if sys.platform != "win32":  # which is without this protection
+if sys.platform != "win32":  # Windows has no such lock
     import fcntl
 
-NAME = "run.lock"
+LOCK_FILE = "run.lock"
 
 
 class RunLock(AbstractContextManager["RunLock"]):
-    """Held by the process that trains in a folder; the system releases it when that process ends, however it does.
+    """Held by the process that trains in a folder. The system releases it when the process ends, however it ends.
 
     Raises:
-        TrainingError: on entering, if another process holds it, or the folder cannot be made.
+        TrainingError: on entering, if another process holds the lock or the folder cannot be made.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -32,16 +32,16 @@ class RunLock(AbstractContextManager["RunLock"]):
             return self
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._file = (self._folder / NAME).open("a+")
+            self._file = (self._folder / LOCK_FILE).open("a+")
         except OSError as error:
             raise TrainingError(cannot_be_written(self._folder, error)) from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._file.close()
-            other = holder(self._folder)
             raise TrainingError(
-                f"{self._folder}: process {other} trains here; wait for it, stop it, or give another --out"
+                f"{self._folder}: process {holder(self._folder)} is training here; wait for it, stop it, or give "
+                "another output="
             ) from None
         except OSError:  # a file system without locks
             return self
@@ -56,10 +56,10 @@ class RunLock(AbstractContextManager["RunLock"]):
 
 
 def holder(folder: Path) -> int | None:
-    """The process that trains in a folder, or None if there is none, or none can be told."""
+    """The ID of the process that trains in a folder; None if there is none, or if the system cannot tell."""
     if sys.platform == "win32":
         return None
-    with contextlib.suppress(OSError, ValueError), (folder / NAME).open("r+") as file:
+    with contextlib.suppress(OSError, ValueError), (folder / LOCK_FILE).open("r+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:

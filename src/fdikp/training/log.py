@@ -1,4 +1,4 @@
-"""What a run tells while it goes on: lines of JSON, TensorBoard, a bar on a terminal."""
+"""What a run reports while it trains: lines of JSON, TensorBoard, a progress bar on a terminal."""
 
 import contextlib
 import json
@@ -13,32 +13,32 @@ from torch import Tensor
 
 from fdikp.files import atomic_write
 
-NAME = "log.jsonl"
+LOG_FILE = "log.jsonl"
 
 
 class Log:
-    """The log of a run. Use as a context.
+    """The log of a run, a context manager.
 
-    A line of JSON for each event goes to log.jsonl, and to stdout unless a bar is shown; numbers and pictures go to
-    TensorBoard where that is installed. On a terminal a bar on stderr shows what is done and how long it will take.
-    A disk that is full does not stop a run here: it is said once, and lines are lost.
+    Each event is a line of JSON in log.jsonl, and on stdout unless a progress bar is shown. Numbers and images go to
+    TensorBoard too, where it is installed. On a terminal, a progress bar on stderr shows the remaining time. A full
+    disk does not stop the run: the log reports it once, and lines are lost.
 
     Args:
         folder: of the run.
-        step: where the run goes on; what an interrupted run logged beyond it is taken back.
-        shown: False for processes that only help another: they tell nothing.
-        printed: False to write files only, where a run is a part of something that has its own progress to tell.
-        ends: False for a run without a budget, whose bar shows no end.
+        step: where the run continues; lines of later steps, from before an interruption, are removed.
+        active: False in all but the first of several processes: nothing is written or printed.
+        printed: False to write files only, where the caller reports progress itself.
+        ends: False for a run without a budget, whose progress bar has no end.
     """
 
-    def __init__(self, folder: Path, step: int, shown: bool = True, printed: bool = True, ends: bool = True) -> None:
-        self.shown, self.printed = shown, printed
-        self._full = False
+    def __init__(self, folder: Path, step: int, active: bool = True, printed: bool = True, ends: bool = True) -> None:
+        self.active, self.printed = active, printed
+        self._disk_full = False
         self._bar: _Bar | None = None
         self._board: Any = None
-        if not shown:
+        if not active:
             return
-        self._path = folder / NAME
+        self._path = folder / LOG_FILE
         kept = [line for line in read_log(self._path) if line.get("step", 0) <= step] if step else []
         with atomic_write(self._path) as file:
             file.writelines(json.dumps(line).encode() + b"\n" for line in kept)
@@ -62,18 +62,18 @@ class Log:
             self._guarded(self._board.close)
 
     def say(self, message: str) -> None:
-        """One line to whoever watches, on stderr."""
+        """Print one line on stderr."""
         if self._bar:
             self._bar.print(message)
-        elif self.shown and self.printed:
+        elif self.active and self.printed:
             print(f"fdikp: {message}", file=sys.stderr, flush=True)
 
     def write(self, step: int, **facts: Any) -> None:
-        """An event: numbers, or groups of numbers by name, and groups of these. The time is added, in Unix seconds."""
-        if not self.shown:
+        """Log an event: numbers by name, or nested groups of them. The time is added, in Unix seconds."""
+        if not self.active:
             return
         line = json.dumps(
-            {"step": step} | {name: _short(value) for name, value in facts.items()} | {"time": round(time.time(), 1)}
+            {"step": step} | {name: _rounded(value) for name, value in facts.items()} | {"time": round(time.time(), 1)}
         )
         if self.printed and not self._bar:
             print(line, flush=True)
@@ -91,13 +91,13 @@ class Log:
         if self._board:
             self._guarded(chart)
 
-    def picture(self, step: int, name: str, image: Tensor) -> None:
-        """A picture [3, H, W] in 0..1 for TensorBoard."""
+    def image(self, step: int, name: str, image: Tensor) -> None:
+        """Add an image [3, H, W] in 0..1 to TensorBoard."""
         if self._board:
             self._guarded(lambda: self._board.add_image(name, image, step))
 
     def advance(self, done: float, text: str) -> None:
-        """So much of the run, 0..1, is done."""
+        """Move the progress bar to `done`, 0..1."""
         if self._bar:
             self._bar.update(done, text)
 
@@ -105,13 +105,13 @@ class Log:
         try:
             work()
         except OSError as error:
-            if not self._full:
+            if not self._disk_full:
                 self.say(f"{self._path.parent}: the log cannot be written: {error.strerror or error}; free some space")
-            self._full = True
+            self._disk_full = True
 
 
 class _Bar:
-    """A bar with the time left, on stderr."""
+    """A progress bar with the remaining time, on stderr."""
 
     def __init__(self, ends: bool) -> None:
         from rich.console import Console
@@ -138,7 +138,7 @@ class _Bar:
 
 
 def _flat(facts: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every value of nested groups, with the names that lead to it."""
+    """Every value of nested groups, named by its path."""
     for name, value in facts.items():
         if isinstance(value, dict):
             yield from _flat(value, f"{prefix}{name}/")
@@ -147,7 +147,7 @@ def _flat(facts: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def read_log(file: Path) -> list[dict[str, Any]]:
-    """The lines of a log; one that was cut off by a kill is left out."""
+    """The lines of a log, without a line that a kill cut off."""
     lines: list[dict[str, Any]] = []
     if file.exists():
         for line in file.read_text().splitlines():
@@ -156,7 +156,7 @@ def read_log(file: Path) -> list[dict[str, Any]]:
     return lines
 
 
-def _short(value: Any) -> Any:
+def _rounded(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _short(part) for name, part in value.items()}
+        return {name: _rounded(part) for name, part in value.items()}
     return float(f"{value:.5g}") if isinstance(value, float) else value

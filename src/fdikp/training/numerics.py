@@ -1,4 +1,4 @@
-"""Precision and memory layout of training, chosen by the device."""
+"""Precision and memory layout of training, by device."""
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from fdikp.inference.devices import has_bfloat16
-from fdikp.training.recipe import Recipe
+from fdikp.training.option_groups import RuntimeGroup
 
 
 @dataclass(frozen=True)
@@ -15,20 +15,20 @@ class Numerics:
 
     device: torch.device
     bf16: bool
-    """Whether its convolutions and products are computed in bfloat16; else in float32."""
+    """Whether convolutions and matrix products are in bfloat16; else in float32."""
     memory_format: torch.memory_format
 
     @classmethod
-    def of(cls, recipe: Recipe, device: torch.device) -> "Numerics":
-        """Those of a recipe. `auto` is bfloat16 where the device multiplies it.
+    def of(cls, options: RuntimeGroup, device: torch.device) -> "Numerics":
+        """The numerics of a recipe's options. `auto` is bfloat16 where the device multiplies it in hardware.
 
-        In float32 on processors without AVX-512, oneDNN computes the weight gradient of a 3×3 convolution about twice
-        as fast from contiguous maps as from channels-last ones; everything else prefers channels-last
+        In float32 on processors without AVX-512, oneDNN computes the weight gradient of a 3x3 convolution about twice
+        as fast from contiguous maps as from channels-last ones; everything else is faster in channels-last
         (benchmarks/results, `training-speed`).
         """
-        bf16 = has_bfloat16(device) if recipe.precision == "auto" else recipe.precision == "bf16"
-        contiguous = recipe.memory_format == "contiguous"
-        if recipe.memory_format == "auto":
+        bf16 = has_bfloat16(device) if options.precision == "auto" else options.precision == "bf16"
+        contiguous = options.memory_format == "contiguous"
+        if options.memory_format == "auto":
             contiguous = device.type == "cpu" and not bf16 and torch.backends.cpu.get_cpu_capability() != "AVX512"
         return cls(device, bf16, torch.contiguous_format if contiguous else torch.channels_last)
 

@@ -1,9 +1,9 @@
-"""Optimisers: Adam, or one for matrices (Muon, SOAP) beside Adam for everything that is no matrix.
+"""Optimisers: Adam, or an optimiser for matrices (Muon, SOAP) with Adam for all other parameters.
 
-A convolution's weights are taken as the matrix [out, in · kh · kw], a transposed convolution's likewise. Both
-optimisers for matrices work on gradients as a linear map rather than number by number, and reach a loss in fewer
-steps. They are written here because `torch.optim.Muon` takes two-dimensional parameters only and always computes in
-bfloat16, which processors without such instructions emulate; no library in use here has SOAP.
+The weights of a convolution, transposed or not, are the matrix [out, in · kh · kw]. Optimisers for matrices use the
+gradient as a linear map, not number by number, and reach a given loss in fewer steps. They are implemented here because
+`torch.optim.Muon` takes two-dimensional parameters only and always computes in bfloat16, which many processors emulate,
+and because no dependency of fdikp has SOAP.
 """
 
 from collections import defaultdict
@@ -14,44 +14,44 @@ import torch
 from torch import Tensor, nn
 
 from fdikp.network import FDIKP
-from fdikp.training.recipe import Recipe
+from fdikp.training.option_groups import OptimGroup
 
 BETAS = (0.9, 0.999)
-"""Of Adam."""
+"""Adam's decays of both moments."""
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-"""Of the quintic Newton-Schulz iteration (Jordan 2024, kellerjordan.github.io/posts/muon)."""
+"""Coefficients of the quintic Newton-Schulz iteration (Jordan 2024, kellerjordan.github.io/posts/muon)."""
 
 ITERATIONS = 5
-"""Of that iteration; singular values then lie in about 0.7 to 1.2."""
+"""Number of these iterations; singular values then lie in about 0.7 to 1.2."""
 
 RMS = 0.2
-"""Root mean square of Muon's update before the learning rate. It is that of Adam's updates in practice, so that rates
-are comparable (Liu et al. 2025, arXiv 2502.16982)."""
+"""Root mean square of Muon's update before the learning rate. Adam's updates have about the same in practice, so that
+learning rates are comparable (Liu et al. 2025, arXiv 2502.16982)."""
 
 LONGEST_SIDE = 1024
-"""Longest side of a matrix that SOAP rotates; eigenvectors of larger ones cost more than they gain."""
+"""Longest side of a matrix that SOAP rotates; eigenvectors of longer sides cost more than they gain."""
 
-EVERY = 10
-"""Steps between refreshes of SOAP's eigenvectors."""
+REFRESH_INTERVAL = 10
+"""Steps between updates of SOAP's eigenvectors."""
 
-PIXEL_LAYERS = ("output.", "fikp.refine.")
-"""Layers whose inputs and outputs are images: the last convolution, and that of the base image."""
+OUTPUT_LAYERS = ("output.", "fikp.refine.")
+"""Prefixes of the layers that output an image: the last convolution, and the one that makes the base image."""
 
 IMAGE_CHANNELS = 3
-"""Layers that read so many channels read an image, and are the network's first."""
+"""Layers with this many input channels read an image: they are the network's first."""
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum whose update is replaced by the nearest orthogonal matrix (Jordan 2024), without weight decay.
+    """Momentum SGD with each update replaced by the nearest orthogonal matrix (Jordan 2024), without weight decay.
 
-    Matrices of one shape are orthogonalised together, in float32.
+    Matrices of the same shape are orthogonalised together, in float32.
 
     Args:
         params: weights of linear layers and convolutions, or groups of them; a group may have `transposed`, True for
             weights [in, out, …].
         lr: learning rate; the update's root mean square is `RMS` times that.
-        momentum: Nesterov's.
+        momentum: of Nesterov momentum.
     """
 
     def __init__(self, params: Iterable[Any], lr: float = 1e-3, momentum: float = 0.95) -> None:
@@ -79,7 +79,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalised(matrices: Tensor) -> Tensor:
-    """Each of [B, m, n] with its singular values brought to about 1, by Newton-Schulz iteration in float32."""
+    """Each matrix of [B, m, n] with its singular values changed to about 1, by Newton-Schulz iteration in float32."""
     a, b, c = COEFFICIENTS
     tall = matrices.shape[1] > matrices.shape[2]
     x = matrices.float().mT if tall else matrices.float()
@@ -93,13 +93,13 @@ def orthogonalised(matrices: Tensor) -> Tensor:
 class SOAP(torch.optim.Optimizer):
     """Adam in the eigenbasis of Shampoo's preconditioner (Vyas et al. 2024, arXiv 2409.11321), without weight decay.
 
-    Eigenvectors are refreshed every `EVERY` steps by one power iteration. A side longer than `LONGEST_SIDE` is left as
-    it is. The first step only sets the eigenvectors.
+    One power iteration updates the eigenvectors every `REFRESH_INTERVAL` steps. Sides longer than `LONGEST_SIDE` are
+    not rotated. The first step only initialises the eigenvectors.
 
     Args:
-        params: as of `Muon`.
-        lr: learning rate, as Adam's.
-        betas: of both moments; the preconditioner's running means take the second.
+        params: as for `Muon`.
+        lr: learning rate, comparable to Adam's.
+        betas: decays of both moments; the preconditioner's moving averages use the second.
     """
 
     def __init__(self, params: Iterable[Any], lr: float = 1e-3, betas: tuple[float, float] = (0.95, 0.95)) -> None:
@@ -135,7 +135,7 @@ class SOAP(torch.optim.Optimizer):
         p.add_(from_matrix(update.to(p.dtype), p, group["transposed"]), alpha=-group["lr"])
         for side, product in _covariances(gradient):
             state[f"covariance_{side}"].lerp_(product, 1 - beta2)
-            if count % EVERY == 0:
+            if count % REFRESH_INTERVAL == 0:
                 basis = state[f"covariance_{side}"] @ state[f"basis_{side}"]
                 state[f"basis_{side}"] = torch.linalg.qr(basis).Q.contiguous()
 
@@ -154,14 +154,14 @@ def _rotated(matrix: Tensor, bases: Sequence[Tensor | None]) -> Tensor:
 
 
 class Optimizers:
-    """Optimisers of different parameters, used as one."""
+    """Several optimisers of different parameters, used as one."""
 
     def __init__(self, *parts: torch.optim.Optimizer) -> None:
         self.parts = parts
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:
-        """The groups of all."""
+        """The parameter groups of all of them."""
         return [group for part in self.parts for group in part.param_groups]
 
     def zero_grad(self) -> None:
@@ -170,21 +170,21 @@ class Optimizers:
             part.zero_grad(set_to_none=True)
 
     def step(self, lr: float) -> None:
-        """Update every parameter; each group's rate is `lr` times its `scale`."""
+        """Update every parameter; each group's learning rate is `lr` times its `scale`."""
         for part in self.parts:
             for group in part.param_groups:
                 group["lr"] = lr * group["scale"]
             part.step()
 
     def state_dict(self) -> dict[str, Any]:
-        """The state of each, by the name of its class."""
+        """The state of each optimiser, by the name of its class."""
         return {type(part).__name__: part.state_dict() for part in self.parts}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what `state_dict` returned.
+        """Continue from what `state_dict` returned.
 
         Raises:
-            KeyError: it is of other optimisers.
+            KeyError: it belongs to other optimisers; the argument names them.
         """
         if set(state) != {type(part).__name__ for part in self.parts}:
             raise KeyError(", ".join(state))
@@ -192,56 +192,56 @@ class Optimizers:
             part.load_state_dict(state[type(part).__name__])
 
 
-def build_optimizer(network: FDIKP, others: nn.Module | None, recipe: Recipe) -> Optimizers:
-    """The optimiser of a recipe, over the network's parameters and those of `others`.
+def build_optimizer(network: FDIKP, others: nn.Module | None, options: OptimGroup) -> Optimizers:
+    """The optimiser of a recipe, for the parameters of the network and of `others`.
 
-    Layers that work on pixels start where they are nearly right, and Adam moves every number by the rate itself: what
-    is nothing to a feature is a visible shift to a picture. Below a `pixel_rate` of 1 their rate is scaled by it, and
-    their biases, which could do nothing else, stay at zero. A recipe with one rate for all, such as the paper's,
-    trains them too.
+    Layers that output an image are nearly right at the start, and Adam moves every number by about the learning rate:
+    too little to matter in a feature, but a visible shift in an image. With `output_lr_scale` below 1 their learning
+    rate is scaled by it, and their biases, which could only shift the image, stay at zero. At 1, as in the paper's
+    recipes, their biases are trained too.
 
-    With Muon or SOAP, Adam trains what is no matrix (biases, norms, banks, depthwise convolutions) and the first and
-    last layers, at `adam_lr_scale` times the rate.
+    With Muon or SOAP, Adam trains everything that is not a matrix (biases, norms, kernel banks, depthwise convolutions)
+    and the first and last layers, at `adam_lr_scale` times the learning rate.
     """
-    matrices = matrix_parameters(network) if recipe.optimizer != "adam" else {}
-    pixels = PIXEL_LAYERS if recipe.pixel_rate < 1 else ()
+    matrices = matrix_parameters(network) if options.optimizer != "adam" else {}
+    outputs = OUTPUT_LAYERS if options.output_lr_scale < 1 else ()
     named = dict(network.named_parameters())
-    slow = [p for name, p in named.items() if name.startswith(pixels) and name.endswith("weight")] if pixels else []
-    rest = [p for name, p in named.items() if name not in matrices and not (pixels and name.startswith(pixels))]
+    slow = [p for name, p in named.items() if name.startswith(outputs) and name.endswith("weight")] if outputs else []
+    rest = [p for name, p in named.items() if name not in matrices and not (outputs and name.startswith(outputs))]
     rest += others.parameters() if others else []
-    scale = 1.0 if recipe.optimizer == "adam" else recipe.adam_lr_scale
-    groups = [{"params": rest, "scale": scale}, {"params": slow, "scale": scale * recipe.pixel_rate}]
-    adam = torch.optim.Adam([group for group in groups if group["params"]], lr=recipe.lr, betas=BETAS)
+    scale = 1.0 if options.optimizer == "adam" else options.adam_lr_scale
+    groups = [{"params": rest, "scale": scale}, {"params": slow, "scale": scale * options.output_lr_scale}]
+    adam = torch.optim.Adam([group for group in groups if group["params"]], lr=options.lr, betas=BETAS)
     if not matrices:
         return Optimizers(adam)
     of_matrices = {
         transposed: [named[name] for name, is_transposed in matrices.items() if is_transposed == transposed]
         for transposed in (False, True)
     }
-    build = Muon if recipe.optimizer == "muon" else SOAP
+    build = Muon if options.optimizer == "muon" else SOAP
     return Optimizers(
-        build([{"params": p, "scale": 1.0, "transposed": t} for t, p in of_matrices.items() if p], lr=recipe.lr), adam
+        build([{"params": p, "scale": 1.0, "transposed": t} for t, p in of_matrices.items() if p], lr=options.lr), adam
     )
 
 
 def matrix_parameters(network: nn.Module) -> dict[str, bool]:
-    """Names of the weights that are trained as matrices, and whether they are [in, out, …].
+    """The names of the weights that are trained as matrices, and whether they are transposed, [in, out, …].
 
-    Not among them are depthwise convolutions, whose rows share no input, and the first and last layers.
+    Depthwise convolutions, whose rows share no input, and the first and last layers are not among them.
     """
-    found = {}
+    transposed = {}
     for name, module in network.named_modules():
-        if f"{name}.".startswith(PIXEL_LAYERS):
+        if f"{name}.".startswith(OUTPUT_LAYERS):
             continue
         if isinstance(module, nn.Linear):
-            found[f"{name}.weight"] = False
+            transposed[f"{name}.weight"] = False
         elif (
             isinstance(module, nn.Conv2d | nn.ConvTranspose2d)
             and module.groups == 1
             and module.in_channels != IMAGE_CHANNELS
         ):
-            found[f"{name}.weight"] = isinstance(module, nn.ConvTranspose2d)
-    return found
+            transposed[f"{name}.weight"] = isinstance(module, nn.ConvTranspose2d)
+    return transposed
 
 
 def as_matrix(weight: Tensor, transposed: bool) -> Tensor:
@@ -250,7 +250,7 @@ def as_matrix(weight: Tensor, transposed: bool) -> Tensor:
 
 
 def from_matrix(matrix: Tensor, like: Tensor, transposed: bool) -> Tensor:
-    """What `as_matrix` made of a weight of this shape, as it was."""
+    """The inverse of `as_matrix`, for a weight of the shape of `like`."""
     if transposed:
         return matrix.unflatten(1, (like.shape[0], *like.shape[2:])).transpose(0, 1)
     return matrix.view(like.shape)

@@ -1,30 +1,37 @@
-"""The recipes that have a name: ours on rendered pairs, the paper's on its data sets, and each of its ablations."""
+"""Named recipes: ours on rendered pairs, the paper's on its data sets, and the paper's ablations."""
 
 import difflib
-from dataclasses import replace
 from pathlib import Path
 
 from fdikp.errors import TrainingError
 from fdikp.network.config import PRESETS
 from fdikp.training.recipe import Recipe
 
-LITE = Recipe(out=Path("runs/lite"), optimizer="muon", lr=1e-3, beta=0.02, gamma=0.1, delta=0.5, blur=0.02, hint=0.01)
+LITE = Recipe().override(
+    output=Path("runs/lite"),
+    optimizer="muon",
+    lr=1e-3,
+    beta=0.02,
+    gamma=0.1,
+    guard_weight=0.5,
+    blur=0.02,
+    radius_hint=0.01,
+)
 """`fdikp-lite` on rendered pairs, sized for CPUs.
 
-Muon is ahead of Adam at equal steps, from random initialisation and from trained weights. LPIPS counts a tenth of what
-it does in the paper: at its full weight real pairs come out worse, in PSNR and in LPIPS itself. Both are measured in
+Muon is ahead of Adam at equal steps, from random initialisation and from trained weights. LPIPS has a tenth of its
+weight in the paper: at the full weight real pairs come out worse, in PSNR and in LPIPS itself. Both are measured in
 `benchmarks/results` (`optimizers`, `proxy/table6.md`).
 """
 
-BASE = replace(LITE, config="fdikp-base", out=Path("runs/base"), crop=(256,), batch=(16,), warmup=500)
+BASE = LITE.override(config="fdikp-base", output=Path("runs/base"), crop=(256,), batch=(16,), warmup=500)
 """`fdikp-base` on rendered pairs, sized for one GPU."""
 
-FINE_TUNE = replace(
-    LITE,
-    out=Path("runs/fine-tune"),
+FINE_TUNE = LITE.override(
+    output=Path("runs/fine-tune"),
     start="fdikp-lite",
     beta=0.0,
-    hint=0.0,
+    radius_hint=0.0,
     steps=1000,
     crop=(192,),
     batch=(4,),
@@ -32,46 +39,46 @@ FINE_TUNE = replace(
     warmup=50,
     ema_decay=(0.99,),
 )
-"""From trained weights to pictures of one's own: a slow rate, so that what was learned stays. Without LPIPS: in
-few steps it costs PSNR and hardly lowers itself."""
+"""Trained weights on the user's own photos. A low learning rate keeps what was learned. No LPIPS: in few steps it costs
+PSNR and hardly decreases itself."""
 
-PAPER_DPDD = Recipe(
+PAPER_DPDD = Recipe().override(
     config="fdikp-base",
     pairs="real",
-    out=Path("runs/paper-dpdd"),
+    output=Path("runs/paper-dpdd"),
     epochs=1500,
-    share=(1400, 100),
+    phase_lengths=(1400, 100),
     crop=(384, 512),
     batch=(4, 2),
     averaging=("none", "swa"),
     lr=1e-4,
-    pixel_rate=1.0,
+    output_lr_scale=1.0,
     warmup=0,
     schedule="steps",
     milestones=(0.4, 0.6, 0.8),
 )
-"""The paper's training on DPDD (its appendix A3). It names MultiStepLR but no milestones: those, and the clipping of
-gradients, are ours."""
+"""The paper's training on DPDD (appendix A3). The paper names MultiStepLR without its milestones; these and gradient
+clipping are ours."""
 
-PAPER_LFDOF = replace(
-    PAPER_DPDD, out=Path("runs/paper-lfdof"), epochs=300, share=(270, 30), crop=(256, 512), batch=(4, 2)
+PAPER_LFDOF = PAPER_DPDD.override(
+    output=Path("runs/paper-lfdof"), epochs=300, phase_lengths=(270, 30), crop=(256, 512), batch=(4, 2)
 )
-"""The paper's training on LFDOF (its appendix A3)."""
+"""The paper's training on LFDOF (appendix A3)."""
 
 LOSSES = {
-    "loss-l2": replace(PAPER_DPDD, beta=0.0, gamma=0.0, scales=(1.0, 0.0, 0.0)),
-    "loss-l2-lpips": replace(PAPER_DPDD, gamma=0.0, scales=(1.0, 0.0, 0.0)),
-    "loss-l2-freq": replace(PAPER_DPDD, beta=0.0, scales=(1.0, 0.0, 0.0)),
-    "loss-l2-lpips-freq": replace(PAPER_DPDD, scales=(1.0, 0.0, 0.0)),
+    "loss-l2": PAPER_DPDD.override(beta=0.0, gamma=0.0, scales=(1.0, 0.0, 0.0)),
+    "loss-l2-lpips": PAPER_DPDD.override(gamma=0.0, scales=(1.0, 0.0, 0.0)),
+    "loss-l2-freq": PAPER_DPDD.override(beta=0.0, scales=(1.0, 0.0, 0.0)),
+    "loss-l2-lpips-freq": PAPER_DPDD.override(scales=(1.0, 0.0, 0.0)),
 }
-"""Table 6, from the first row to the fourth; the fifth is `paper-dpdd`."""
+"""Table 6, first to fourth row. The fifth is `paper-dpdd`."""
 
 NETWORKS = {
-    name: replace(PAPER_DPDD, config=name)
+    name: PAPER_DPDD.override(config=name)
     for name, network in PRESETS.items()
     if not name.startswith("fdikp-") and network != PRESETS["fdikp-base"]
 }
-"""Tables 2 and 3, Figs. 6 and 12: each network of the paper's ablations, trained alike."""
+"""Tables 2 and 3, Figs. 6 and 12: the networks of the paper's ablations, trained as `paper-dpdd`."""
 
 RECIPES: dict[str, Recipe] = {
     "lite": LITE,
@@ -80,18 +87,18 @@ RECIPES: dict[str, Recipe] = {
     "paper-dpdd": PAPER_DPDD,
     "paper-lfdof": PAPER_LFDOF,
     **{
-        f"ablation/{name}": replace(recipe, out=Path("runs/ablation") / name)
+        f"ablation/{name}": recipe.override(output=Path("runs/ablation") / name)
         for name, recipe in (NETWORKS | LOSSES).items()
     },
 }
-"""Every recipe that has a name."""
+"""Every named recipe."""
 
 
 def named(name: str) -> Recipe:
     """The recipe of the given name.
 
     Raises:
-        TrainingError: there is none.
+        TrainingError: there is no recipe of that name.
     """
     if name not in RECIPES:
         close = difflib.get_close_matches(name, RECIPES, n=1, cutoff=0.3) or ["lite"]

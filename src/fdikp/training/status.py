@@ -1,5 +1,6 @@
-"""What a run has done and how it does, read from its folder: while it goes on, after it ended, or after a kill."""
+"""The status of a run, read from its folder: while it trains, after its end, or after a kill."""
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,78 +9,78 @@ from statistics import fmean
 from typing import Any
 
 from fdikp.training.lock import holder
-from fdikp.training.log import NAME, read_log
+from fdikp.training.log import LOG_FILE, read_log
 from fdikp.training.recipe_file import read_options
 
 HOUR = 3600.0
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """One hour of a run's work; the last one may be unfinished."""
+class HourOfWork:
+    """One hour of a run's work; the last one may be incomplete."""
 
     hour: int
     """Counted from 1."""
     step: int
-    """The last one in it."""
+    """The last step."""
     steps: int
     crops: int
     crops_per_second: float
     lr: float
     loss: float
-    """Mean of the logged ones."""
+    """Mean of the logged losses."""
 
 
 @dataclass(frozen=True)
-class Validated:
-    """One average on one set."""
+class ValidationScores:
+    """The scores of one average on one set."""
 
     step: int
     hours: float
     data: str
     decay: str
-    facts: dict[str, Any]
+    scores: dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Status:
-    """A run."""
+    """The status of a run."""
 
     folder: Path
     config: str
     optimizer: str
     schedule: str
     process: int | None
-    """The process that trains, if one does and the system tells."""
+    """ID of the process that trains; None if there is none, or if the system cannot tell."""
     step: int
     crops: int
     crops_128: float
-    """In crops of 128², by their pixels."""
+    """The same pixels as a number of 128² crops."""
     hours: float
-    """Of work: pauses of the process do not count."""
-    silent: float
-    """Seconds since the last line of the log."""
+    """Hours of work, without the time in which the process was suspended."""
+    idle_seconds: float
+    """Seconds since the last line of the log; NaN without a line."""
     skipped: int
-    """Steps whose loss or gradient was not finite."""
-    stretches: tuple[Stretch, ...]
-    validations: tuple[Validated, ...]
-    """The first of the run, and those of the hours that are shown."""
+    """Steps that changed nothing because loss or gradient was not finite."""
+    recent: tuple[HourOfWork, ...]
+    validations: tuple[ValidationScores, ...]
+    """The first validation of the run, and those of the reported hours."""
 
 
 def read_status(run: Path, hours: int = 6) -> Status:
-    """The state of a run and its last hours of work.
+    """The status of a run and its last hours of work. Logs of older versions have no crops, which then count as 0.
 
     Raises:
         TrainingError: there is no run in the folder.
     """
     options = read_options(run)
-    lines = read_log(run / NAME)
+    lines = read_log(run / LOG_FILE)
     steps = [line for line in lines if "loss" in line]
     last = steps[-1] if steps else {}
     worked = max([float(line.get("seconds", 0.0)) for line in lines], default=0.0)
     since = max(0.0, int(worked / HOUR) + 1 - hours) * HOUR
     validations = [line for line in lines if "validations" in line]
-    shown = validations[:1] + [line for line in validations[1:] if line["seconds"] >= since]
+    reported = validations[:1] + [line for line in validations[1:] if line["seconds"] >= since]
     return Status(
         folder=run,
         config=str(options.get("config", "")),
@@ -90,30 +91,30 @@ def read_status(run: Path, hours: int = 6) -> Status:
         crops=int(last.get("crops", 0)),
         crops_128=float(last.get("crops_128", 0.0)),
         hours=worked / HOUR,
-        silent=max(0.0, time.time() - lines[-1]["time"]) if lines and "time" in lines[-1] else float("nan"),
+        idle_seconds=max(0.0, time.time() - lines[-1]["time"]) if lines and "time" in lines[-1] else float("nan"),
         skipped=int(last.get("skipped", 0)),
-        stretches=tuple(_stretches(steps, hours)),
+        recent=tuple(_hours_of_work(steps, hours)),
         validations=tuple(
-            Validated(line["step"], line["seconds"] / HOUR, data, decay, facts)
-            for line in shown
+            ValidationScores(line["step"], line["seconds"] / HOUR, data, decay, scores)
+            for line in reported
             for data, averages in line["validations"].items()
-            for decay, facts in averages.items()
+            for decay, scores in averages.items()
         ),
     )
 
 
-def _stretches(steps: Sequence[dict[str, Any]], hours: int) -> list[Stretch]:
+def _hours_of_work(steps: Sequence[dict[str, Any]], hours: int) -> list[HourOfWork]:
     by_hour: dict[int, list[dict[str, Any]]] = {}
     for line in steps:
         by_hour.setdefault(int(line["seconds"] / HOUR), []).append(line)
-    found = []
+    result = []
     before: dict[str, Any] = {"step": 0, "crops": 0, "seconds": 0.0}
     for hour, lines in sorted(by_hour.items()):
         last = lines[-1]
         seconds = last["seconds"] - before["seconds"]
         crops = last.get("crops", 0) - before.get("crops", 0)
-        found.append(
-            Stretch(
+        result.append(
+            HourOfWork(
                 hour + 1,
                 last["step"],
                 last["step"] - before["step"],
@@ -124,26 +125,28 @@ def _stretches(steps: Sequence[dict[str, Any]], hours: int) -> list[Stretch]:
             )
         )
         before = last
-    return found[-hours:]
+    return result[-hours:]
 
 
 def describe(status: Status) -> str:
-    """The status as text of several lines, tables in Markdown."""
+    """The status as text, with tables in Markdown."""
     state = f"running (process {status.process})" if status.process else "not running"
-    told = f"last line {_ago(status.silent)} ago" if status.silent == status.silent else "no line yet"
+    log_age = "no log line yet"
+    if not math.isnan(status.idle_seconds):
+        log_age = f"last log line {_duration(status.idle_seconds)} ago"
     parts = [
-        f"{status.folder}: {state}, {told}",
-        f"{status.config}, {status.optimizer}, {status.schedule} rate: step {status.step}, {status.crops} crops "
+        f"{status.folder}: {state}, {log_age}",
+        f"{status.config}, {status.optimizer}, {status.schedule} schedule: step {status.step}, {status.crops} crops "
         f"({status.crops_128:.0f} of 128²), {status.hours:.2f} hours of work"
         + (f", {status.skipped} steps skipped" if status.skipped else ""),
     ]
     rows: list[tuple[object, ...]]
-    if status.stretches:
+    if status.recent:
         rows = [
             (s.hour, s.step, s.steps, s.crops, f"{s.crops_per_second:.2f}", f"{s.lr:.3g}", f"{s.loss:.5f}")
-            for s in status.stretches
+            for s in status.recent
         ]
-        parts.append(_table(("hour of work", "step", "steps", "crops", "crops/s", "rate", "mean loss"), rows))
+        parts.append(_table(("hour of work", "step", "steps", "crops", "crops/s", "lr", "mean loss"), rows))
     if status.validations:
         rows = [
             (
@@ -151,7 +154,7 @@ def describe(status: Status) -> str:
                 v.step,
                 v.data,
                 v.decay,
-                *(_number(v.facts, *column) for column in VALIDATION_COLUMNS.values()),
+                *(_number(v.scores, *column) for column in VALIDATION_COLUMNS.values()),
             )
             for v in status.validations
         ]
@@ -167,14 +170,14 @@ VALIDATION_COLUMNS = {
     "LPIPS": ("lpips_after", 4),
     "overshoot": ("overshoot_after", 3),
 }
-"""Title, name among the facts of a validation, and decimals."""
+"""Column title: the score's name in the log, and its decimals."""
 
 
-def _number(facts: dict[str, Any], name: str, digits: int) -> str:
-    return f"{facts[name]:.{digits}f}" if name in facts else ""
+def _number(scores: dict[str, Any], name: str, digits: int) -> str:
+    return f"{scores[name]:.{digits}f}" if name in scores else ""
 
 
-def _ago(seconds: float) -> str:
+def _duration(seconds: float) -> str:
     for unit, length in (("d", 86400.0), ("h", 3600.0), ("min", 60.0)):
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit}"

@@ -1,4 +1,4 @@
-"""Ending a run when a signal asks for it, between two steps."""
+"""Ends a run on a signal, between two steps."""
 
 import signal
 from contextlib import AbstractContextManager
@@ -7,22 +7,22 @@ from typing import Any
 
 
 class Stop(AbstractContextManager["Stop"]):
-    """Turns the first SIGINT or SIGTERM into a request to end after this step; the second interrupts at once."""
+    """Turns the first SIGINT or SIGTERM into a request to stop after this step; a second one interrupts at once."""
 
     def __init__(self) -> None:
         self.signal: int | None = None
-        self._before: dict[int, Any] = {}
+        self._handlers: dict[int, Any] = {}
 
     def __enter__(self) -> "Stop":
         for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._ask)
+            self._handlers[number] = signal.signal(number, self._request)
         return self
 
     def __exit__(self, *exception: object) -> None:
-        for number, handler in self._before.items():
+        for number, handler in self._handlers.items():
             signal.signal(number, handler)
 
-    def _ask(self, number: int, frame: FrameType | None) -> None:
+    def _request(self, number: int, frame: FrameType | None) -> None:
         if self.signal is not None:
             raise KeyboardInterrupt
         self.signal = number

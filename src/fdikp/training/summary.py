@@ -1,4 +1,4 @@
-"""What a run came to: summary.json and summary.md to read, curve.png to look at."""
+"""The summary of a run: summary.json, summary.md and curve.png."""
 
 import json
 import platform
@@ -11,49 +11,58 @@ import torch
 import fdikp
 from fdikp import models
 from fdikp.files import atomic_write
-from fdikp.training.log import NAME, read_log
+from fdikp.training.log import LOG_FILE, read_log
+from fdikp.training.options import flag_of
 from fdikp.training.recipe import Recipe
-from fdikp.training.setup import Run
+from fdikp.training.state import TrainingState
 
 
-def write_summary(recipe: Recipe, run: Run, done: float, where: dict[str, Any], say: Callable[[str], None]) -> str:
-    """Write the three files beside the weights; returns the summary in one line.
+def write_summary(
+    recipe: Recipe, state: TrainingState, done: float, environment: dict[str, Any], warn: Callable[[str], None]
+) -> str:
+    """Write the three files to the output folder; returns the summary in one line.
 
-    `where` is added to the facts: on what the run was made and validated. `say` hears what is left out.
+    Args:
+        recipe: of the run.
+        state: the run at its end.
+        done: fraction of the budget that is used.
+        environment: facts to add, on the machine and the validation sets.
+        warn: receives a message if a file is left out.
     """
-    lines = read_log(recipe.out / NAME)
-    facts = _facts(recipe, run, done, lines) | where
+    output = recipe.runtime.output
+    lines = read_log(output / LOG_FILE)
+    facts = _facts(output, state, done, lines) | environment
     try:
-        with atomic_write(recipe.out / "summary.json") as file:
+        with atomic_write(output / "summary.json") as file:
             file.write(json.dumps(facts | {"recipe": recipe.to_dict()}, indent=2).encode() + b"\n")
-        with atomic_write(recipe.out / "summary.md") as file:
+        with atomic_write(output / "summary.md") as file:
             file.write(_markdown(facts, recipe).encode())
-        _plot(lines, recipe.out / "curve.png", f"{facts['model']}, {facts['steps']} steps")
+        _plot(lines, output / "curve.png", f"{facts['model']}, {facts['steps']} steps")
     except ImportError:
-        say("no curve.png: matplotlib is not installed")
+        warn("no curve.png: matplotlib is not installed")
     except OSError as error:
-        say(f"{recipe.out}: the summary cannot be written: {error.strerror or error}; the weights are whole")
+        warn(f"{output}: the summary cannot be written: {error.strerror or error}; the weights are complete")
     gained = ""
     if "validation" in facts:
         v = facts["validation"]
-        gained = f", PSNR {v['psnr_before']:.2f} -> {v['psnr_after']:.2f} dB on {where['validated_on']}"
-    return f"{recipe.out / 'weights.safetensors'}: {run.step} steps, {run.clock.seconds / 60:.1f} minutes{gained}"
+        gained = f", PSNR {v['psnr_before']:.2f} -> {v['psnr_after']:.2f} dB on {environment['validated_on']}"
+    return f"{output / 'weights.safetensors'}: {state.step} steps, {state.clock.seconds / 60:.1f} minutes{gained}"
 
 
-def _facts(recipe: Recipe, run: Run, done: float, lines: list[dict[str, Any]]) -> dict[str, Any]:
-    """What summary.json says beside the recipe."""
+def _facts(output: Path, state: TrainingState, done: float, lines: list[dict[str, Any]]) -> dict[str, Any]:
+    """The content of summary.json, without the recipe."""
     steps = [line for line in lines if "loss" in line]
     validations = [line["validation"] | {"step": line["step"]} for line in lines if "validation" in line]
     facts: dict[str, Any] = {
-        "model": run.name,
-        "parameters": sum(p.numel() for p in run.network.parameters()),
-        "weights_sha256": models.sha256(recipe.out / "weights.safetensors"),
+        "model": state.name,
+        "parameters": sum(p.numel() for p in state.network.parameters()),
+        "weights_sha256": models.sha256(output / "weights.safetensors"),
         "budget_used": round(done, 4),
-        "steps": run.step,
-        "steps_skipped": run.skipped,
-        "pairs_seen": run.seen,
-        "minutes": round(run.clock.seconds / 60, 3),
-        "images_per_second": round(run.seen / run.clock.seconds, 3) if run.clock.seconds else None,
+        "steps": state.step,
+        "steps_skipped": state.skipped,
+        "pairs_seen": state.seen,
+        "minutes": round(state.clock.seconds / 60, 3),
+        "images_per_second": round(state.seen / state.clock.seconds, 3) if state.clock.seconds else None,
         "versions": {"fdikp": fdikp.__version__, "torch": torch.__version__, "python": platform.python_version()},
     }
     if steps:
@@ -66,9 +75,9 @@ def _facts(recipe: Recipe, run: Run, done: float, lines: list[dict[str, Any]]) -
 
 
 def _markdown(facts: dict[str, Any], recipe: Recipe) -> str:
-    """The summary as a page: what came out, then every field that differs from a plain recipe."""
-    plain = Recipe().to_dict()
-    changed = {name: value for name, value in recipe.to_dict().items() if value != plain[name]}
+    """The summary as a page: results, then every option that differs from a plain recipe."""
+    plain = Recipe().options()
+    changed = {name: value for name, value in recipe.options().items() if value != plain[name]}
     rows = {name.replace("_", " "): value for name, value in facts.items() if not isinstance(value, dict)}
     if "validation" in facts:
         for name, v in (("validation", facts["validation"]), ("best validation", facts["validation_best"])):
@@ -78,25 +87,28 @@ def _markdown(facts: dict[str, Any], recipe: Recipe) -> str:
             )
     if "terms" in facts:
         last = facts["terms"]["last"]
-        rows["terms of the loss"] = ", ".join(f"{name} {first} → {last[name]}" for name, first in _first(facts))
+        rows["loss terms"] = ", ".join(f"{name} {first} → {last[name]}" for name, first in _first_terms(facts))
     rows["versions"] = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
-    rows["options"] = " ".join(f"`--{name.replace('_', '-')} {_listed(value)}`" for name, value in changed.items())
+    rows["options"] = " ".join(f"`{_argument(name, value)}`" for name, value in changed.items())
     table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
     return f"# {facts['model']}\n\n| | |\n| --- | --- |\n{table}\n\n![losses, PSNR and learning rate](curve.png)\n"
 
 
-def _first(facts: dict[str, Any]) -> list[tuple[str, float]]:
-    """The terms of the first line that the last has too."""
+def _first_terms(facts: dict[str, Any]) -> list[tuple[str, float]]:
+    """The loss terms of the first log line that the last line has too."""
     terms = facts["terms"]
     return [(name, value) for name, value in terms["first"].items() if name in terms["last"]]
 
 
-def _listed(value: Any) -> str:
-    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+def _argument(option: str, value: Any) -> str:
+    """An option as on the command line."""
+    if value is True:
+        return flag_of(option)
+    return f"{flag_of(option)} {' '.join(map(str, value)) if isinstance(value, tuple) else value}"
 
 
 def _plot(lines: list[dict[str, Any]], file: Path, title: str) -> None:
-    """Terms of the loss, PSNR and learning rate over the steps, one below the other."""
+    """Plot loss terms, PSNR gain and learning rate over the steps."""
     from matplotlib.figure import Figure
 
     steps = [line for line in lines if "loss" in line]
@@ -109,7 +121,7 @@ def _plot(lines: list[dict[str, Any]], file: Path, title: str) -> None:
     marker = "." if len(steps) < 30 else ""
 
     def curve(axes: Any, values: list[float], label: str, color: str) -> None:
-        """Each value faintly, and their running mean."""
+        """Plot the values faintly, and their running mean."""
         mean = _running_mean(values, max(1, len(values) // 40))
         axes.plot(at, values, color=color, linewidth=0.6, alpha=0.35)
         axes.plot(at, mean, color=color, marker=marker, linewidth=1.5, label=label)
@@ -125,8 +137,8 @@ def _plot(lines: list[dict[str, Any]], file: Path, title: str) -> None:
     if validations:
         where = [line["step"] for line in validations]
         quality.plot(where, [line["validation"]["gain"] for line in validations], "o-", color="C3", label="validation")
-    quality.set_ylabel("PSNR gained, dB")
-    for axes in (losses, quality):  # above the axes, where no curve runs
+    quality.set_ylabel("PSNR gain, dB")
+    for axes in (losses, quality):  # above the axes, where no curve is
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=7, fontsize="small", frameon=False, borderpad=0.2)
     rate.plot(at, [line["lr"] for line in steps], marker=marker, color="C2")
     rate.set_ylim(bottom=0)
@@ -138,7 +150,7 @@ def _plot(lines: list[dict[str, Any]], file: Path, title: str) -> None:
 
 
 def _running_mean(values: list[float], width: int) -> list[float]:
-    """The mean of each value and those before it, `width` at most.
+    """The mean of each value and up to `width` - 1 values before it.
 
     >>> _running_mean([1.0, 3.0, 5.0], 2)
     [1.0, 2.0, 4.0]

@@ -1,4 +1,4 @@
-"""How averages do on fixed sets while a run goes on: cheap, and the same crops each time."""
+"""Validation of the averaged weights during a run: cheap, and always on the same crops."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -19,14 +19,14 @@ from fdikp.network import FDIKP, SIZE_MULTIPLE
 from fdikp.training.data import Batch
 from fdikp.training.numerics import Numerics
 
-WATCHED = 4
-"""Crops of the training data that are validated on where there is no set, and rows of the strip."""
+STRIP_ROWS = 4
+"""Rows of the strip of images, and the number of crops where there is no validation set."""
 
 HELD_OUT = "held-out"
-"""Names the pairs rendered from photographs that are set aside, in place of a path."""
+"""In place of a path: the pairs rendered from the held-out photos."""
 
 Loss = Callable[[list[Tensor], Tensor], Tensor]
-"""The three stages' images, coarse to fine, and the target, to a scalar."""
+"""A function of the three stages' images, coarse to fine, and the target; returns a scalar."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class ValidationSet:
     name: str
     crops: list[ValidationCrop]
     about: str
-    """What they are, for notes and summaries."""
+    """What the crops are, for notes and summaries."""
     has_loss: bool = False
     """Whether the recipe's loss is reported too."""
 
@@ -63,9 +63,9 @@ def parse_set(text: str) -> tuple[str, str]:
 
 
 def load_set(name: str, folder: Path, crop: int) -> ValidationSet:
-    """Centre crops, of at most crop x crop pixels, of the pairs in a folder; the Kodak photographs are rendered.
+    """Centre crops, of at most crop x crop pixels, of the pairs in a folder; the Kodak photos are rendered.
 
-    Of a set that is divided, its split `val`, else `test`.
+    Of a data set with splits, the split `val`, else `test`.
 
     Raises:
         DataError: there are no pairs, they cannot be read, do not match or are smaller than the network's grid.
@@ -77,33 +77,33 @@ def load_set(name: str, folder: Path, crop: int) -> ValidationSet:
 
         rendered = [kodak_pair(entry.source) for entry in listing.entries]
         crops = [ValidationCrop(p.name, _centre(p.blurred, crop), _centre(p.target, crop)) for p in rendered]
-        return ValidationSet(name, crops, f"{len(crops)} Kodak photographs, rendered")
+        return ValidationSet(name, crops, f"{len(crops)} Kodak photos, rendered")
     return load_pairs(name, validation_pairs(folder), crop, str(folder))
 
 
 def validation_pairs(folder: Path) -> PairSet:
-    """The pairs of a folder that are not for training: its split `val`, else `test`, else all that is in it.
+    """The pairs of a folder to validate on: its split `val`, else `test`, else all of them.
 
     Raises:
-        DataError: there are none, or they do not match.
+        DataError: there are no pairs, or they do not match.
     """
-    found = find_pairs(folder, "val") or find_pairs(folder, "test") or find_pairs(folder)
-    if found is None:
+    pairs = find_pairs(folder, "val") or find_pairs(folder, "test") or find_pairs(folder)
+    if pairs is None:
         raise DataError(f"{folder}: no pairs to validate on; give a folder with source/ and target/, or a data set")
-    return found
+    return pairs
 
 
 def load_pairs(name: str, pairs: PairSet, crop: int, where: str) -> ValidationSet:
     """Centre crops of pairs.
 
     Raises:
-        DataError: pictures cannot be read, do not match, or are smaller than the network's grid.
+        DataError: images cannot be read, do not match, or are smaller than the network's grid.
     """
     pairs.check(smallest=SIZE_MULTIPLE)
 
     def crop_of(file: Path) -> Tensor:
         image = read_image(file)
-        rows, columns = _middle(image.shape[0], crop), _middle(image.shape[1], crop)
+        rows, columns = _central(image.shape[0], crop), _central(image.shape[1], crop)
         return torch.from_numpy(as_unit(image[rows, columns])).permute(2, 0, 1).contiguous()
 
     sources = map_all(crop_of, [pair.source for pair in pairs.pairs])
@@ -119,12 +119,12 @@ def crops_of(batch: Batch) -> list[ValidationCrop]:
 
 
 def _centre(image: Tensor, side: int) -> Tensor:
-    """The middle of [3, H, W], at most side x side, its sides multiples of the network's grid."""
-    return image[:, _middle(image.shape[-2], side), _middle(image.shape[-1], side)].contiguous()
+    """The centre of [3, H, W], at most side x side; both sides are multiples of the network's grid."""
+    return image[:, _central(image.shape[-2], side), _central(image.shape[-1], side)].contiguous()
 
 
-def _middle(length: int, most: int) -> slice:
-    """The middle of an axis, at most `most` long and a multiple of the network's grid."""
+def _central(length: int, most: int) -> slice:
+    """The centre of an axis, at most `most` long and a multiple of the network's grid."""
     size = min(most, length) // SIZE_MULTIPLE * SIZE_MULTIPLE
     first = (length - size) // 2
     return slice(first, first + size)
@@ -134,18 +134,18 @@ def _middle(length: int, most: int) -> slice:
 def validate(
     network: FDIKP, data: ValidationSet, numerics: Numerics, lpips: LPIPS | None = None, loss: Loss | None = None
 ) -> tuple[dict[str, Any], Tensor]:
-    """Run the network on each crop, in evaluation mode, and compare.
+    """Score the network on each crop, in evaluation mode.
 
     Args:
         network: on the device of `numerics`.
         data: the crops.
         numerics: how the network computes.
-        lpips: on the same device; None to leave it out.
-        loss: of the recipe; reported where the set asks for it.
+        lpips: on the same device; None leaves it out.
+        loss: the recipe's; reported if the set asks for it.
 
     Returns:
-        Means by name (those of `focus.Summary` that are known, and `loss`), and the strip [3, rows, columns] in 0..1:
-        a row for each of the first crops, from left to right source, result and target.
+        Mean scores by name (those of `focus.Summary` that could be measured, and `loss`), and the strip [3, H, W] in
+        0..1: a row for each of the first crops, from left to right source, result and target.
     """
     training = network.training
     network.eval()
@@ -159,10 +159,10 @@ def validate(
         scores.append(score(pair.name, source, output, target, lpips))
         if loss and data.has_loss:
             losses.append(float(loss(images, target[None])))
-        if n < WATCHED:
+        if n < STRIP_ROWS:
             rows.append(torch.cat((pair.source, output.clamp(0.0, 1.0).cpu(), pair.target), dim=2))
     network.train(training)
     width = max(row.shape[2] for row in rows)
     rows = [nn.functional.pad(row, (0, width - row.shape[2])) for row in rows]
-    facts = {name: value for name, value in asdict(summarise(scores)).items() if value is not None}
-    return facts | ({"loss": fmean(losses)} if losses else {}), torch.cat(rows, dim=1)
+    means = {name: value for name, value in asdict(summarise(scores)).items() if value is not None}
+    return means | ({"loss": fmean(losses)} if losses else {}), torch.cat(rows, dim=1)

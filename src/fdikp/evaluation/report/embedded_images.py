@@ -69,23 +69,23 @@ def _embedded(scene: ReportScene, images: ImageSource, budget: int) -> dict[str,
     box: Box | None = None
     size = (0, 0)
     for result in scene.results:
-        found = images(result)
-        if found is None:
+        of_result = images(result)
+        if of_result is None:
             continue
-        model, after = plain(result.model), _pixels(found.after)
+        model, after = plain(result.model), _pixels(of_result.after)
         if not layers:
-            before, size = _pixels(found.before), after.shape[:2]
+            before, size = _pixels(of_result.before), after.shape[:2]
             box = most_changed(before, after, min(DETAIL_SIDE, *size))[0] if max(size) > MAX_SIDE else None
             layers.append(_layer("Input", "input", before, size, box, budget))
-            if found.target is not None:
-                layers.append(_layer("Target", "target", _pixels(found.target), size, box, budget))
+            if of_result.target is not None:
+                layers.append(_layer("Target", "target", _pixels(of_result.target), size, box, budget))
         layers.append(_layer(model, "model", after, size, box, budget))
-        if found.blur_map is not None:
-            scale[model] = max(2.0, float(found.blur_map.max()))
-            colours = _colour_mapped(found.blur_map, scale[model])
+        if of_result.blur_map is not None:
+            scale[model] = max(2.0, float(of_result.blur_map.max()))
+            colours = _colour_mapped(of_result.blur_map, scale[model])
             layers.append(_layer(f"{model}: blur map", "map", colours, size, box, budget // 4))
-        if found.kernels is not None:
-            kernels[model] = _kernels(found.kernels)
+        if of_result.kernels is not None:
+            kernels[model] = _kernels(of_result.kernels)
     return {"layers": layers, "kernels": kernels, "scale": scale, "width": size[1], "height": size[0]}
 
 

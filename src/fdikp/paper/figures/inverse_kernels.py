@@ -110,14 +110,14 @@ def _show_kernels(
     bar.set_ticks(root_ticks(limit), labels=[f"{tick:.2g}" for tick in root_ticks(limit)])
 
 
-def _show_responses(axes: Any, found: Sequence[tuple[str, np.ndarray]], blur: np.ndarray) -> None:
+def _show_responses(axes: Any, curves_by_name: Sequence[tuple[str, np.ndarray]], blur: np.ndarray) -> None:
     axes.axhline(1.0, color="0.75", linewidth=1)
     frequency, alone = response(blur)
     axes.plot(frequency, alone, color="0.2", linestyle="--", label="blur alone")
     from fdikp.paper.kernel_path.response import REGULARISATION
 
     axes.plot(frequency, regularised(blur, REGULARISATION), color="0.2", label="with the regularised inverse")
-    for (name, curves), colour in zip(found, FRAMES, strict=False):
+    for (name, curves), colour in zip(curves_by_name, FRAMES, strict=False):
         for n, curve in enumerate(curves):
             axes.plot(frequency, curve, color=colour, linewidth=1, alpha=0.8, label=f"k*, {name}" if n == 0 else None)
     axes.set_xlim(0, 0.5)

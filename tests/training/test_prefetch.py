@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from fdikp.synthesis import RenderSettings
-from fdikp.training.ahead import Ahead
 from fdikp.training.data import Batch, RenderedStream
+from fdikp.training.prefetch import PrefetchedStream
 
 CPU = torch.device("cpu")
 
@@ -15,8 +15,8 @@ CPU = torch.device("cpu")
 @pytest.fixture(scope="module")
 def stream() -> RenderedStream:
     generator = np.random.default_rng(0)
-    pictures = [generator.integers(0, 256, (90, 120, 3), np.uint8) for _ in range(5)]
-    return RenderedStream(pictures, 8, 7, RenderSettings())
+    images = [generator.integers(0, 256, (90, 120, 3), np.uint8) for _ in range(5)]
+    return RenderedStream(images, 8, 7, RenderSettings())
 
 
 def same(one: Batch, other: Batch) -> bool:
@@ -25,28 +25,28 @@ def same(one: Batch, other: Batch) -> bool:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_batches_are_those_of_the_stream_in_their_order(stream, workers):
-    ahead = Ahead(stream, workers)
+    prefetched = PrefetchedStream(stream, workers)
     for first in (0, 2, 4, 6, 8, 10):
-        assert same(ahead.batch(first, 2, 64, CPU), stream.batch(first, 2, 64, CPU))
-    assert len(ahead) == len(stream)
+        assert same(prefetched.batch(first, 2, 64, CPU), stream.batch(first, 2, 64, CPU))
+    assert len(prefetched) == len(stream)
 
 
 def test_a_jump_and_another_size_are_followed(stream):
-    ahead = Ahead(stream, 2)
+    prefetched = PrefetchedStream(stream, 2)
     for first, count, crop in ((0, 2, 64), (2, 2, 64), (40, 2, 64), (42, 3, 64), (45, 3, 80), (48, 3, 80)):
-        assert same(ahead.batch(first, count, crop, CPU), stream.batch(first, count, crop, CPU))
+        assert same(prefetched.batch(first, count, crop, CPU), stream.batch(first, count, crop, CPU))
 
 
-def test_processes_that_share_a_stream_take_turns(stream):
-    ahead = Ahead(stream, 2, processes=2)
+def test_ranks_that_share_a_stream_take_turns(stream):
+    prefetched = PrefetchedStream(stream, 2, ranks=2)
     for first in (2, 6, 10):
-        assert same(ahead.batch(first, 2, 64, CPU), stream.batch(first, 2, 64, CPU))
+        assert same(prefetched.batch(first, 2, 64, CPU), stream.batch(first, 2, 64, CPU))
 
 
 def test_a_signal_to_all_processes_leaves_the_batches_coming(stream):
-    ahead = Ahead(stream, 1)
-    ahead.batch(0, 1, 64, CPU)
-    worker = ahead._made._workers[0]  # type: ignore[attr-defined]
+    prefetched = PrefetchedStream(stream, 1)
+    prefetched.batch(0, 1, 64, CPU)
+    worker = prefetched._batches._workers[0]  # type: ignore[attr-defined]
     for number in (signal.SIGINT, signal.SIGTERM):
         os.kill(worker.pid, number)
-    assert same(ahead.batch(1, 1, 64, CPU), stream.batch(1, 1, 64, CPU))
+    assert same(prefetched.batch(1, 1, 64, CPU), stream.batch(1, 1, 64, CPU))

@@ -1,4 +1,4 @@
-"""A grown network computes what the one did that it grew from, and all that is new in it learns."""
+"""An expanded network computes the function of the original one, and all its new weights learn."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from fdikp import models
 from fdikp.errors import TrainingError
 from fdikp.network import FDIKP, PRESETS
 from fdikp.training import train
-from fdikp.training.growth import grow
+from fdikp.training.net2net import expand
 
 
 @pytest.fixture
@@ -58,8 +58,8 @@ def results(network: FDIKP, x) -> list:
         return network.stages(x)
 
 
-def test_a_grown_network_computes_the_same(small, wide_config):
-    big = grow(small, wide_config)
+def test_an_expanded_network_computes_the_same(small, wide_config):
+    big = expand(small, wide_config)
     ignore_new_channels(big, small.config.widths[2])
     small, big = small.double(), big.double()
     x = torch.rand(2, 3, 64, 80, dtype=torch.float64)
@@ -72,7 +72,7 @@ def test_a_grown_network_computes_the_same(small, wide_config):
 
 
 def test_without_a_wider_bottleneck_nothing_is_lost(small, wide_config):
-    big = grow(small, replace(wide_config, widths=(16, 16, 16)))
+    big = expand(small, replace(wide_config, widths=(16, 16, 16)))
     x = torch.rand(1, 3, 64, 64, dtype=torch.float64)
     assert torch.allclose(small.double()(x), big.double()(x), atol=3e-4)
 
@@ -80,7 +80,7 @@ def test_without_a_wider_bottleneck_nothing_is_lost(small, wide_config):
 def test_layer_normalisation_costs_little():
     lite = models.load("fdikp-lite")[0]
     torch.manual_seed(0)
-    base = grow(lite, PRESETS["fdikp-base"])
+    base = expand(lite, PRESETS["fdikp-base"])
     x = torch.rand(1, 3, 96, 96)
     x = nn.functional.interpolate(nn.functional.avg_pool2d(x, 8), scale_factor=8, mode="bicubic").clamp(0, 1)
     changed = (lite(x) - x).square().mean()
@@ -89,7 +89,7 @@ def test_layer_normalisation_costs_little():
 
 
 def test_everything_new_learns(small, wide_config):
-    big = grow(small, wide_config).train()
+    big = expand(small, wide_config).train()
     start = {name: p.detach().clone() for name, p in big.named_parameters()}
     optimizer = torch.optim.Adam(big.parameters(), lr=1e-3)
     x = torch.rand(2, 3, 64, 64)
@@ -105,24 +105,24 @@ def test_everything_new_learns(small, wide_config):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"widths": (4, 16, 32)}, "widths"),
         ({"bottleneck_depth": 0}, "bottleneck_depth 1 does not fit into 0"),
         ({"kernels": 3}, "kernels cannot change from 5 to 3"),
         ({"heads": 2}, "heads cannot change from 4 to 2"),
-        ({"widths": (12, 16, 32)}, "8 channels must be 16 or more"),
+        ({"widths": (12, 16, 32)}, "more ResBlocks need at least 16 channels instead of 8"),
         ({"bottleneck": "parallel"}, "bottleneck cannot change"),
     ],
 )
-def test_what_does_not_fit_is_refused(small, wide_config, change, said):
-    with pytest.raises(ValueError, match=said):
-        grow(small, replace(wide_config, **change))
+def test_what_does_not_fit_is_refused(small, wide_config, change, message):
+    with pytest.raises(ValueError, match=message):
+        expand(small, replace(wide_config, **change))
 
 
-def test_a_run_grows_what_it_starts_from(recipe, tiny_weights, wide_config, monkeypatch):
+def test_a_run_expands_the_weights_it_starts_from(recipe, tiny_weights, wide_config, monkeypatch):
     monkeypatch.setitem(PRESETS, "wide", wide_config)
-    written = train(replace(recipe, config="wide", start=str(tiny_weights), grow=True, steps=1, lr=1e-12)).weights
+    written = train(recipe.override(config="wide", start=str(tiny_weights), expand=True, steps=1, lr=1e-12)).weights
     network, about = models.load(written)
     assert network.config == wide_config
     assert about.name == "wide"
@@ -130,7 +130,9 @@ def test_a_run_grows_what_it_starts_from(recipe, tiny_weights, wide_config, monk
     assert torch.allclose(network.dsrm.encoder.to_full.weight[: len(old)], old, atol=1e-9)
 
 
-def test_what_cannot_grow_is_said_in_one_line(recipe, tiny_weights, monkeypatch, tiny_config):
+def test_what_cannot_be_expanded_is_one_line(recipe, tiny_weights, monkeypatch, tiny_config):
     monkeypatch.setitem(PRESETS, "narrow", replace(tiny_config, predictor_width=2))
-    with pytest.raises(TrainingError, match=r"--grow: .*tiny\.safetensors cannot become narrow: predictor_width 4"):
-        train(replace(recipe, config="narrow", start=str(tiny_weights), grow=True))
+    with pytest.raises(
+        TrainingError, match=r"expand=: .*tiny\.safetensors cannot be expanded to narrow: predictor_width 4"
+    ):
+        train(recipe.override(config="narrow", start=str(tiny_weights), expand=True))
