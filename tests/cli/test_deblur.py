@@ -119,6 +119,20 @@ def test_strength_tile_and_max_pixels_reach_the_library(deblur, picture, monkeyp
     assert "--max-pixels" in done.err
 
 
+def test_memory_chooses_the_tile_and_refuses_large_photos(deblur, picture):
+    picture("a.png", (150, 100)), picture("b.png", (2000, 2000))
+    done = deblur("a.png", "--memory", "2G", "--json")
+    assert json.loads(done.out)["tiles"] == 1
+    done = deblur("a.png", "b.png", "--memory", "406M", "--overwrite", "--json")
+    assert done.code == 1
+    small, large = map(json.loads, done.out.splitlines())
+    assert small["tiles"] > 1
+    assert (large["code"], large["hint"]) == ("over_memory_budget", "give a larger --memory")
+    done = deblur("a.png", "--memory", "300M", "--overwrite")
+    assert (done.code, done.out, len(done.errors)) == (1, "", 1)
+    assert "tiny: needs at least 40" in done.err and done.err.endswith("; give a larger --memory\n")
+
+
 def test_the_default_tile_is_the_librarys():
     from fdikp.cli.model_options import ModelOptions
     from fdikp.models.descriptor import DEFAULT_TILE

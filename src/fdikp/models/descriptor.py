@@ -78,19 +78,19 @@ class ModelDescriptor:
         return tile == 0 or (tile >= self.min_tile and tile % self.size_multiple == 0)
 
     def working_memory(self, tile: int, precision: str = "float32") -> int:
-        """A rough upper estimate of the memory that inference on one tile takes on a CPU beside the weights, bytes.
+        """A rough upper bound on the memory that inference on one tile takes on a CPU, without the weights, in bytes.
 
-        Fitted to measured peaks: bytes allocated by float32 networks of five configurations at sides of 128 to 384,
-        which 30 bytes a pixel for each full-resolution channel, 15 for each candidate and 60 more reproduce within
-        13 %, and a quarter more for what the resident memory of `fdikp-lite` exceeded them by (`fdikp-base`: nothing).
-        In 16 bits the networks allocate 0.53 of that, where the processor computes in them.
+        Fitted to measurements. Bytes that torch allocates, in float32, for five configurations and sides of 128 to 384:
+        30 per pixel for each full-resolution channel, 15 for each candidate and 60 more reproduce them within 13 %.
+        Peaks of the resident memory, for `fdikp-lite` and `fdikp-base` and sides of 128 to 512, exceed that by a factor
+        of 1.34 at most. In 16 bits, networks allocate 0.53 of it on processors that compute in them.
 
         Args:
             tile: side of the tile, in pixels.
             precision: one of `precisions`.
         """
         side = max(self.min_size, -(-tile // self.size_multiple) * self.size_multiple)
-        bytes_per_pixel = 1.25 * (30 * self.config.widths[0] + 15 * self.config.candidates + 60)
+        bytes_per_pixel = 1.35 * (30 * self.config.widths[0] + 15 * self.config.candidates + 60)
         return round(side**2 * bytes_per_pixel * (1.0 if precision == "float32" else 0.53))
 
     def to_dict(self) -> dict[str, Any]:
