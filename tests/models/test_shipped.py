@@ -64,9 +64,7 @@ def test_a_batch_gives_the_results_of_its_images_alone(name: str, blurred: np.nd
     assert (together - alone).abs().max() < 0.5 / 255
 
 
-def test_tiles_give_the_result_of_the_whole_image_without_a_seam(
-    name: str, blurred: np.ndarray, target: np.ndarray
-) -> None:
+def test_tiles_give_the_whole_image_without_a_seam(name: str, blurred: np.ndarray, target: np.ndarray) -> None:
     whole, tiled = (load_model(name, device="cpu", precision="float32", tile=tile)(blurred) for tile in (0, 256))
     assert psnr(tiled, target) > psnr(whole, target) - 0.1
     cut_up = spans(blurred.shape[1], 256, 64, SIZE_MULTIPLE)
