@@ -35,23 +35,60 @@ def test_every_subcommand_has_a_section() -> None:
     assert re.findall(r"^## fdikp ([a-z]+)$", page, flags=re.MULTILINE) == subcommands
 
 
-def test_options_are_taken_from_the_printed_help(monkeypatch: pytest.MonkeyPatch) -> None:
+BOXES = """usage: fdikp toy [-h] INPUT
+
+Toy with photos.
+
+Two lines of
+  one paragraph.
+
+╭─ positional arguments ─╮
+│ INPUT    A photo.      │
+╰────────────────────────╯
+╭─ compute options ──────╮
+│ Where and how.         │
+│ ────────────────────── │
+│ -h, --help  show this  │
+│ --tile INT, -t INT     │
+│          Side of tiles │
+│          in pixels.    │
+╰────────────────────────╯
+"""
+
+INDENTED = """usage: fdikp toy [-h]
+                 INPUT
+
+Toy with photos.
+
+Two lines of
+one paragraph.
+
+positional arguments:
+  INPUT    A photo.
+
+compute options:
+  Where and how.
+
+  -h, --help  show this
+  --tile INT, -t INT
+           Side of tiles
+           in pixels.
+"""
+
+
+@pytest.mark.parametrize("text", [BOXES, INDENTED], ids=["tyro", "argparse"])
+def test_options_are_taken_from_the_printed_help(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("sphinx")
     monkeypatch.syspath_prepend(ROOT / "docs" / "_extensions")
     sys.modules.pop("program_help", None)
     import program_help
 
-    help = program_help.parse(
-        "usage: fdikp toy [-h] INPUT\n\n"
-        "Toy with photos.\n\n"
-        "Two lines of\n  one paragraph.\n\n"
-        "╭─ positional arguments ─╮\n│ INPUT    A photo.      │\n╰────────────────────────╯\n"
-        "╭─ compute options ──────╮\n│ Where and how.         │\n│ ────────────────────── │\n"
-        "│ -h, --help  show this  │\n│ --tile INT, -t INT     │\n│          Side of tiles │\n"
-        "│          in pixels.    │\n╰────────────────────────╯\n"
-    )
+    help = program_help.parse(text)
     assert help.usage == "fdikp toy [-h] INPUT"
-    assert help.description == ("Toy with photos.", "Two lines of\n  one paragraph.")
+    assert [paragraph.split() for paragraph in help.description] == [
+        ["Toy", "with", "photos."],
+        ["Two", "lines", "of", "one", "paragraph."],
+    ]
     arguments, compute = help.groups
     assert (arguments.title, arguments.about) == ("positional arguments", "")
     assert arguments.options == (program_help.Option("INPUT", "A photo."),)

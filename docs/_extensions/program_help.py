@@ -13,12 +13,13 @@ from io import BytesIO, TextIOWrapper
 
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 
 from fdikp.cli import main
 
 WIDTH = 400
-"""Columns of the terminal that `--help` is printed to: each option's text is one line."""
+"""Columns of the terminal that `--help` is printed to, so that hardly an option's text is wrapped."""
 
 MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~$])")
 
@@ -51,30 +52,46 @@ class Help:
 
 
 def parse(text: str) -> Help:
-    """Take the printed help apart: usage, description, and a box for each group of options."""
+    """Take a printed help apart: usage, description, and groups of options.
+
+    tyro draws a box for each group, argparse writes a title and indents the options.
+    """
     head, *boxes = re.split(r"^╭─ (?=\S)", text, flags=re.MULTILINE)
+    groups = [_boxed(box) for box in boxes]
+    if not boxes and (start := re.search(r"^(positional arguments|options):$", text, flags=re.MULTILINE)):
+        head = text[: start.start()]
+        groups = [_indented(block) for block in re.split(r"\n\n(?=\S)", text[start.start() :].strip())]
     usage, *description = re.split(r"\n\n+", head.strip())
-    return Help(usage.removeprefix("usage: "), tuple(description), tuple(map(_group, boxes)))
+    return Help(" ".join(usage.removeprefix("usage: ").split()), tuple(description), tuple(groups))
 
 
-def _group(box: str) -> Group:
-    """A box without its title's left edge: its title, its rows, and its lower edge."""
+def _boxed(box: str) -> Group:
+    """A group as tyro prints it, without the title's left edge; a rule follows what the group is about."""
     title = box.split(" ─", 1)[0]
-    rows = [row[2:].removesuffix("│").rstrip() for row in box.splitlines()[1:] if row.startswith("│")]
-    about = ""
-    ruler = next((number for number, row in enumerate(rows) if row and not row.strip("─")), None)
-    if ruler is not None:
-        about = " ".join(row.strip() for row in rows[:ruler])
-        rows = rows[ruler + 1 :]
+    rows = [row[2:].rstrip("│ ") for row in box.splitlines()[1:-1]]
+    rule = next((number + 1 for number, row in enumerate(rows) if row and not row.strip("─")), 0)
+    return Group(title, " ".join(rows[: max(rule - 1, 0)]), _options(rows[rule:]))
+
+
+def _indented(block: str) -> Group:
+    """A group as argparse prints it; an empty row follows what the group is about."""
+    title, *rows = block.splitlines()
+    rows = [row[2:] for row in rows]
+    rule = rows.index("") + 1 if "" in rows else 0
+    return Group(title.removesuffix(":"), " ".join(rows[: max(rule - 1, 0)]), _options(rows[rule:]))
+
+
+def _options(rows: list[str]) -> tuple[Option, ...]:
+    """Options from rows of which those that continue an option are indented."""
     options: list[Option] = []
     for row in filter(None, rows):
         if row.startswith(" "):
             last = options.pop()
             options.append(Option(last.signature, f"{last.text} {row.strip()}".strip()))
         else:
-            signature, _, about_option = row.partition("  ")
-            options.append(Option(signature, about_option.strip()))
-    return Group(title, about, tuple(options))
+            signature, _, text = row.partition("  ")
+            options.append(Option(signature, text.strip()))
+    return tuple(options)
 
 
 def markdown(program: str, help: Help) -> Iterator[str]:
@@ -107,7 +124,7 @@ def printed(arguments: list[str]) -> str:
     with redirect_stdout(stdout):
         code = main([*arguments, "--help"])
     if code:
-        raise RuntimeError(f"fdikp {' '.join(arguments)} --help: exit code {code}")
+        raise ExtensionError(f"fdikp {' '.join(arguments)} --help: exit code {code}")
     stdout.seek(0)
     return stdout.read()
 

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import pytest
 import torch
 
@@ -80,16 +78,6 @@ def test_unrelated_networks_are_averaged_with_a_warning(run, tiny_config, tmp_pa
     assert "of the weights cancel in this mean" in done.err
 
 
-def test_cancellation(network):
-    assert models.cancellation([network, network]) == pytest.approx(0, abs=1e-9)
-    assert models.cancellation([network, near(network, 1)]) < 0.01
-    opposite = FDIKP(network.config)
-    opposite.load_state_dict(
-        {name: -value if value.is_floating_point() else value for name, value in network.state_dict().items()}
-    )
-    assert models.cancellation([network, opposite]) == pytest.approx(1)
-
-
 @pytest.mark.parametrize(
     ("args", "code", "message"),
     [
@@ -124,10 +112,3 @@ def test_errors_are_one_line_and_nothing_is_written(run, trained, tree, args, co
 def test_overwrite(run, trained, tmp_path):
     assert average(run, "a.safetensors", "b.safetensors", "-o", "a.safetensors", "--overwrite").code == 0
     assert models.load(tmp_path / "a.safetensors")[1].name == "a"
-
-
-def test_the_function_validates_its_arguments(network, tiny_config):
-    other = FDIKP(replace(tiny_config, kernel_size=3))
-    for networks, shares in (([], []), ([network], [1, 2]), ([network], [0]), ([network, other], [1, 1])):
-        with pytest.raises(ValueError, match=r"share|configurations"):
-            models.average(networks, shares)
