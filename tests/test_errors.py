@@ -78,3 +78,11 @@ def test_every_default_code_is_a_known_one() -> None:
 
     classes = [FdikpError, *FdikpError.__subclasses__(), *PhotoError.__subclasses__()]
     assert {cls.default_code for cls in classes} <= set(get_args(errors.ErrorCode))
+
+
+def test_an_unknown_model_has_its_own_code() -> None:
+    from fdikp.models import describe
+
+    with pytest.raises(errors.WeightsError) as raised:
+        describe("fdikp-huge")
+    assert raised.value.code == "model_unknown"

@@ -3,7 +3,7 @@ import torch
 from fdikp.transfer_functions import linear_to_srgb, srgb_to_linear
 
 
-def test_the_curve_and_its_inverse_are_one_another():
+def test_the_functions_are_inverse_to_each_other():
     values = torch.linspace(0, 1, 4097, dtype=torch.float64)
     assert (linear_to_srgb(srgb_to_linear(values)) - values).abs().max() < 1e-6
 
@@ -13,7 +13,7 @@ def test_every_8_bit_value_survives_the_round_trip_in_float32():
     assert torch.equal((linear_to_srgb(srgb_to_linear(values)) * 255).round(), torch.arange(256.0))
 
 
-def test_the_curves_go_on_outside_the_range():
+def test_the_curves_continue_outside_0_to_1():
     assert torch.allclose(linear_to_srgb(srgb_to_linear(torch.tensor([1.2, 3.0]))), torch.tensor([1.2, 3.0]))
     assert linear_to_srgb(torch.tensor([-0.5, -1e-9])).tolist() == [0.0, 0.0]
     assert float(srgb_to_linear(torch.tensor(-0.1292))) < 0

@@ -51,10 +51,10 @@ def run(capfd, weights_file, tmp_path, monkeypatch):
     def run(*args, model=True) -> Result:
         from fdikp.cli import main
 
-        verb, *rest = map(str, args)
+        subcommand, *rest = map(str, args)
         chosen = ["--model", str(weights_file), "--precision", "float32", "--device", "cpu"] if model else []
         capfd.readouterr()
-        code = main([verb, *chosen, *rest])
+        code = main([subcommand, *chosen, *rest])
         return Result(code, *capfd.readouterr())
 
     return run

@@ -1,3 +1,5 @@
+"""`fdikp analyse`: files, numbers and faults."""
+
 import errno
 import json
 import os
@@ -14,7 +16,7 @@ def analyse(run):
     return lambda *args, **options: run("analyse", *args, **options)
 
 
-def test_a_photograph_in_tiles(analyse, picture, tree, weights_file):
+def test_a_photo_in_tiles(analyse, picture, tree, weights_file):
     picture("a.jpg", (100, 150))
     done = analyse("a.jpg", "-o", "new/out", "--tile", "64")
     assert (done.code, done.out, done.err) == (0, "a.jpg -> new/out\n", "")
@@ -68,7 +70,7 @@ def test_an_earlier_analysis_is_replaced_only_when_asked(analyse, picture, tree,
     assert tree("out") == [*FILES, "result.png"]
 
 
-def test_the_photograph_itself_is_not_replaced(analyse, picture, tree):
+def test_the_photo_itself_is_not_replaced(analyse, picture, tree):
     picture("result.png")
     done = analyse("result.png", "-o", ".")
     assert (done.code, len(done.errors)) == (1, 1)
@@ -88,7 +90,7 @@ def test_the_photograph_itself_is_not_replaced(analyse, picture, tree):
         (["", "-o", "out"], 2),
     ],
 )
-def test_what_goes_wrong_is_one_line(analyse, picture, tree, tmp_path, args, code):
+def test_each_fault_is_one_line(analyse, picture, tree, tmp_path, args, code):
     picture("a.png")
     (tmp_path / "bad.png").write_text("text")
     done = analyse(*args)
@@ -108,7 +110,7 @@ def test_a_full_disk_leaves_nothing_unfinished(analyse, picture, tree, monkeypat
 
     def full(descriptor):
         calls.append(descriptor)
-        if len(calls) == 6:  # after the result and four pictures: the arrays
+        if len(calls) == 6:  # after the result and four images: the arrays
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         real(descriptor)
 

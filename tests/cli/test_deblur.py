@@ -1,6 +1,7 @@
 """What each option of `fdikp deblur` does. The network is untrained and returns what it is given."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -117,6 +118,21 @@ def test_strength_tile_and_max_pixels_reach_the_library(deblur, picture, monkeyp
     done = deblur("a.png", "--max-pixels", "1000", "--overwrite")
     assert (done.code, len(done.errors)) == (1, 1)
     assert "--max-pixels" in done.err
+
+
+def test_memory_chooses_the_tile_and_refuses_large_photos(deblur, picture):
+    picture("a.png", (150, 100)), picture("b.png", (2000, 2000))
+    done = deblur("a.png", "--memory", "2G", "--json")
+    assert json.loads(done.out)["tiles"] == 1
+    done = deblur("a.png", "--memory", "300M", "--overwrite")
+    assert (done.code, done.out, len(done.errors)) == (1, "", 1)
+    too_small = re.match(r"fdikp: tiny: needs at least (\d+) MiB.*; give a larger --memory$", done.err)
+    assert too_small
+    done = deblur("a.png", "b.png", "--memory", f"{too_small[1]}M", "--overwrite", "--json")
+    assert done.code == 1
+    small, large = map(json.loads, done.out.splitlines())
+    assert small["tiles"] > 1
+    assert (large["code"], large["hint"]) == ("over_memory_budget", "give a larger --memory")
 
 
 def test_the_default_tile_is_the_librarys():

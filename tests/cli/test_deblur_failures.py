@@ -142,7 +142,7 @@ def test_a_full_disk(deblur, picture, tree, monkeypatch, args):
     assert deblur("a.png", *args).code == 0
 
 
-def test_a_result_that_fails_takes_its_side_pictures_with_it(deblur, picture, tree, monkeypatch):
+def test_a_result_that_fails_takes_its_side_images_with_it(deblur, picture, tree, monkeypatch):
     import fdikp.imaging
 
     write = fdikp.imaging.write_photo

@@ -3,20 +3,21 @@ import json
 import pytest
 
 from fdikp.cli import doctor
-from fdikp.models import descriptor as models
+from fdikp.models import descriptor
 
 
 @pytest.fixture
 def shipped(weights_file, monkeypatch):
-    """Let the tiny network be what ships."""
-    monkeypatch.setattr(models, "SHIPPED", {"tiny": models.sha256(weights_file)})
-    monkeypatch.setattr(models, "FOLDER", weights_file.parent)
+    """Make the tiny network the shipped model."""
+    monkeypatch.setattr(descriptor, "SHIPPED", {"tiny": descriptor.sha256(weights_file)})
+    monkeypatch.setattr(descriptor, "FOLDER", weights_file.parent)
 
 
 def test_a_sound_installation(run, shipped):
     done = run("doctor", model=False)
     assert (done.code, done.err) == (0, "")
-    lines = {line[6:25].strip(): line for line in done.out.splitlines()}
+    lines = {line[6:25].strip(): line for line in done.out.splitlines() if not line.startswith(" ")}
+    details = dict(line.split(maxsplit=1) for line in done.out.splitlines() if line.startswith(" "))
     assert all(line.startswith("ok ") for line in lines.values())
     assert "libvips" in lines["versions"] and "torch" in lines["versions"]
     assert "instructions" in lines["device cpu"]
@@ -24,6 +25,8 @@ def test_a_sound_installation(run, shipped):
     assert "read yes, write yes" in lines["format jpeg"]
     assert "rawpy" in lines["format raw"]
     assert "verified" in lines["model tiny"] and "megapixels_per_second" in lines["model tiny"]
+    assert details["default_tile"] == "512" and details["precisions"] == "float32 bfloat16 float16"
+    assert len(details["sha256"]) == 64 and details["path"].endswith("tiny.safetensors")
 
 
 def test_json_is_one_object(run, shipped):
@@ -47,7 +50,7 @@ def failing(run, name: str) -> None:
 
 
 def test_damaged_weights(run, shipped, monkeypatch):
-    monkeypatch.setitem(models.SHIPPED, "tiny", "0" * 64)
+    monkeypatch.setitem(descriptor.SHIPPED, "tiny", "0" * 64)
     failing(run, "model tiny")
 
 
@@ -56,7 +59,7 @@ def test_a_wrong_fourier_transform(run, shipped, monkeypatch):
     failing(run, "device cpu")
 
 
-def test_a_format_that_does_not_come_back(run, shipped, monkeypatch):
+def test_a_format_that_cannot_be_read_back(run, shipped, monkeypatch):
     import fdikp.imaging
     from fdikp.errors import PhotoError
 
@@ -72,13 +75,13 @@ def test_a_format_that_does_not_come_back(run, shipped, monkeypatch):
 
 
 def test_an_installation_without_weights(run, monkeypatch):
-    monkeypatch.setattr(models, "SHIPPED", {})
+    monkeypatch.setattr(descriptor, "SHIPPED", {})
     done = run("doctor", model=False)
     assert done.code == 1
     assert "no weights ship" in done.out
 
 
-def test_what_it_tries_formats_on_exists():
+def test_essential_formats_can_be_written():
     from fdikp.imaging import FORMATS
 
     assert all(FORMATS[name].writable for name in doctor.ESSENTIAL)

@@ -10,7 +10,7 @@ from fdikp.cli import SUBCOMMANDS, console, main
 HEAVY = ("torch", "numpy", "pyvips", "matplotlib", "PIL", "rawpy", "scipy", "skimage")
 
 
-@pytest.mark.parametrize("args", [["--help"], ["--version"], *([verb, "--help"] for verb in SUBCOMMANDS)])
+@pytest.mark.parametrize("args", [["--help"], ["--version"], *([name, "--help"] for name in SUBCOMMANDS)])
 def test_help_is_instant(args):
     """Counted in modules, not seconds: a loaded machine must not fail it."""
     code = f"import sys; from fdikp.cli import main; main({args}); print(*sys.modules, file=sys.stderr)"
@@ -21,21 +21,22 @@ def test_help_is_instant(args):
     assert len(loaded) < 500
 
 
-def test_help_names_every_verb_and_an_example(run):
+def test_help_names_every_subcommand_and_an_example(run):
     done = run("--help", model=False)
     assert done.code == 0
-    assert all(f"  {verb} " in done.out for verb in SUBCOMMANDS)
+    assert all(f"  {name} " in done.out for name in SUBCOMMANDS)
     assert "fdikp deblur holiday/ -o fixed/" in done.out
 
 
-def test_each_verbs_help_explains_every_option(run):
-    for verb in SUBCOMMANDS:
-        done = run(verb, "--help", model=False)
+def test_the_help_of_each_subcommand_explains_every_option(run):
+    for name in SUBCOMMANDS:
+        done = run(name, "--help", model=False)
         assert (done.code, done.err) == (0, "")
     done = run("deblur", "--help", model=False)
     assert "fdikp deblur holiday/ -o fixed/" in done.out
-    flags = "output suffix format quality strip strength overwrite skip-existing blur-map compare max-pixels json quiet"
-    assert all(f"--{flag}" in done.out for flag in f"{flags} model device precision tile ensemble".split())
+    flags = "output suffix format quality strip strength overwrite skip-existing blur-map compare max-pixels memory"
+    flags += " json quiet model device precision tile ensemble"
+    assert all(f"--{flag}" in done.out for flag in flags.split())
     assert "None" not in done.out
 
 
@@ -45,20 +46,20 @@ def test_version(run):
 
 
 @pytest.mark.parametrize(
-    ("args", "said"),
+    ("args", "message"),
     [
         (["deblurr", "a.jpg"], "did you mean 'fdikp deblur'"),
         (["analyze", "a.jpg"], "did you mean 'fdikp analyse'"),
         (["a.jpg"], "did you mean 'fdikp deblur'"),
     ],
 )
-def test_a_wrong_verb_is_met_with_the_right_one(run, args, said):
+def test_an_unknown_subcommand_is_answered_with_the_closest_one(run, args, message):
     done = run(*args, model=False)
     assert (done.code, done.out, len(done.errors)) == (2, "", 1)
-    assert said in done.err
+    assert message in done.err
 
 
-def test_no_verb_shows_help_on_stderr(capfd):
+def test_no_subcommand_shows_help_on_stderr(capfd):
     assert main([]) == 2
     captured = capfd.readouterr()
     assert captured.out == ""
@@ -74,6 +75,8 @@ def test_no_verb_shows_help_on_stderr(capfd):
         ["--quality", "0"],
         ["--quality", "101"],
         ["--max-pixels", "0"],
+        ["--memory", "lots"],
+        ["--memory", "-1G"],
         ["--tile", "100"],
         ["--tile", "48"],
         ["--tile", "-64"],

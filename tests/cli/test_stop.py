@@ -77,7 +77,7 @@ def test_stopped_while_a_result_is_written(deblur, picture, tree, monkeypatch):
     assert tree() == ["a.png"]
 
 
-def test_stopped_in_another_verb(run, picture, tree, monkeypatch):
+def test_stopped_in_another_subcommand(run, picture, tree, monkeypatch):
     from fdikp.inference.deblurrer import Deblurrer
 
     def interrupted(self, photo, **options):

@@ -19,7 +19,7 @@ class BoomError(Exception):
 
 
 class Recorder:
-    """Three stages that do nothing but wait as long as they are told, fail where they are told, and keep a diary."""
+    """Three stages that only wait for given times, fail at given items, and keep a diary."""
 
     def __init__(
         self,

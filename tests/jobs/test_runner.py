@@ -126,6 +126,10 @@ class TestFaults:
                 case "output is a folder":
                     (tmp_path / "out.png").mkdir()
                     return replace(good, existing="replace")
+                case "side image over photo":
+                    return replace(good, compare=source, existing="replace")
+                case "side image over result":
+                    return replace(good, blur_map=good.output, existing="replace")
                 case "no format":
                     return replace(good, output=tmp_path / "out.bmp")
                 case "full disk":
@@ -159,6 +163,8 @@ class TestFaults:
             ("exists", "output_exists"),
             ("in place", "output_is_input"),
             ("output is a folder", "output_unwritable"),
+            ("side image over photo", "output_is_input"),
+            ("side image over result", "output_collision"),
             ("no format", "request_invalid"),
             ("full disk", "output_unwritable"),
             ("a file for a folder", "output_unwritable"),

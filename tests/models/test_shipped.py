@@ -1,4 +1,4 @@
-"""What ships, on photographs: the bounds here are those of the weights, which random ones need not keep."""
+"""The shipped models on photos: these bounds hold for trained weights, and need not hold for random ones."""
 
 import numpy as np
 import pytest
@@ -24,18 +24,18 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
 
 @pytest.fixture(scope="module")
 def target() -> np.ndarray:
-    """A photograph in focus, [288, 400, 3] in 0..1. (`astronaut` would not do: flag and shuttle are out of focus.)"""
+    """A photo in focus, [288, 400, 3] in 0..1. (In `astronaut` flag and shuttle are out of focus.)"""
     return data.coffee()[:288, 100:500].astype(np.float32) / 255
 
 
 @pytest.fixture(scope="module")
 def blurred(target: np.ndarray) -> np.ndarray:
-    """The same with its right half out of focus, in linear light and by a disc, as a lens does it."""
+    """The same with its right half out of focus: convolved with a disc in linear light, as by a lens."""
     light = srgb_to_linear(torch.from_numpy(target).permute(2, 0, 1)[:, None])
     kernel = aperture_kernels(torch.tensor([RADIUS]), Aperture(), 4)[:, None]
     out_of_focus = F.conv2d(F.pad(light, (4,) * 4, mode="reflect"), kernel)
-    share = ((torch.arange(target.shape[1]) - 190) / 20).clamp(0, 1)
-    image = linear_to_srgb(torch.lerp(light, out_of_focus, share))[:, 0].permute(1, 2, 0).numpy()
+    weight = ((torch.arange(target.shape[1]) - 190) / 20).clamp(0, 1)
+    image = linear_to_srgb(torch.lerp(light, out_of_focus, weight))[:, 0].permute(1, 2, 0).numpy()
     return np.round(image * 255).astype(np.float32) / 255
 
 
@@ -48,15 +48,15 @@ def test_it_restores_what_is_blurred_and_leaves_the_rest_alone(
     assert psnr(restored[:, left], target[:, left]) > 35
 
 
-def test_the_blur_map_tells_the_halves_apart(name: str, blurred: np.ndarray) -> None:
+def test_the_blur_map_separates_the_halves(name: str, blurred: np.ndarray) -> None:
     map = load_model(name, device="cpu", precision="float32").analyse(blurred).blur_map
     assert np.median(map[:, :170]) < 0.3 and np.median(map[:, 230:]) > 1
 
 
-def test_a_batch_gives_what_its_pictures_give_alone(name: str, blurred: np.ndarray) -> None:
+def test_a_batch_gives_the_results_of_its_images_alone(name: str, blurred: np.ndarray) -> None:
     network, _ = models.load(name)
-    picture = torch.from_numpy(blurred).permute(2, 0, 1)
-    x = torch.stack([picture[:, :128, k : k + 96] for k in (0, 150, 300)])
+    image = torch.from_numpy(blurred).permute(2, 0, 1)
+    x = torch.stack([image[:, :128, k : k + 96] for k in (0, 150, 300)])
     with torch.inference_mode():
         alone = torch.cat([network(one[None]) for one in x])
         together = network(x)
@@ -64,7 +64,7 @@ def test_a_batch_gives_what_its_pictures_give_alone(name: str, blurred: np.ndarr
     assert (together - alone).abs().max() < 0.5 / 255
 
 
-def test_tiles_give_what_the_whole_gives_without_a_seam(name: str, blurred: np.ndarray, target: np.ndarray) -> None:
+def test_tiles_give_the_whole_image_without_a_seam(name: str, blurred: np.ndarray, target: np.ndarray) -> None:
     whole, tiled = (load_model(name, device="cpu", precision="float32", tile=tile)(blurred) for tile in (0, 256))
     assert psnr(tiled, target) > psnr(whole, target) - 0.1
     cut_up = spans(blurred.shape[1], 256, 64, SIZE_MULTIPLE)
@@ -80,11 +80,11 @@ def test_bfloat16_is_close_to_float32(name: str, blurred: np.ndarray) -> None:
 
 
 def test_a_portrait_keeps_its_face_and_gains_its_background(name: str) -> None:
-    """A real photograph: the astronaut is in focus, the shuttle behind her is not."""
+    """A real photo: the astronaut is in focus, the shuttle behind her is not."""
     portrait = data.astronaut()[:288, 50:450].astype(np.float32) / 255
-    seen = load_model(name, device="cpu", precision="float32").analyse(portrait)
+    analysis = load_model(name, device="cpu", precision="float32").analyse(portrait)
     face, shuttle = (slice(60, 200), slice(110, 240)), (slice(60, 280), slice(310, 390))
-    assert np.median(seen.blur_map[face]) < 0.3 and np.median(seen.blur_map[shuttle]) > 0.6
-    assert psnr(seen.image[face], portrait[face]) > 45
-    sharpness = [np.abs(np.diff(image[shuttle], axis=1)).max(axis=1).mean() for image in (portrait, seen.image)]
+    assert np.median(analysis.blur_map[face]) < 0.3 and np.median(analysis.blur_map[shuttle]) > 0.6
+    assert psnr(analysis.image[face], portrait[face]) > 45
+    sharpness = [np.abs(np.diff(image[shuttle], axis=1)).max(axis=1).mean() for image in (portrait, analysis.image)]
     assert sharpness[1] > 1.2 * sharpness[0]

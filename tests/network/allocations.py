@@ -1,4 +1,4 @@
-"""What torch's allocator is asked for while something runs: counts, which are the same on every machine."""
+"""The allocations that torch makes while a function runs: counts, which are the same on every machine."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ from torch.profiler import ProfilerActivity, profile
 
 @dataclass(frozen=True)
 class Allocations:
-    """Bytes of each allocation on the CPU, in order; what is given back is negative."""
+    """Bytes of each allocation on the CPU, in order; negative where memory is freed."""
 
     steps: tuple[int, ...]
 
     @property
     def peak(self) -> int:
-        """The most that was held at once, bytes."""
+        """The most memory held at once, in bytes."""
         held = most = 0
         for step in self.steps:
             held += step
@@ -22,13 +22,13 @@ class Allocations:
         return most
 
     def at_least(self, size: int) -> int:
-        """How many allocations were of at least so many bytes."""
+        """The number of allocations of at least this many bytes."""
         return sum(step >= size for step in self.steps)
 
 
 def allocations(work: Callable[[], object]) -> Allocations:
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
-        kept = work()
-    del kept
-    events = [event for event in seen.profiler.kineto_results.events() if event.name() == "[memory]"]
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        result = work()
+    del result
+    events = [event for event in profiler.profiler.kineto_results.events() if event.name() == "[memory]"]
     return Allocations(tuple(event.nbytes() for event in sorted(events, key=lambda event: event.start_ns())))

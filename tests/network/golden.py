@@ -1,6 +1,6 @@
-"""Networks with seeded weights whose results are stored, so that moving code about cannot change them unseen.
+"""Networks with seeded weights and their stored results, so that moving code cannot change results unnoticed.
 
-Run as a script it writes `golden.npz` anew; that is right only where a change of the results is meant.
+Run as a script it rewrites `golden.npz`. Do so only after an intended change of the results.
 """
 
 from dataclasses import replace
@@ -40,7 +40,7 @@ CHANGES: dict[str, tuple[str, dict[str, Any]]] = {
 CONFIGS: dict[str, NetworkConfig] = {
     name: replace(PRESETS[preset], **(TINY | changes)) for name, (preset, changes) in CHANGES.items()
 }
-"""Between them, every branch that a configuration can choose."""
+"""Together they cover every branch that a configuration can choose."""
 
 
 def network(name: str) -> FDIKP:
@@ -55,13 +55,13 @@ def network(name: str) -> FDIKP:
             offset = 1.0 if key.endswith(("norm.weight", "mlp.0.weight", "running_var")) else 0.0
             state[key] = (values.abs() if key.endswith("running_var") else values) + offset
     for key in ("output.weight", "dsrm.apu.gates.weight"):
-        state[key] = state[key] * 0.3  # results stay near those of photographs
+        state[key] = state[key] * 0.3  # results stay near those of photos
     net.load_state_dict(state)
     return net.eval().requires_grad_(False)
 
 
 def image() -> Tensor:
-    """Two images of edges and noise, of different blur."""
+    """Two images of edges and noise with different blur."""
     noise = torch.from_numpy(np.random.default_rng(99).random(SHAPE)).float()
     smooth = torch.nn.functional.avg_pool2d(noise, 5, 1, 2, count_include_pad=False)
     steps = (torch.arange(SHAPE[3]) // 9 % 2).float().expand(SHAPE)
@@ -69,18 +69,18 @@ def image() -> Tensor:
 
 
 def results(net: FDIKP) -> dict[str, Tensor]:
-    """What the three stages return: images and kernels whole, of the other maps every fifth row and column."""
+    """The results of the three stages: whole images and kernels, and every fifth row and column of the maps."""
     with torch.inference_mode():
         stages = net.stages(image())
-    found = {}
+    parts = {}
     for n, stage in enumerate(stages):
-        found |= {f"{n}.image": stage.image, f"{n}.kernels": stage.kernels}
-        found |= {f"{n}.{part}": getattr(stage, part)[..., ::5, ::5] for part in ("dilation", "coefficients")}
-    return {name: value.float() for name, value in found.items()}
+        parts |= {f"{n}.image": stage.image, f"{n}.kernels": stage.kernels}
+        parts |= {f"{n}.{part}": getattr(stage, part)[..., ::5, ::5] for part in ("dilation", "coefficients")}
+    return {name: value.float() for name, value in parts.items()}
 
 
 def stored(name: str) -> dict[str, Tensor]:
-    """What `results` was when the file was written."""
+    """The results in the file."""
     with np.load(FILE) as file:
         prefix = f"{name}/"
         return {key.removeprefix(prefix): torch.from_numpy(file[key]) for key in file if key.startswith(prefix)}
@@ -88,5 +88,5 @@ def stored(name: str) -> dict[str, Tensor]:
 
 if __name__ == "__main__":
     with ops.reference():
-        found = {f"{name}/{key}": v.numpy() for name in CONFIGS for key, v in results(network(name)).items()}
-    np.savez_compressed(FILE, **found)
+        arrays = {f"{name}/{key}": v.numpy() for name in CONFIGS for key, v in results(network(name)).items()}
+    np.savez_compressed(FILE, **arrays)

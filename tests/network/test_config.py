@@ -1,4 +1,4 @@
-"""The parameter counts of the paper's tables, and the arithmetic of what ships."""
+"""The parameter counts of the paper's tables, and the operation counts of the shipped models."""
 
 from dataclasses import replace
 
@@ -65,13 +65,13 @@ def test_count_grows_with_kernel_size_and_five_is_second_smallest() -> None:
 
 def test_lite_costs_at_most_a_seventh_of_base() -> None:
     base, lite = gflop(PRESETS["fdikp-base"]), gflop(PRESETS["fdikp-lite"])
-    assert 150 < base < 189  # the literal full-plane Predictor makes it 189
+    assert 150 < base < 189  # with the literal full-plane KernelPredictor it is 189
     assert lite * 7 <= base
 
 
 @pytest.mark.parametrize("name", sorted(set(PRESETS) - {"fdikp-base"}))
 def test_every_variant_runs_and_learns(name: str) -> None:
-    """Narrowed to be quick: shapes are right, and every parameter is reached by the gradient."""
+    """Narrowed to be quick: shapes are right, and every parameter has a gradient."""
     torch.manual_seed(0)
     wide = PRESETS[name].bottleneck == "residual"
     widths = (8, 16, 24) if wide else (8, 8, 16)
@@ -85,16 +85,16 @@ def test_every_variant_runs_and_learns(name: str) -> None:
     assert stages[-1].kernels.shape == (2, 2, N, K, K)
     assert stages[-1].coefficients.shape == (2, 2, N + 1, 48, 64)
     sum(s.image.square().mean() for s in stages).backward()  # type: ignore[union-attr]
-    unreached = [key for key, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    without_gradient = [key for key, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     # a softmax does not see what all its entries share, so such a bias may get no gradient but rounding
-    assert not unreached, unreached
+    assert not without_gradient, without_gradient
 
 
 @pytest.mark.parametrize(
     "fields",
     [{"kernel_size": 4}, {"kernel_size": 0}, {"kernels": 0}, {"widths": (64, 64, 100)}, {"dilation_range": 0.0}],
 )
-def test_impossible_networks_are_refused(fields: dict[str, object]) -> None:
+def test_invalid_configurations_are_rejected(fields: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(fields))):
         NetworkConfig(**fields)  # type: ignore[arg-type]
 

@@ -1,4 +1,4 @@
-"""Results of seeded networks are what was stored: by torch's own operations, and by the kernels."""
+"""Seeded networks give their stored results, by the reference bodies and by the fused kernels."""
 
 import sys
 from pathlib import Path
@@ -12,24 +12,24 @@ from golden import CONFIGS, network, results, stored
 from fdikp.network import ops
 
 KERNELS = 5e-3
-"""Largest difference of inverse kernels. They follow the phase of faint frequencies, which rounding turns; the images
-that they make do not show it."""
+"""Largest difference of inverse kernels. They depend on the phase of faint frequencies, which rounding changes; the
+images do not show it."""
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_torch_s_operations_give_what_was_stored(name: str) -> None:
+def test_the_reference_gives_the_stored_results(name: str) -> None:
     with ops.reference():
-        found = results(network(name))
+        actual = results(network(name))
     for key, expected in stored(name).items():
         most = KERNELS if key.endswith("kernels") else 1e-5
-        assert float((found[key] - expected).abs().max()) < most, key
+        assert float((actual[key] - expected).abs().max()) < most, key
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_the_kernels_give_what_was_stored_to_90_db(name: str) -> None:
-    found = results(network(name))
+def test_fused_kernels_give_the_stored_results_to_90_db(name: str) -> None:
+    actual = results(network(name))
     for key, expected in stored(name).items():
-        assert psnr(found[key], expected) > (45 if key.endswith("kernels") else 90), key
+        assert psnr(actual[key], expected) > (45 if key.endswith("kernels") else 90), key
 
 
 def psnr(output: Tensor, target: Tensor) -> float:

@@ -1,7 +1,7 @@
-"""What a pass costs in operations and allocations, which every machine counts alike. Seconds are for the benchmark.
+"""The cost of a forward pass in operations and allocations, which are the same on every machine.
 
-The bounds are what was counted when they were set, with little above it: whoever makes the network cost more has to
-raise one here, and sees it.
+The bounds are slightly above the counts at the time they were set: a change that makes the network more expensive has
+to raise one of them.
 """
 
 import sys
@@ -24,7 +24,7 @@ SIDE = 256
 
 CPU = torch.device("cpu")
 AUTO = choose_precision("auto", CPU)
-"""The precision that this machine takes by itself."""
+"""The precision that `auto` chooses on this machine."""
 
 # Where bfloat16 is emulated, torch computes it by other operations, which allocate several times as much
 bfloat16 = pytest.param(
@@ -36,14 +36,14 @@ def counted(preset: str, dtype: torch.dtype, side: int = SIDE) -> Allocations:
     net = FDIKP(PRESETS[preset]).eval().to(dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     x = torch.rand(1, 3, side, side)
     with torch.inference_mode():
-        net(x)  # what is made once does not count
+        net(x)  # allocations of the first call only do not count
         return allocations(lambda: net(x))
 
 
 def test_the_count_itself() -> None:
-    found = allocations(lambda: torch.ones(1000, 250) + 1)
-    assert found.at_least(10**6) == 2
-    assert 2 * 10**6 <= found.peak < 2.1 * 10**6
+    count = allocations(lambda: torch.ones(1000, 250) + 1)
+    assert count.at_least(10**6) == 2
+    assert 2 * 10**6 <= count.peak < 2.1 * 10**6
 
 
 @pytest.mark.parametrize(("preset", "most"), [("fdikp-base", 175.0), ("fdikp-lite", 23.8)])
@@ -63,18 +63,18 @@ def test_operations(preset: str, most: float) -> None:
 def test_full_resolution_features_and_peak_memory(
     preset: str, dtype: torch.dtype, features: int, bytes_a_pixel: dict[torch.dtype, int]
 ) -> None:
-    """How many allocations of the size of all features at full resolution, and the most held at once."""
-    found = counted(preset, dtype)
+    """The number of allocations of the size of all full-resolution features, and the most memory held at once."""
+    count = counted(preset, dtype)
     one = PRESETS[preset].widths[0] * SIDE**2 * dtype.itemsize
-    assert found.at_least(one) <= features
-    assert found.peak <= bytes_a_pixel[dtype] * SIDE**2
+    assert count.at_least(one) <= features
+    assert count.peak <= bytes_a_pixel[dtype] * SIDE**2
 
 
 @needs_compiled
 def test_nothing_is_as_wide_as_the_predictor_at_full_resolution() -> None:
-    """Its 128 channels are read in bands, and so are never all there at once; two concatenated skips are as wide."""
-    found = counted("fdikp-base", AUTO)
-    assert found.at_least(PRESETS["fdikp-base"].predictor_width * SIDE**2 * AUTO.itemsize) <= 1
+    """Its 128 channels are computed in bands, so no map of them exists; two concatenated skips are as wide."""
+    count = counted("fdikp-base", AUTO)
+    assert count.at_least(PRESETS["fdikp-base"].predictor_width * SIDE**2 * AUTO.itemsize) <= 1
 
 
 def test_memory_grows_with_the_pixels_alone() -> None:

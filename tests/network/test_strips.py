@@ -47,8 +47,8 @@ def test_matches_a_loop(fast, slow, heads: int) -> None:  # type: ignore[no-unty
 
 
 @pytest.mark.parametrize("kind", ["intra", "inter"])
-def test_vertical_strips_are_horizontal_ones_turned(kind) -> None:  # type: ignore[no-untyped-def]
-    """With the two halves' weights exchanged and the convolution turned, the block commutes with transposition."""
+def test_vertical_strips_are_transposed_horizontal_strips(kind) -> None:  # type: ignore[no-untyped-def]
+    """A block with the weights of its halves exchanged and its convolution transposed commutes with transposition."""
     torch.manual_seed(0)
     block, turned = StripAttention(16, 2, kind).double(), StripAttention(16, 2, kind).double()
     state = block.state_dict()

@@ -109,7 +109,8 @@ def test_one_that_was_stopped_goes_on_exactly(run, monkeypatch):
     assert all(torch.equal(value, other[name]) for name, value in one.items())
 
 
-def test_of_a_run_with_phases_it_takes_the_last(recipe):
+def test_of_a_run_with_phases_it_takes_the_last(recipe, monkeypatch):
+    monkeypatch.setattr(loop, "STATISTICS_BATCHES", 1)
     phases = {"phase_lengths": (1, 1), "crop": (64, 80), "averaging": ("none", "swa")}
     train(recipe.override(steps=4, **phases), printed=False)
     planned = plan_cooldown(recipe.runtime.output, same).recipe

@@ -54,7 +54,7 @@ class Options:
     # Split to check, if the set is divided: train, val or test.
     split: Literal["train", "val", "test"] = "test"
 
-    # Decode every file, to find damaged data. Without this option only headers are read.
+    # Decode every file, to find damaged data. Otherwise only float images are decoded; of others, the header is read.
     deep: Flag = False
 
     # Print one JSON object instead of lines.

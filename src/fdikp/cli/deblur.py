@@ -1,5 +1,6 @@
 """`fdikp deblur`: restore photos, folders of photos, and globs."""
 
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -95,6 +96,10 @@ class Options:
     # Refuse photos with more pixels than this before they are decoded.
     max_pixels: Annotated[int, tyro.conf.arg(metavar="N", help_behavior_hint="(default: 200 million)")] = MAX_PIXELS
 
+    # Keep the memory of the process below this, such as 800M or 2G: choose smaller tiles, take one photo at a time, and
+    # refuse photos that are too large for it.
+    memory: Annotated[str | None, tyro.conf.arg(metavar="SIZE", help_behavior_hint="(default: no limit)")] = None
+
     # Print one JSON object for each photo on stdout, and nothing else there.
     json: Flag = False
 
@@ -107,10 +112,11 @@ class Options:
 
 def run(options: Options) -> int:
     """Restore the photos; returns the exit code."""
-    from fdikp.jobs.runner import run_all
+    from fdikp.jobs.runner import MAX_AHEAD, run_all
 
     _check(options)
-    jobs = _plan(options)
+    options, max_bytes = _fit_memory(options)
+    jobs = _plan(options, max_bytes)
     configure_malloc()
     results: list[DeblurResult] = []
     # On one terminal a bar and results would draw over each other, so there the bar prints the results above itself
@@ -129,6 +135,7 @@ def run(options: Options) -> int:
                 finish,
                 started=lambda request: bars.begin(request.source.name),
                 progress=bars.tile,
+                max_ahead=MAX_AHEAD if max_bytes is None else 0,
             )
         except KeyboardInterrupt as stop:
             bars.stop()
@@ -189,7 +196,31 @@ def _check(options: Options) -> None:
         raise UsageError(f"--suffix {options.suffix}: must be part of a name, not a path; --output takes a folder")
 
 
-def _plan(options: Options) -> list[DeblurRequest | DeblurResult]:
+def _fit_memory(options: Options) -> tuple[Options, int | None]:
+    """The options with the tile that fits --memory, and the bytes that are left for a photo."""
+    if options.memory is None:
+        return options, None
+    from fdikp.jobs.memory import plan_memory
+    from fdikp.models.descriptor import describe
+
+    model = describe(options.compute.model)
+    plan = plan_memory(model, parse_size(options.memory), options.compute.tile or model.default_tile)
+    return replace(options, compute=replace(options.compute, tile=plan.tile)), plan.photo_bytes
+
+
+def parse_size(text: str) -> int:
+    """Bytes from a number with a unit.
+
+    >>> parse_size("1.5G"), parse_size("800M")
+    (1610612736, 838860800)
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
+    if match is None:
+        raise UsageError(f"--memory {text}: must be a number with a unit, such as 800M or 2G")
+    return int(float(match[1]) * 1024 ** " KMGT".index(match[2].upper() or " "))
+
+
+def _plan(options: Options, max_bytes: int | None) -> list[DeblurRequest | DeblurResult]:
     """The jobs that the options describe."""
     from fdikp.jobs.discover import InputFinder
     from fdikp.jobs.plan import OutputNaming, plan_jobs
@@ -209,6 +240,7 @@ def _plan(options: Options) -> list[DeblurRequest | DeblurResult]:
         strip=options.strip,
         strength=options.strength,
         max_pixels=options.max_pixels,
+        max_bytes=max_bytes,
         existing=existing,
     )
     naming = OutputNaming(suffix, folder, file, options.format, options.blur_map, options.compare)

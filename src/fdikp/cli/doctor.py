@@ -1,36 +1,39 @@
-"""`fdikp doctor`: what is installed, what the devices can do, and whether the parts of fdikp work here."""
+"""`fdikp doctor`: the installed versions, the devices, and whether image formats and models work here."""
 
 import json
 import platform
 import statistics
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fdikp.cli import console
 from fdikp.cli.model_options import Flag
 
+if TYPE_CHECKING:
+    from fdikp.models import ModelDescriptor
+
 ESSENTIAL = ("jpeg", "png", "tiff")
-"""Formats without which an installation counts as broken; others depend on how libvips was built."""
+"""Formats without which an installation counts as broken; the others depend on the build of libvips."""
 
 SIDE, RUNS = 256, 3
-"""What speed is measured on: a square picture, so many times after one to warm up."""
+"""Speed is the median over this many runs on a square image of this side, after a warm-up run."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """Check this installation: versions, devices, image formats, weights and speed.
+    """Check this installation: versions, devices, image formats, models and speed.
 
-    Each device's Fourier transform is compared with what it should give,
-    photographs are written and read back in each format, each shipped model's
-    file is compared with the sha256 it was released with, and a small picture
-    is deblurred. The exit code is 1 if any of this fails.
+    The Fourier transform of each device is inverted and compared with its
+    input. An image is written and read back in each format. The file of each
+    shipped model is compared with its released sha256, and a small image is
+    deblurred with it. The exit code is 1 if a check fails.
     """
 
-    # Print one JSON object instead of lines.
+    # Print one JSON object instead of text.
     json: Flag = False
 
 
@@ -41,11 +44,14 @@ class Finding:
     name: str
     facts: dict[str, Any]
     ok: bool = True
+    details: dict[str, Any] = field(default_factory=dict)
+    """Printed one to a line below the facts."""
 
-    def line(self) -> str:
-        """The finding in words."""
+    def lines(self) -> list[str]:
+        """The finding as text: one line, and one more for each detail."""
         facts = (f"{fact} {_words(value)}" for fact, value in self.facts.items())
-        return f"{'ok  ' if self.ok else 'FAIL'}  {self.name:18} {', '.join(facts)}"
+        first = f"{'ok  ' if self.ok else 'FAIL'}  {self.name:18} {', '.join(facts)}"
+        return [first, *(f"{'':25}{name:16} {_words(value)}" for name, value in self.details.items())]
 
 
 def run(options: Options) -> int:
@@ -54,10 +60,11 @@ def run(options: Options) -> int:
     for finding in _findings():
         findings.append(finding)
         if not options.json:
-            console.result(finding.line())
+            for line in finding.lines():
+                console.result(line)
     failed = sum(not finding.ok for finding in findings)
     if options.json:
-        checks = [{"check": finding.name, "ok": finding.ok, **finding.facts} for finding in findings]
+        checks = [{"check": finding.name, "ok": finding.ok, **finding.facts, **finding.details} for finding in findings]
         console.result(json.dumps({"ok": not failed, "checks": checks}))
     if failed:
         console.problem(f"{failed} of {len(findings)} checks failed")
@@ -89,7 +96,7 @@ def _versions() -> dict[str, str]:
 
 
 def _devices() -> Iterator[Finding]:
-    """A finding for each device that torch sees: what it is, and the error of its Fourier transform."""
+    """A finding for each device that torch reports: its properties, and the error of its Fourier transform."""
     import torch
 
     from fdikp.inference.devices import FFT_TOLERANCE, fft_error, has_bfloat16
@@ -125,7 +132,7 @@ def _instructions() -> str:
 
 
 def _formats() -> Iterator[Finding]:
-    """A finding for each image format: what fdikp writes is written and read back."""
+    """A finding for each image format; an image is written in it and read back where fdikp writes the format."""
     import numpy as np
 
     from fdikp.errors import PhotoError
@@ -143,12 +150,12 @@ def _formats() -> Iterator[Finding]:
             yield Finding(f"format {name}", {"read": works, "write": works}, works or name not in ESSENTIAL)
         elif format.loader is None:
             yield Finding(f"format {name}", {"rawpy": find_spec("rawpy") is not None, "write": False})
-        else:  # what its loader can decode depends on codecs that cannot be asked for
+        else:  # libvips does not report which codecs its loader was built with
             yield Finding(f"format {name}", {"loader": has_operation(f"{format.loader}load_source"), "write": False})
 
 
 def _models() -> Iterator[Finding]:
-    """A finding for each shipped model: whether its weights are whole, and its speed on the default device."""
+    """A finding for each shipped model: its descriptor, verified, and its speed on the default device."""
     import numpy as np
 
     from fdikp import load_model, models
@@ -156,37 +163,49 @@ def _models() -> Iterator[Finding]:
 
     if not models.available():
         yield Finding("models", {"error": "no weights ship with this installation; reinstall fdikp"}, ok=False)
-    picture = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
+    image = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
     for name in models.available():
         try:
-            model = load_model(name)
-            model(picture)
+            descriptor = models.describe(name)
+            deblur = load_model(name)
+            deblur(image)
             times = []
             for _ in range(RUNS):
                 started = time.perf_counter()
-                model(picture)
+                deblur(image)
                 times.append(time.perf_counter() - started)
         except FdikpError as error:
             yield Finding(f"model {name}", {"error": str(error)}, ok=False)
             continue
         seconds = statistics.median(times)
-        yield Finding(
-            f"model {name}",
-            {
-                "weights": "verified",
-                "parameters": model.descriptor.parameters,
-                "device": str(model.device),
-                "precision": str(model.precision).removeprefix("torch."),
-                "size": f"{SIDE}x{SIDE}",
-                "seconds": round(seconds, 4),
-                "megapixels_per_second": round(SIDE * SIDE / 1e6 / seconds, 3),
-                "sha256": model.descriptor.sha256,
-                "path": str(model.descriptor.path),
-            },
-        )
+        facts = {
+            "weights": "verified",
+            "device": str(deblur.device),
+            "precision": str(deblur.precision).removeprefix("torch."),
+            "size": f"{SIDE}x{SIDE}",
+            "seconds": round(seconds, 4),
+            "megapixels_per_second": round(SIDE * SIDE / 1e6 / seconds, 3),
+        }
+        yield Finding(f"model {name}", facts, details=_details(descriptor))
+
+
+def _details(descriptor: "ModelDescriptor") -> dict[str, Any]:
+    """The fields of a descriptor that a user may want to know."""
+    return {
+        "path": str(descriptor.path),
+        "sha256": descriptor.sha256,
+        "licence": descriptor.licence,
+        "parameters": descriptor.parameters,
+        "precisions": " ".join(descriptor.precisions),
+        "default_tile": descriptor.default_tile,
+        "min_tile": descriptor.min_tile,
+        "size_multiple": descriptor.size_multiple,
+        "tile_memory_mib": descriptor.working_memory(descriptor.default_tile) >> 20,
+    }
 
 
 def _words(value: Any) -> str:
+    """A value as text."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:.2g}" if isinstance(value, float) and value < 1e-2 else str(value)

@@ -19,7 +19,7 @@ from fdikp.errors import DataError
 from fdikp.files import atomic_write, cannot_be_written
 from fdikp.models import DEFAULT
 from fdikp.paper.ablations import ABLATIONS, Budget, budget_of, proxy_run, real_run
-from fdikp.paper.figures.registry import FIGURES
+from fdikp.paper.figures import FIGURES
 from fdikp.paper.numbers import COMPARISONS
 
 if TYPE_CHECKING:

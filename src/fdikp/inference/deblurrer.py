@@ -318,4 +318,4 @@ class Deblurrer:
 
 def _check_strength(strength: float) -> None:
     if not 0 <= strength <= MAX_STRENGTH:  # NaN included
-        raise ArgumentError("must be between 0 and 2", argument="strength", value=strength)
+        raise ArgumentError(f"must be between 0 and {MAX_STRENGTH:g}", argument="strength", value=strength)

@@ -84,8 +84,8 @@ def plan_jobs(
 
     def conflict(request: DeblurRequest) -> PhotoError | None:
         """Why the request collides with itself or with another one."""
-        if len({path_identity(path) for path in request.outputs}) < len(request.outputs):
-            return _collision(request, "its result and a side image would have the same name", "choose another suffix")
+        if error := self_collision(request):
+            return error
         for path in request.outputs:
             rivals = [rival for rival in writers[path_identity(path)] if rival is not request]
             if rivals:
@@ -127,8 +127,19 @@ def with_output(request: DeblurRequest) -> DeblurRequest:
     return replace(request, output=named.output, adapt_extension=named.adapt_extension)
 
 
+def self_collision(request: DeblurRequest) -> PhotoError | None:
+    """The error of a request whose files would overwrite each other, or whose side image would overwrite the photo."""
+    names = [path_identity(path) for path in request.outputs]
+    side_images = [path_identity(path) for path in (request.blur_map, request.compare) if path is not None]
+    if len(set(names)) < len(names):
+        return _collision(request, "its result and a side image would have the same name", "choose another suffix")
+    if path_identity(request.source) in side_images:
+        return _collision(request, "would be replaced by a side image", "choose another name", "output_is_input")
+    return None
+
+
 def path_identity(path: Path) -> str:
-    """What all names of one file have in common, as far as can be told without looking at the disk."""
+    """What all names of one file have in common, as far as the names alone show."""
     return os.path.normcase(os.path.abspath(path))  # noqa: PTH100 (keeps links as they are)
 
 

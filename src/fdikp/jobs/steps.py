@@ -21,7 +21,7 @@ from fdikp.imaging.formats import format_of_suffix
 from fdikp.inference.callbacks import Cancel, Progress
 from fdikp.jobs.engine import Engine
 from fdikp.jobs.memory import check_memory, pixel_limit, too_large
-from fdikp.jobs.plan import path_identity, with_output
+from fdikp.jobs.plan import path_identity, self_collision, with_output
 from fdikp.jobs.request import DeblurRequest, DeblurResult
 from fdikp.jobs.side_images import write_blur_map, write_comparison
 
@@ -134,6 +134,8 @@ def _read(request: DeblurRequest, taken: Mapping[str, Path]) -> DecodedPhoto | D
     from fdikp.imaging import read_photo  # loads libvips
 
     request = with_output(request)
+    if error := self_collision(request):
+        raise error
     _check_format(request)
     if not _may_write(request):
         return DeblurResult(request.source, request.output, "skipped")

@@ -1,7 +1,7 @@
-"""Models: a network with its weights, as a file; what ships, and reading, writing and averaging any.
+"""Models, a network and its weights in a file: the shipped ones, and reading, writing and averaging any.
 
-`descriptor` reads what a model is without torch, `loading` builds its network, `saving` writes one, `averaging` takes
-the mean of several, and `infer_config` tells a network's configuration from its tensors.
+`descriptor` reads the description of a model without torch, `loading` builds its network, `saving` writes a file,
+`averaging` takes the mean of several networks, and `infer_config` derives a configuration from tensors.
 
 Importing this module is cheap: torch is loaded when a name that needs it is first used.
 """

@@ -1,11 +1,12 @@
-"""What a program must know of a model to run it, as data, read from its file without torch.
+"""The description of a model: what a program must know to run it, read from the model's file without torch.
 
-A weights file is a safetensors file whose header says, under `fdikp`, which network it belongs to; nothing in it can
-run code. Shipped files are in `files/` beside this module, named after their models; each use verifies their sha256.
+A weights file is a safetensors file whose header has the network's configuration under `fdikp`; nothing in it can run
+code. Shipped files are in `files/` beside this module, named after their models; each use verifies their sha256.
 """
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -42,22 +43,22 @@ MIN_TILE = 64
 """Smallest side of a tile, in pixels."""
 
 PRECISIONS = ("float32", "bfloat16", "float16")
-"""What a network's convolutions can compute in. Fourier transforms and sampling are float32 in each."""
+"""Number formats that convolutions can compute in. Fourier transforms and sampling are float32 in each."""
 
 
 @dataclass(frozen=True)
 class ModelDescriptor:
-    """A model: where its file is, which network it is of, and how to run it."""
+    """A model: its file, its network's configuration, and how to run it."""
 
     name: str
     path: Path
     sha256: str
     """Of the file as it is on disk, hexadecimal."""
     parameters: int
-    """How many numbers are learned."""
+    """The number of learned values."""
     config: NetworkConfig
     provenance: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    """What else the header holds, such as how the weights were trained or what they were made from."""
+    """The other fields of the header, such as how the weights were trained or what they were made from."""
     licence: str | None = None
     """The SPDX identifier of the weights' licence; None where the file states none."""
     size_multiple: int = SIZE_MULTIPLE
@@ -71,26 +72,26 @@ class ModelDescriptor:
     min_tile: int = MIN_TILE
     """Smallest side of a tile, in pixels."""
     precisions: tuple[str, ...] = PRECISIONS
-    """What convolutions can compute in."""
+    """Number formats that the convolutions can compute in."""
 
     def allows_tile(self, tile: int) -> bool:
         """Whether tiles can have this side, in pixels; 0 stands for no tiles."""
         return tile == 0 or (tile >= self.min_tile and tile % self.size_multiple == 0)
 
     def working_memory(self, tile: int, precision: str = "float32") -> int:
-        """A rough upper estimate of the memory that inference on one tile takes on a CPU beside the weights, bytes.
+        """A rough upper bound on the memory that inference on one tile takes on a CPU, without the weights, in bytes.
 
-        Fitted to measured peaks: bytes allocated by float32 networks of five configurations at sides of 128 to 384,
-        which 30 bytes a pixel for each full-resolution channel, 15 for each candidate and 60 more reproduce within
-        13 %, and a quarter more for what the resident memory of `fdikp-lite` exceeded them by (`fdikp-base`: nothing).
-        In 16 bits the networks allocate 0.53 of that, where the processor computes in them.
+        Fitted to measurements. Bytes that torch allocates, in float32, for five configurations and sides of 128 to 384:
+        30 per pixel for each full-resolution channel, 15 for each candidate and 60 more reproduce them within 13 %.
+        Peaks of the resident memory, for `fdikp-lite` and `fdikp-base` and sides of 128 to 512, exceed that by a factor
+        of 1.34 at most. In 16 bits, networks allocate 0.53 of it on processors that compute in them.
 
         Args:
             tile: side of the tile, in pixels.
             precision: one of `precisions`.
         """
         side = max(self.min_size, -(-tile // self.size_multiple) * self.size_multiple)
-        bytes_per_pixel = 1.25 * (30 * self.config.widths[0] + 15 * self.config.candidates + 60)
+        bytes_per_pixel = 1.35 * (30 * self.config.widths[0] + 15 * self.config.candidates + 60)
         return round(side**2 * bytes_per_pixel * (1.0 if precision == "float32" else 0.53))
 
     def to_dict(self) -> dict[str, Any]:
@@ -135,13 +136,13 @@ def sha256(path: Path) -> str:
 
 
 def describe(name_or_path: str | os.PathLike[str]) -> ModelDescriptor:
-    """Read what a model is from its file, and verify all that can be verified without torch.
+    """Read the description of a model from its file, and verify what can be verified without torch.
 
     Args:
         name_or_path: a shipped model, or the path of a weights file.
 
     Raises:
-        WeightsError: unknown, unreadable, damaged, or not of the network that the file declares.
+        WeightsError: the file is unknown, unreadable, damaged, or its tensors do not fit its header.
     """
     path = find(name_or_path)
     digest = sha256(path)
@@ -156,8 +157,8 @@ def describe(name_or_path: str | os.PathLike[str]) -> ModelDescriptor:
         config = NetworkConfig.from_dict(header.pop("network"))
         inferred = infer_config(shapes, encoded, otherwise=config)
         for field_name, value in config.to_dict().items():
-            if (told := getattr(inferred, field_name)) != value:
-                raise ValueError(f"{field_name} is {value} in the header and {told} in the tensors")
+            if (actual := getattr(inferred, field_name)) != value:
+                raise ValueError(f"{field_name} is {value} in the header and {actual} in the tensors")
         name = header.pop("name", path.stem)
         licence = header.pop("licence", SHIPPED_LICENCE if shipped else None)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -166,14 +167,14 @@ def describe(name_or_path: str | os.PathLike[str]) -> ModelDescriptor:
 
 
 def unfit(path: Path, error: Exception) -> WeightsError:
-    """The error for weights that are not of the network that their header declares."""
+    """The error for weights that do not fit the network that their header declares."""
     return WeightsError(
         f"{path}: the weights do not fit the network they declare ({_one_line(error)}); use a file of this version"
     )
 
 
 def _read_header(path: Path) -> tuple[str, dict[str, list[int]], list[int] | None]:
-    """What the file declares of its network, the shapes of its tensors, and its encoded configuration if it has one."""
+    """The JSON of the header, the shapes of the tensors, and the encoded configuration if there is one."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -189,18 +190,12 @@ def _read_header(path: Path) -> tuple[str, dict[str, list[int]], list[int] | Non
 
 
 def _count_parameters(shapes: Mapping[str, list[int]]) -> int:
-    """How many numbers are learned: all but BatchNorm's statistics and the encoded configuration."""
-    counted = 0
-    for key, shape in shapes.items():
-        if key != ENCODED_CONFIG and not key.endswith((".running_mean", ".running_var", ".num_batches_tracked")):
-            size = 1
-            for side in shape:
-                size *= side
-            counted += size
-    return counted
+    """The number of learned values: all but BatchNorm's statistics and the encoded configuration."""
+    buffers = (ENCODED_CONFIG, ".running_mean", ".running_var", ".num_batches_tracked")
+    return sum(math.prod(shape) for key, shape in shapes.items() if not key.endswith(buffers))
 
 
 def _one_line(error: Exception) -> str:
-    """The gist of a message that may run over many lines."""
+    """The first two lines of a message, as one."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return " ".join(lines[:2])[:160]

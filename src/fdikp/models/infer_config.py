@@ -1,4 +1,4 @@
-"""A network's configuration from the names and shapes of its tensors, for whoever has a state dict and no header."""
+"""The configuration of a network from the names and shapes of its tensors, for a state dict without a header."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,14 +11,14 @@ from fdikp.network.encoded_config import KEY, decode, encode
 def config_from_state_dict(state: Mapping[str, Any]) -> NetworkConfig:
     """The configuration of the network that a state dict belongs to.
 
-    Weights that were written before state dicts had an encoded configuration are taken for a network that has the
-    defaults of `NetworkConfig`, as all that ship have, in the fields that tensors do not show.
+    State dicts of older files have no encoded configuration. The fields that their tensors do not show are then the
+    defaults of `NetworkConfig`, which the shipped models have.
 
     Args:
         state: of a whole `FDIKP`: tensors by name, of torch or NumPy.
 
     Raises:
-        ValueError: it is of no FDIKP network, or of one from a later version.
+        ValueError: the tensors are not those of an FDIKP network, or a later version encoded the configuration.
     """
     encoded = state[KEY].tolist() if KEY in state else None
     return infer_config({key: tuple(tensor.shape) for key, tensor in state.items()}, encoded)
@@ -31,11 +31,11 @@ def infer_config(
 
     Args:
         shapes: of its tensors, by name.
-        encoded: what its encoded configuration holds, if it has one.
-        otherwise: whose fields it has where neither of these says anything; None for the defaults.
+        encoded: its encoded configuration, if it has one.
+        otherwise: provides the fields that neither of these shows; None for the defaults.
 
     Raises:
-        ValueError: the tensors are of no FDIKP network, or `encoded` is not readable.
+        ValueError: the tensors are not those of an FDIKP network, or contradict `encoded`.
     """
     fields = decode(encoded) if encoded is not None else {}
     try:
@@ -51,18 +51,18 @@ def infer_config(
         raise ValueError(f"not the tensors of an FDIKP network ({error.args[0]})") from None
     config = replace(otherwise or NetworkConfig(), **fields)
     if encoded is not None and encode(config) != list(encoded):
-        raise ValueError(f"{KEY} is {list(encoded)}, and of a network with these tensors {encode(config)}")
+        raise ValueError(f"{KEY} is {list(encoded)}, but {encode(config)} by the other tensors")
     return config
 
 
 def _count(shapes: Mapping[str, Sequence[int]], module: str) -> int:
-    """How many children of a module have tensors; they are numbered."""
+    """The number of a module's children that have tensors."""
     prefix = f"{module}."
     return len({key.removeprefix(prefix).partition(".")[0] for key in shapes if key.startswith(prefix)})
 
 
 def _bottleneck(shapes: Mapping[str, Sequence[int]]) -> dict[str, Any]:
-    """The fields of the bottleneck; without any block, all kinds of it are the same."""
+    """The fields of the bottleneck. An empty one does not show its kind, which does not matter then."""
     at = "dsrm.bottleneck"
     if f"{at}.gate.weight" in shapes:
         return {"bottleneck": "parallel", "bottleneck_depth": _count(shapes, f"{at}.frequency")}
@@ -79,7 +79,7 @@ def _bottleneck(shapes: Mapping[str, Sequence[int]]) -> dict[str, Any]:
 
 
 def _predictor(shapes: Mapping[str, Sequence[int]]) -> dict[str, Any]:
-    """The fields of the predictor of kernels; that of fixed kernels has no tensors."""
+    """The fields of the kernel predictor; fixed kernels have no tensors."""
     kinds = {"frequency": "fikp.predict.amplitude", "spatial": "fikp.predict.predict"}
     for kind, module in kinds.items():
         if f"{module}.read.weight" in shapes:

@@ -15,7 +15,7 @@ def load(name_or_path: str | os.PathLike[str]) -> tuple[FDIKP, ModelDescriptor]:
         name_or_path: a shipped model, or the path of a weights file.
 
     Raises:
-        WeightsError: unknown, unreadable, damaged, or not of the network that the file declares.
+        WeightsError: the file is unknown, unreadable, damaged, or its tensors do not fit its header.
     """
     descriptor = describe(name_or_path)
     network = FDIKP(descriptor.config)

@@ -1,7 +1,7 @@
-"""The fields of a configuration that tensors do not show, as integers that a state dict carries beside them.
+"""The fields of a configuration that the shapes of tensors do not show, as integers in the state dict.
 
-A program that has only a state dict, and not the header of the file, can then rebuild the network. They are integers
-because a conversion of the network to 16 bits leaves integers as they are.
+With them a program that has only a state dict, without the header of its file, can rebuild the network. They are
+integers because converting a network to 16 bits does not change integers.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ VERSION = 1
 
 
 def encode(config: NetworkConfig) -> list[int]:
-    """The numbers for a configuration.
+    """The fields of a configuration as integers.
 
     In order: the version of this format, `heads`, `dilation_range` in millionths of a pixel, the index of `blur_reads`
     and that of `kernels_act_on` among their values, `kernel_size`, `predictor_width`, and 1 for `position_adaptive`.
@@ -38,16 +38,16 @@ def encode(config: NetworkConfig) -> list[int]:
 
 
 def decode(values: Sequence[int]) -> dict[str, Any]:
-    """The fields of a configuration, by name, that `encode` made these numbers of.
+    """The fields that `encode` encoded, by name.
 
     Raises:
-        ValueError: they are of another version, or not such numbers.
+        ValueError: the values are of another version of the format, or invalid.
     """
     if len(values) != 8 or values[0] != VERSION:
-        raise ValueError(f"encoded_config {list(values)} is not of version {VERSION}, which this fdikp reads")
+        raise ValueError(f"encoded_config {list(values)} is not of version {VERSION} of its format")
     _, heads, dilation_range, blur_reads, kernels_act_on, kernel_size, predictor_width, position_adaptive = values
     if not (0 <= blur_reads < len(BLUR_READS) and 0 <= kernels_act_on < len(KERNELS_ACT_ON)):
-        raise ValueError(f"encoded_config {list(values)} has a number that stands for nothing")
+        raise ValueError(f"encoded_config {list(values)} has an invalid index")
     return {
         "heads": heads,
         "dilation_range": dilation_range / 10**6,

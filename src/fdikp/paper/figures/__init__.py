@@ -13,3 +13,6 @@ file                    figure     what its `draw` shows
 `compose` in each returns the matplotlib figure instead; `from_…` computes the arguments of `draw` from models and
 images. `registry` lists the figures by name.
 """
+
+FIGURES = ("fig1", "fig4", "fig5", "fig6", "fig13")
+"""The figures that need only images and trained models."""

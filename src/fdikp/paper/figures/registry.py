@@ -13,8 +13,6 @@ from fdikp.plots.canvas import to_uint8
 if TYPE_CHECKING:
     from fdikp.inference.deblurrer import Deblurrer
 
-FIGURES = ("fig1", "fig4", "fig5", "fig6", "fig13")
-
 WITHOUT_TARGET = ("fig4", "fig5")
 """Figures that do not need a target."""
 
@@ -28,7 +26,7 @@ def figure(
     """One figure, [h, 900, 3] uint8.
 
     Args:
-        name: one of `FIGURES`.
+        name: one of `fdikp.paper.figures.FIGURES`.
         models: models by title.
         images: Fig. 4 shows all of them, Fig. 13 those with the least gain, the other figures the first.
         show_all: Fig. 13 shows all images too.
