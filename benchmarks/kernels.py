@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from fdikp.inference.devices import processor
 from fdikp.network import FDIKP, PRESETS, ops
@@ -20,9 +20,13 @@ from fdikp.network.ops import native
 SIDE = 512
 
 
+def channels_last(channels: int, side: int) -> Tensor:
+    return torch.randn(1, channels, side, side).to(memory_format=torch.channels_last)
+
+
 def convolution(channels: int, side: int) -> Callable[[], object]:
     conv = nn.Conv2d(channels, channels, 3, padding=1)
-    x, skip = (torch.randn(1, channels, side, side).to(memory_format=torch.channels_last) for _ in range(2))
+    x, skip = channels_last(channels, side), channels_last(channels, side)
     return lambda: ops.conv_act(conv, x, skip=skip)
 
 
@@ -39,9 +43,9 @@ def cases() -> dict[str, Callable[[], object]]:
     dilation = nn.functional.interpolate(2 * torch.rand(1, 1, 9, 9), size=(SIDE, SIDE), mode="bilinear")
     spectrum = torch.fft.rfft2(x, norm="ortho")
     half = SIDE // 2
-    gates, cell = torch.randn(1, 48, half, half), torch.randn(1, 12, half, half)
-    spatial, norm = torch.randn(1, 12, SIDE, SIDE), nn.BatchNorm2d(12).eval()
-    residuals = (torch.randn(1, 6, 3, SIDE, SIDE), torch.randn(1, 6, 3, SIDE, SIDE))
+    gates, cell, spatial = (channels_last(c, side) for c, side in ((48, half), (12, half), (12, SIDE)))
+    norm = nn.BatchNorm2d(12).eval()
+    residuals = (channels_last(18, SIDE).unflatten(1, (6, 3)), channels_last(18, SIDE).unflatten(1, (6, 3)))
     output, read = nn.Conv2d(36, 3, 1), nn.Conv2d(3, 128, 11, padding=2)
     return {
         "3×3 convolution, skip, LeakyReLU; 32 channels, 512×512": convolution(32, 512),
