@@ -1,4 +1,4 @@
-# Two commands for a fresh machine: `make demo` and `make test`. Each makes its own set-up.
+# Two commands for a fresh machine: `make demo` and `make test`. Each installs what it needs.
 # Without CUDA libraries: make demo PIP_FLAGS="--extra-index-url https://download.pytorch.org/whl/cpu"
 PYTHON ?= python3
 VENV ?= .venv
@@ -7,15 +7,15 @@ PIP_FLAGS ?=
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) --constraint constraints.txt
 
-.PHONY: demo test lint types check clean
+.PHONY: demo test lint types docs clean
 
-# A real photograph, partly out of focus, through the shipped weights
+# Restore a real photo that is partly out of focus, with the models that come with the package
 demo: $(VENV)/.demo
 	@$(BIN)/python examples/cat.py $(DEMO)
 	@$(BIN)/fdikp deblur $(DEMO)/cat.png --output $(DEMO)/deblurred --compare --blur-map --overwrite
 	@$(BIN)/fdikp analyse $(DEMO)/cat.png --output $(DEMO)/analysis --overwrite
 
-test: $(VENV)/.test lint types
+test: $(VENV)/.test lint types docs
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/.test
@@ -24,6 +24,10 @@ lint: $(VENV)/.test
 
 types: $(VENV)/.test
 	$(BIN)/mypy
+
+# The website, in build/docs; warnings are errors
+docs: $(VENV)/.test
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs build/docs
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -1,10 +1,10 @@
-"""Weights ranked in minutes: gain, worst picture, LPIPS and overshoot on the middle of each picture of a few sets.
+"""Rank weights in minutes: gain, worst image, LPIPS and overshoot on the centre of each image of a few sets.
 
     fdikp average a.safetensors b.safetensors -o mean.safetensors
     python benchmarks/crops.py fdikp-lite mean.safetensors --data lytro=DIR/lytro epfl48=DIR/epfl48
 
-Which mean of weights ships was chosen by this; what the card says was then measured with `fdikp evaluate`, on whole
-pictures. LPIPS needs weights (--lpips, or FDIKP_LPIPS in the environment) and is left out without.
+The shipped averages of weights were selected by this benchmark. The scores in MODEL_CARD.md are of whole images, from
+`fdikp evaluate`. LPIPS needs weights (--lpips, or FDIKP_LPIPS in the environment) and is left out without them.
 """
 
 import argparse
@@ -27,11 +27,11 @@ from fdikp.metrics.psnr import psnr
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("models", nargs="+", help="names of models that ship, or weights files")
+    parser.add_argument("models", nargs="+", help="names of shipped models, or weights files")
     parser.add_argument("--data", nargs="+", required=True, metavar="NAME=DIR", help="sets with targets")
-    parser.add_argument("--side", type=int, default=384, help="of the square in the middle, pixels")
+    parser.add_argument("--side", type=int, default=384, help="side of the square in the centre, pixels")
     parser.add_argument("--precision", default="auto")
-    parser.add_argument("--lpips", default=os.environ.get("FDIKP_LPIPS"), help="weights of LPIPS")
+    parser.add_argument("--lpips", default=os.environ.get("FDIKP_LPIPS"), help="LPIPS weights")
     options = parser.parse_args()
     configure_malloc()
     lpips = LPIPS(options.lpips) if options.lpips else None
@@ -41,8 +41,8 @@ def main() -> None:
         data = open_set(name, Path(folder))
         pairs = [(sample.name, *evaluator.prepared(data, sample)) for sample in data.samples]
         sets[name] = [
-            (picture, middle(source, options.side), middle(target, options.side))
-            for picture, source, target in pairs
+            (image, middle(source, options.side), middle(target, options.side))
+            for image, source, target in pairs
             if target is not None
         ]
     rows = []
@@ -50,9 +50,9 @@ def main() -> None:
         model = load_model(name, precision=options.precision)
         for label, pairs in sets.items():
             gains, distances, overshoots, inputs = [], [], [], []
-            for picture, source, target in pairs:
+            for image, source, target in pairs:
                 output = model.predict(source[0]).clamp(0, 1)[None]
-                gains.append((float(psnr(output, target) - psnr(source, target)), picture))
+                gains.append((float(psnr(output, target) - psnr(source, target)), image))
                 overshoots.append(float(overshoot(output, target)))
                 inputs.append(float(overshoot(source, target)))
                 if lpips:
@@ -73,11 +73,11 @@ def main() -> None:
     print(grid(("weights", f"set, middle {options.side}²", "gain, dB", "worst", "LPIPS", "overshoot"), rows))
 
 
-def middle(picture: Tensor, side: int) -> Tensor:
-    """The square in the middle of [1, 3, H, W], or what there is of it."""
-    H, W = picture.shape[-2:]
+def middle(image: Tensor, side: int) -> Tensor:
+    """The square in the centre of [1, 3, H, W], smaller if the image is."""
+    H, W = image.shape[-2:]
     top, left = max(0, (H - side) // 2), max(0, (W - side) // 2)
-    return picture[..., top : top + side, left : left + side].contiguous()
+    return image[..., top : top + side, left : left + side].contiguous()
 
 
 if __name__ == "__main__":

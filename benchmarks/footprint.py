@@ -1,12 +1,12 @@
-"""Wall time, overhead and peak memory of `fdikp deblur`, start to finish, on photographs of given sizes.
+"""Wall time, overhead and peak memory of `fdikp deblur`, start to finish, on photos of given sizes.
 
     python benchmarks/footprint.py 1680x1120 12000x8334
     python benchmarks/footprint.py 600x400 --runs 9
 
-Each photograph is scikit-image's `coffee`, enlarged, as a JPEG. Memory is the operating system's peak resident size of
-the process. The command runs as a user would type it, model loading and writing included. Overhead is what it takes
-over the network's own time, which is measured in turn with it, in a process where the network has worked before: so
-what only its first call takes is overhead too. Of several runs the median is told.
+Each photo is scikit-image's `coffee`, enlarged, as a JPEG. Memory is the peak resident size of the process. The command
+runs as a user would type it, with model loading and writing. Overhead is the total minus the network's own time, which
+is measured in turn in another process after a warm-up call; the cost of a first call therefore counts as overhead. The
+table has the median of several runs.
 """
 
 import argparse
@@ -27,15 +27,15 @@ import pyvips
 from skimage import data
 
 
-def photograph(path: Path, width: int, height: int) -> None:
-    """Write the enlarged photograph, in memory bounded by its rows."""
+def write_photo_of_size(path: Path, width: int, height: int) -> None:
+    """Write the enlarged photo, row by row to bound the memory."""
     coffee = pyvips.Image.new_from_array(data.coffee())
     enlarged = coffee.resize(width / coffee.width, vscale=height / coffee.height, kernel="cubic")
     enlarged.crop(0, 0, width, height).copy(interpretation="srgb").jpegsave(str(path), Q=92)
 
 
 def measure(command: list[str]) -> dict[str, float]:
-    """Run a command; its wall seconds, CPU seconds and peak resident memory in MiB."""
+    """Run a command; returns its wall seconds, CPU seconds and peak resident memory in MiB."""
     start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
@@ -46,7 +46,7 @@ def measure(command: list[str]) -> dict[str, float]:
 
 
 def network_seconds(source: str, arguments: list[str]) -> float:
-    """The network's own time on a photograph, as `fdikp deblur` with these arguments calls it, but not the first."""
+    """The network's time on a photo, called as by `fdikp deblur` with these arguments, after a warm-up call."""
     from fdikp.allocator import configure_malloc
     from fdikp.cli import parse
     from fdikp.cli.deblur import Options
@@ -70,8 +70,8 @@ def main() -> None:
     parser.add_argument("sizes", nargs="*", default=["600x400", "1680x1120"], metavar="WIDTHxHEIGHT")
     parser.add_argument("--model", default="fdikp-lite")
     parser.add_argument("--runs", type=int, default=1)
-    parser.add_argument("--options", default="", help="further options of fdikp deblur, in one string")
-    parser.add_argument("--json", type=Path, help="also write the figures here")
+    parser.add_argument("--options", default="", help="further options of fdikp deblur, as one string")
+    parser.add_argument("--json", type=Path, help="also write the results to this file")
     arguments = parser.parse_args()
     rows: list[dict[str, Any]] = []
     print("| size | start to finish | network | overhead | peak memory |\n| --- | --- | --- | --- | --- |")
@@ -79,12 +79,12 @@ def main() -> None:
         for size in arguments.sizes:
             width, height = (int(side) for side in size.split("x"))
             source = Path(folder) / f"{size}.jpg"
-            photograph(source, width, height)
+            write_photo_of_size(source, width, height)
             options = ["-o", folder + "/out", "--overwrite", "--model", arguments.model, *arguments.options.split()]
             runs = []
             for _ in range(arguments.runs):
                 runs.append(measure([sys.executable, "-m", "fdikp", "deblur", str(source), *options]))
-                # A process of its own: memory of this one would count as the command's
+                # A fresh process, as memory of this one would be inherited by the command
                 with ProcessPoolExecutor(1, get_context("spawn")) as other:
                     runs[-1]["network"] = other.submit(network_seconds, str(source), options).result()
                 runs[-1]["overhead"] = runs[-1]["seconds"] - runs[-1]["network"]

@@ -1,14 +1,14 @@
-"""How fast position adaptive convolution (eq. 9) is here, beside torch's own operations and beside the memory.
+"""Speed of position adaptive convolution (eq. 9), relative to torch's own operations and to a memory copy.
 
     python benchmarks/pac.py
     python benchmarks/pac.py 1680x1120 --batch 2 --device cuda
 
-Times the path that the network takes on the device (the compiled one on CPUs, the fused one on NVIDIA GPUs), the slower
-one (`sampled`), and a copy that moves as many bytes as reading the inputs and writing the result once does: below that
-nothing can be. All in turn; medians, and the quartiles of ratios, which hold on a machine that is not quiet.
+Times the kernel that the network uses on the device (native on CPUs, Triton on NVIDIA GPUs), the reference in torch
+(`sampled`), and a copy that moves as many bytes as reading the inputs and writing the result once, which is a lower
+bound. All run in turn. The tables have medians, and quartiles of ratios, which are robust to other load.
 
-On a GPU the forward calls are replayed from a CUDA graph, so that it is the GPU which is timed and not Python. Training
-(the call and its three gradients) is timed as it is called.
+On a GPU the forward calls are replayed from a CUDA graph, so that the GPU is timed and not Python. Training (the call
+and its three gradients) is timed without a graph.
 """
 
 import argparse
@@ -29,7 +29,7 @@ REPEATED = 10
 
 
 def inputs(B: int, H: int, W: int, N: int, K: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """Photographs of noise, kernels, and a dilated map over its whole range that is as smooth as real ones."""
+    """Noise images, kernels, and a dilation map that covers its range as smoothly as real ones."""
     generator = torch.Generator().manual_seed(0)
     x = torch.rand(B, 3, H, W, generator=generator)
     kernels = torch.randn(B, N, K, K, generator=generator) / K
@@ -39,12 +39,12 @@ def inputs(B: int, H: int, W: int, N: int, K: int, device: torch.device) -> tupl
 
 
 def repeated(call: Call, device: torch.device) -> Call:
-    """The call, several times in one CUDA graph; on other devices itself, once."""
+    """The call, repeated in one CUDA graph; on other devices the call itself."""
     if device.type != "cuda":
         return call
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):  # what is done once only is done before it is recorded
+    with torch.cuda.stream(side):  # one-time initialisation must not be recorded
         call()
     torch.cuda.current_stream().wait_stream(side)
     graph = torch.cuda.CUDAGraph()
@@ -55,7 +55,7 @@ def repeated(call: Call, device: torch.device) -> Call:
 
 
 def trained(path: Callable[[Tensor, Tensor, Tensor], Tensor], tensors: tuple[Tensor, Tensor, Tensor]) -> Call:
-    """The call and its gradients, of the picture too."""
+    """The call and all its gradients, including that of the image."""
     leaves = tuple(t.clone().requires_grad_() for t in tensors)
     gradient = torch.ones_like(path(*leaves))
     return lambda: torch.autograd.grad(path(*leaves), leaves, gradient)
@@ -67,7 +67,7 @@ def measure(tensors: tuple[Tensor, Tensor, Tensor], runs: int) -> list[str]:
     with torch.no_grad():
         fast = pac_cpu.applies(*tensors[:2]) or pac_cuda.applies(*tensors[:2])
         moved = sum(t.numel() for t in (*tensors, position_adaptive_convolution(*tensors)))
-        source = torch.rand(moved // 2, device=device)  # a copy reads it and writes as much
+        source = torch.rand(moved // 2, device=device)  # a copy reads and writes this much each
         target = torch.empty_like(source)
         forward = {
             "pac": repeated(lambda: position_adaptive_convolution(*tensors), device),
@@ -77,7 +77,7 @@ def measure(tensors: tuple[Tensor, Tensor, Tensor], runs: int) -> list[str]:
         times = in_turn(forward, runs, device=device)
     paths = {"pac": trained(position_adaptive_convolution, tensors), "sampled": trained(sampled, tensors)}
     trainings = in_turn(paths, runs, device=device)
-    path = ("compiled" if device.type == "cpu" else "fused") if fast else "sampled"
+    path = ("native" if device.type == "cpu" else "Triton") if fast else "sampled"
     together = REPEATED if device.type == "cuda" else 1
     rows = []
     for what, measured, calls in (("forward", times, together), ("training", trainings, 1)):

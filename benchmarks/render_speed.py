@@ -1,10 +1,9 @@
-"""How many pairs a second the renderer makes.
+"""Pairs per second of the renderer.
 
     python benchmarks/render_speed.py                       # 112 and 272 pixels, one CPU thread
     python benchmarks/render_speed.py --sizes 512 --device cuda --batch 32
 
-Prints a line for each size: the median over runs, in turn, of the same pairs. Time it on a machine that does nothing
-else.
+Prints a line for each size: the median over runs of the same pairs. Run it on an idle machine.
 """
 
 import argparse
@@ -19,9 +18,9 @@ from fdikp.synthesis import render_pair
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Speed of the renderer.")
-    parser.add_argument("--sizes", type=int, nargs="+", default=[112, 272], help="sides of the square pictures")
-    parser.add_argument("--pairs", type=int, default=64, help="pairs in a run")
-    parser.add_argument("--batch", type=int, default=8, help="pairs in a call")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[112, 272], help="sides of the square images")
+    parser.add_argument("--pairs", type=int, default=64, help="pairs per run")
+    parser.add_argument("--batch", type=int, default=8, help="pairs per call")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cpu")
@@ -39,8 +38,8 @@ def main() -> None:
 
 
 def run(size: int, pairs: int, batch: int, device: torch.device) -> float:
-    """Pairs a second over one run."""
-    sharp = pictures(size, batch).to(device)
+    """Pairs per second of one run."""
+    sharp = images(size, batch).to(device)
     started = time.perf_counter()
     for first in range(0, pairs, batch):
         render_pair(sharp, range(first, first + batch))
@@ -49,8 +48,8 @@ def run(size: int, pairs: int, batch: int, device: torch.device) -> float:
     return pairs / (time.perf_counter() - started)
 
 
-def pictures(size: int, count: int) -> torch.Tensor:
-    """[B, 3, H, W] smooth random pictures."""
+def images(size: int, count: int) -> torch.Tensor:
+    """Smooth random images [B, 3, H, W]."""
     coarse = torch.rand(count, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     return torch.nn.functional.interpolate(coarse, (size, size), mode="bicubic").clamp(0.0, 1.0)
 

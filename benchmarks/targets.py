@@ -1,12 +1,11 @@
-"""How fast the networks are on this machine against what they are to reach, and where their time goes.
+"""Speed of the networks on this machine against their targets, and a breakdown of their time.
 
-    python benchmarks/targets.py --out DIR
+    python benchmarks/targets.py -o DIR
 
-Everything is timed in turn, round by round: the plain float32 forward pass of the paper's network
-(`tests/network/plain.py`), our models in the precision that is fastest here, and what the machine reaches with a matrix
-product and a 64-channel 3×3 convolution in the same types. Ratios are medians over rounds. The paper's network has
-weights of chance that do something at every place, for want of trained ones: time does not depend on them, and the
-difference between precisions hardly.
+Calls are timed in turn, round by round: the plain float32 forward pass of the paper's network
+(`tests/network/plain.py`), our models in the fastest precision of this machine, and reference rates of a matrix product
+and a 64-channel 3×3 convolution in the same data types. Ratios are medians over rounds. The paper's network has random
+weights that affect every pixel: time does not depend on weights, and the difference between precisions hardly does.
 """
 
 import argparse
@@ -23,7 +22,7 @@ from skimage import data
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
-from fdikp import weights
+from fdikp import models
 from fdikp.allocator import configure_malloc
 from fdikp.bench.machine import convolution, describe, matrix_product
 from fdikp.bench.timing import in_turn, ratio
@@ -37,10 +36,9 @@ from plain import Plain, lively
 
 KINDS = {
     "convolutions in torch": ("convolution", "conv_transpose"),
-    "compiled: convolutions": ("fdikp_winograd",),
-    "compiled: attention within strips": ("fdikp_attend",),
-    "compiled: position adaptive convolution": ("fdikp_pac",),
-    "compiled: other passes": ("fdikp_",),
+    "native: convolutions": ("fdikp_winograd",),
+    "native: position adaptive convolution": ("fdikp_pac",),
+    "native: other kernels": ("fdikp_",),
     "position adaptive convolution in torch": ("fdikp::pac", "grid_sampler"),
     "matrix products": ("addmm", "aten::mm", "bmm", "matmul", "baddbmm"),
     "Fourier transforms": ("fft",),
@@ -49,7 +47,7 @@ KINDS = {
     "copies, padding, concatenation": ("copy", "cat", "pad", "clone", "fill", "zero"),
     "sums and products of maps": ("aten::add", "aten::mul", "aten::sub", "aten::sum", "aten::mean", "aten::pow"),
 }
-"""Kinds of operation, by what their names contain; the first that fits."""
+"""Kinds of operation by substrings of their names; the first match counts."""
 
 OTHER = "other operators of torch"
 BETWEEN = "Python, between operators"
@@ -61,7 +59,7 @@ def psnr(a: Tensor, b: Tensor) -> float:
 
 
 def by_kind(call: Callable[[], object], runs: int) -> dict[str, float]:
-    """Milliseconds of one call by kind of operation, and of the whole, median of several under torch's profiler."""
+    """Milliseconds of one call by kind of operation, and of the whole call; median of several profiled calls."""
     seen = [_by_kind(call) for _ in range(runs)]
     return {kind: median(one[kind] for one in seen) for kind in seen[0]}
 
@@ -82,7 +80,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--side", type=int, default=512)
     parser.add_argument("--runs", type=int, default=7)
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("-o", "--output", type=Path)
     arguments = parser.parse_args()
     configure_malloc()
     cpu = torch.device("cpu")
@@ -90,10 +88,10 @@ def main() -> None:
     name = str(dtype).removeprefix("torch.")
     side = arguments.side
     x = torch.from_numpy(data.astronaut()).permute(2, 0, 1)[None] / 255
-    x = F.interpolate(F.avg_pool2d(x, 2), (side, side), mode="bicubic").clamp(0, 1)  # soft, as what is to be restored
+    x = F.interpolate(F.avg_pool2d(x, 2), (side, side), mode="bicubic").clamp(0, 1)  # soft, as out-of-focus photos are
     torch.manual_seed(0)
     base = lively(FDIKP(PRESETS["fdikp-base"]))
-    lite, about = weights.load("fdikp-lite")
+    lite, about = models.load("fdikp-lite")
     plain = {"base": Plain(base), "lite": Plain(lite)}
     fast = {
         key: net.to(dtype).to(memory_format=torch.channels_last) for key, net in (("base", base), ("lite", lite.eval()))
@@ -131,7 +129,7 @@ def main() -> None:
         )  # fmt: skip
         rows.append((f"{key}: PSNR between {name} and its plain float32 pass", "≥ 45 dB", f"{equal[key]:.1f} dB"))
         share = gflop(PRESETS[f"fdikp-{key}"], side, side) / times[key].median / rate
-        rows.append((f"{key}: share of the convolution's rate", "≥ 60 %", f"{share:.0%}"))
+        rows.append((f"{key}: rate relative to the convolution", "≥ 60 %", f"{share:.0%}"))
     lines = [
         f"{describe(cpu)}; torch {torch.__version__}; {side}×{side}; median of {arguments.runs} rounds in turn",
         grid(("what", "target", "here"), rows),
@@ -146,15 +144,17 @@ def main() -> None:
             ("kind", *kinds),
             [(kind, *(f"{found[kind]:.0f}" for found in kinds.values())) for kind in next(iter(kinds.values()))],
         ),
-        f"lite is {about.sha256[:12]}.",
+        f"Weights of lite: sha256 {about.sha256[:12]}.",
     ]
     text = "\n\n".join(lines) + "\n"
     print(text)
-    if arguments.out:
-        arguments.out.mkdir(parents=True, exist_ok=True)
-        (arguments.out / "targets.md").write_text(text)
+    if arguments.output:
+        arguments.output.mkdir(parents=True, exist_ok=True)
+        (arguments.output / "targets.md").write_text(text)
         seconds = {key: t.seconds for key, t in times.items()}
-        (arguments.out / "targets.json").write_text(json.dumps({"seconds": seconds, "kinds": kinds}, indent=1) + "\n")
+        (arguments.output / "targets.json").write_text(
+            json.dumps({"seconds": seconds, "kinds": kinds}, indent=1) + "\n"
+        )
 
 
 if __name__ == "__main__":

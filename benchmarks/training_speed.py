@@ -1,10 +1,10 @@
-"""Seconds of a training step: precisions, memory layouts and optimisers, in turn.
+"""Seconds per training step: precisions, memory layouts and optimisers, in turn.
 
-    python benchmarks/training_speed.py --lpips FILE -o results/training-speed/NAME
+    python benchmarks/training_speed.py --lpips FILE -o benchmarks/results/training-speed/NAME
     ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 FDIKP_ISA=avx2 python benchmarks/training_speed.py …
 
-The second command computes as a processor with AVX2 alone does. A step is that of `fdikp train lite` or `base` on four
-pairs of 128² that are there already, on one thread. Emulated bfloat16 is timed for fdikp-lite only.
+The second command limits the machine to AVX2. A step is one of `fdikp train lite` or `base` on four ready pairs of
+128², on one thread. Emulated bfloat16 is timed for fdikp-lite only.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from fdikp import weights
+from fdikp import models
 from fdikp.allocator import configure_malloc
 from fdikp.bench.machine import describe
 from fdikp.bench.timing import in_turn
@@ -38,7 +38,7 @@ SETTINGS = [
 def step_of(model: str, precision: str, layout: str, optimizer: str, lpips: Path) -> Callable[[], object]:
     recipe = LITE.override(precision=precision, memory_format=layout, optimizer=optimizer)
     numerics = Numerics.of(recipe.runtime, CPU)
-    network = weights.load(model)[0].requires_grad_(True).train()
+    network = models.load(model)[0].requires_grad_(True).train()
     network = network.to(memory_format=numerics.memory_format)  # type: ignore[call-overload]
     supervision = BlurSupervision(network)
     objective = Objective(network, recipe.loss, numerics, supervision, LPIPS(lpips))
@@ -59,9 +59,9 @@ def step_of(model: str, precision: str, layout: str, optimizer: str, lpips: Path
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", default=["fdikp-lite", "fdikp-base"])
-    parser.add_argument("--lpips", type=Path, required=True, help="weights of LPIPS")
+    parser.add_argument("--lpips", type=Path, required=True, help="LPIPS weights")
     parser.add_argument("--runs", type=int, default=5, help="rounds")
-    parser.add_argument("-o", "--output", type=Path, help="write the table here, with .md")
+    parser.add_argument("-o", "--output", type=Path, help="path of the table, without .md")
     options = parser.parse_args()
     configure_malloc()
     torch.set_num_threads(1)

@@ -1,4 +1,4 @@
-"""Write the photograph of the demonstration, `chelsea` by Stéfan van der Walt, as scikit-image ships it (CC0)."""
+"""Write the photo of `make demo`: `chelsea` by Stéfan van der Walt, CC0, from scikit-image."""
 
 import sys
 from pathlib import Path

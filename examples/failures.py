@@ -1,4 +1,4 @@
-"""Draw where fdikp fails, on photographs that ship with scikit-image: `python examples/failures.py failures.png`."""
+"""Draw how fdikp fails, with a photo from scikit-image: `python examples/failures.py failures.png`."""
 
 import sys
 
@@ -11,15 +11,15 @@ from skimage import data
 from torch import Tensor
 
 from fdikp import load_model
-from fdikp.light import linear_to_srgb, srgb_to_linear
 from fdikp.synthesis import Aperture, aperture_kernels
+from fdikp.transfer_functions import linear_to_srgb, srgb_to_linear
 
 REACH = 16
-"""Pixels that a kernel reaches at most."""
+"""Largest distance from the centre of a kernel to its edge, in pixels."""
 
 
 def blurred(sharp: np.ndarray, kernel: Tensor, noise: float = 0.0) -> np.ndarray:
-    """[H, W, 3] in 0..1, blurred in linear light by a kernel [k, k], with Gaussian noise, rounded to 8 bits."""
+    """Blur an image [H, W, 3] in 0..1 with a kernel [k, k] in linear light, add Gaussian noise, and round to 8 bits."""
     light = srgb_to_linear(torch.from_numpy(sharp).permute(2, 0, 1)[:, None])
     reach = kernel.shape[-1] // 2
     light = F.conv2d(F.pad(light, (reach,) * 4, mode="reflect"), kernel[None, None])
@@ -29,22 +29,22 @@ def blurred(sharp: np.ndarray, kernel: Tensor, noise: float = 0.0) -> np.ndarray
 
 
 def disc(radius: float) -> Tensor:
-    """The kernel of a lens out of focus, [k, k]; radius in pixels."""
+    """The kernel [k, k] of a lens that is out of focus; radius in pixels."""
     return aperture_kernels(torch.tensor([radius]), Aperture(), REACH)[0]
 
 
 def motion(length: int) -> Tensor:
-    """A camera that moved along a line to the right and down."""
+    """The kernel [length, length] of a camera that moves along a diagonal line."""
     return torch.eye(length) / length
 
 
 def psnr(image: np.ndarray, truth: np.ndarray) -> float:
-    """In dB, of pictures in 0..1."""
+    """PSNR of images in 0..1, in dB."""
     return float(-10 * np.log10(np.square(image.clip(0, 1) - truth).mean()))
 
 
 def main() -> None:
-    """Blur a sharp photograph in four ways, restore it, and draw both with the blur map."""
+    """Blur a sharp photo in four ways, restore it, and draw both with the blur map."""
     coffee = data.coffee()[60:300, 120:440].astype(np.float32) / 255
     cases = {
         "radius of 2 pixels, for comparison": blurred(coffee, disc(2.0)),
@@ -55,13 +55,13 @@ def main() -> None:
     model = load_model(device="cpu", precision="float32")
     figure = Figure(figsize=(9, 9.6), dpi=100, layout="constrained")
     for row, (name, before) in zip(figure.subplots(len(cases), 3), cases.items(), strict=True):
-        seen = model.analyse(before)
-        for axes, title, picture in (
+        analysis = model.analyse(before)
+        for axes, title, image in (
             (row[0], f"{name}\n{psnr(before, coffee):.1f} dB", before),
-            (row[1], f"restored\n{psnr(seen.image, coffee):.1f} dB", seen.image),
-            (row[2], f"blur map\nmedian {np.median(seen.blur_map):.1f}", seen.blur_map),
+            (row[1], f"restored\n{psnr(analysis.image, coffee):.1f} dB", analysis.image),
+            (row[2], f"blur map\nmedian {np.median(analysis.blur_map):.1f}", analysis.blur_map),
         ):
-            axes.imshow(picture.clip(0, 2 if picture.ndim == 2 else 1), cmap="cividis", vmin=0, vmax=2)
+            axes.imshow(image.clip(0, 2 if image.ndim == 2 else 1), cmap="cividis", vmin=0, vmax=2)
             axes.set_title(title, fontsize=9)
             axes.set_axis_off()
     FigureCanvasAgg(figure)

@@ -1,18 +1,17 @@
-"""What makes a real photograph sharper: each part of the renderer and of the recipe, changed alone.
+"""Which parts of the renderer and the recipe improve real photos: each is changed alone.
 
     python research/ablation.py renderer --sharp DIR/sharp --data lytro=DIR/lytro epfl48=DIR/epfl48 \\
-        kodak-rendered=DIR/kodak24 --out DIR
+        kodak-rendered=DIR/kodak24 -o DIR
     python research/ablation.py recipe ...
     python research/ablation.py perceptual ...
     python research/ablation.py inference --data ...
 
-All but the last train `fdikp-lite` on for a small budget, the same for each variant: from the weights that ship,
-with the same photographs, crops and random numbers, so that two runs of one seed differ by what was changed and by
-little else. Then the change of the mean PSNR on each set is told against the run of the same seed that changed nothing,
-and that of the mean LPIPS, if the variable FDIKP_LPIPS names its weights. `perceptual` needs those to train.
-`inference` trains nothing: it takes the weights as they are, in other tiles, turned and mirrored, at other strengths.
+All but the last train the shipped `fdikp-lite` for a small budget, equal for each variant, with the same photos, crops
+and random numbers, so that two runs of one seed differ by the change alone. The tables have the change of the mean PSNR
+on each set against the unchanged run of the same seed, and of the mean LPIPS if FDIKP_LPIPS names its weights.
+`perceptual` needs LPIPS weights for training. `inference` trains nothing: it varies tiles, ensemble and strength.
 
-Runs that are finished are not made again. `OUT/PART.md` and `OUT/PART.csv` are written.
+Finished runs are not repeated. The script writes PART.md and PART.csv to --output.
 """
 
 import argparse
@@ -30,7 +29,7 @@ from typing import Any
 
 import torch
 
-from fdikp import load_model, weights
+from fdikp import load_model, models
 from fdikp.data import EvaluationSet, open_set
 from fdikp.evaluation.evaluate import Evaluator
 from fdikp.evaluation.protocols import find_protocol
@@ -49,13 +48,13 @@ AS_IT_IS = "as it is"
 
 @dataclass(frozen=True)
 class Variant:
-    """One line of a table: what is changed."""
+    """One line of a table: a change."""
 
     label: str
     recipe: dict[str, Any] = field(default_factory=dict)
-    """Options of the recipe."""
+    """Changed options of the recipe."""
     dilation_range: float | None = None
-    """The largest dilation of the network that is trained on."""
+    """The largest dilation of the network, if it is changed."""
 
 
 def _rendered(label: str, *changes: str) -> Variant:
@@ -111,15 +110,15 @@ PARTS = {"renderer": RENDERER, "recipe": RECIPE, "perceptual": PERCEPTUAL}
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", choices=(*PARTS, "inference"))
-    parser.add_argument("--sharp", type=Path, nargs="*", default=[], help="folders of sharp photographs")
+    parser.add_argument("--sharp", type=Path, nargs="*", default=[], help="folders of sharp photos")
     parser.add_argument("--data", nargs="+", required=True, metavar="NAME=DIR", help="sets to measure on")
-    parser.add_argument("--limit", type=int, default=20, help="only so many pictures of each set")
+    parser.add_argument("--limit", type=int, default=20, help="images of each set")
     parser.add_argument("--steps", type=int, default=120)
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="runs at a time, each on one core")
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="parallel runs, each on one core")
+    parser.add_argument("-o", "--output", type=Path, required=True)
     options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
+    options.output.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(options.processes, get_context("spawn"), _one_core) as pool:
         if options.part == "inference":
             inference(pool, options)
@@ -160,7 +159,7 @@ def trained(pool: ProcessPoolExecutor, options: argparse.Namespace) -> None:
         **_machine(options),
     }
     _write(options, ("variant", *names), table, about)
-    with (options.out / f"{options.part}.csv").open("w", newline="") as file:
+    with (options.output / f"{options.part}.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("variant", "seed", "measure", "gain"))
         writer.writerows(lines)
@@ -184,13 +183,13 @@ def _recipe(variant: Variant, seed: int, options: argparse.Namespace) -> Recipe:
         seed=seed,
         resume=True,
         validate_every=1e9,
-        output=options.out / options.part / f"{name}-{seed}",
+        output=options.output / options.part / f"{name}-{seed}",
     )
     return basis.override(**variant.recipe)
 
 
 def _run(job: tuple[Variant, int], options: argparse.Namespace) -> dict[str, float]:
-    """Train a variant if that is not done yet; the gain on each set."""
+    """Train a variant, unless it is finished; returns the gain on each set."""
     variant, seed = job
     recipe = _recipe(variant, seed, options)
     kept = recipe.runtime.output / "gains.json"
@@ -208,15 +207,15 @@ def _run(job: tuple[Variant, int], options: argparse.Namespace) -> dict[str, flo
 
 
 def _of_range(largest: float, file: Path) -> Path:
-    """The weights that ship, in a network of another largest dilation; where it was 1 it stays that."""
-    network, about = weights.load(START)
+    """The shipped weights in a network with another largest dilation; a dilation of 1 is kept."""
+    network, about = models.load(START)
     before = network.config.dilation_range
     assert network.fikp.blur is not None
     middle = torch.tensor([1.0 / before, 1.0 / largest]).logit()
     network.fikp.blur.weigh.bias.data += middle[1] - middle[0]  # type: ignore[operator]
     network.config = replace(network.config, dilation_range=largest)
     file.parent.mkdir(parents=True, exist_ok=True)
-    weights.save(network, file, name=about.name, half=False)
+    models.save(network, file, name=about.name, half=False)
     return file
 
 
@@ -225,11 +224,11 @@ def _sets(options: argparse.Namespace) -> list[EvaluationSet]:
 
 
 PERCEIVED = ", LPIPS"
-"""Ends the names of columns that hold changes of LPIPS, less of which is better."""
+"""Suffix of the columns that hold changes of LPIPS, where lower is better."""
 
 
 def _gains(model: Any, options: argparse.Namespace, strength: float = 1.0) -> dict[str, list[float]]:
-    """By set what each picture's PSNR gains over the input, dB, and how its LPIPS changes if that can be told."""
+    """By set, the PSNR gain of each image over the input, dB, and its change of LPIPS if there are weights."""
     evaluator = Evaluator(find_protocol("defocus"), LPIPS() if find_lpips() else None)
     gains: dict[str, list[float]] = {}
     for data in _sets(options):
@@ -248,7 +247,7 @@ def _gains(model: Any, options: argparse.Namespace, strength: float = 1.0) -> di
 
 
 def inference(pool: ProcessPoolExecutor, options: argparse.Namespace) -> None:
-    """Ways to use the weights as they are."""
+    """Compare ways to run the shipped weights."""
     ways = {
         "tiles of 512": {},
         "tiles of 128": {"tile": 128},
@@ -285,14 +284,14 @@ def _used(way: dict[str, Any], options: argparse.Namespace) -> dict[str, list[fl
 
 def _machine(options: argparse.Namespace) -> dict[str, str]:
     return {
-        "pictures": f"the first {options.limit} of each set, whole, protocol defocus",
+        "images": f"the first {options.limit} of each set, whole, protocol defocus",
         "versions": f"torch {torch.__version__}, Python {platform.python_version()}, {platform.machine()} CPU",
     }
 
 
 def _write(options: argparse.Namespace, head: tuple[str, ...], table: list[Any], about: dict[str, str]) -> None:
     text = f"# {options.part}\n\n{grid(head, table)}\n\n" + "\n".join(f"- {k}: {v}" for k, v in about.items()) + "\n"
-    (options.out / f"{options.part}.md").write_text(text)
+    (options.output / f"{options.part}.md").write_text(text)
     print(text)
 
 

@@ -1,16 +1,16 @@
-"""Would ONNX Runtime or OpenVINO run the network faster on this CPU than torch does?
+"""Do ONNX Runtime or OpenVINO run the network faster than torch on this CPU?
 
     pip install onnx onnxruntime openvino
     python research/backends.py fdikp-lite --calibrate RENDERED --pairs LYTRO
     python research/backends.py fdikp-base
 
-Each takes over the encoder-decoder (DSRM), where nearly all arithmetic is, as one model of fixed size for each of the
-three scales; what is left, such as position adaptive convolution, stays with torch. Int8 is static quantisation of the
-convolutions, with ranges from the pictures of `--calibrate` (pairs as `fdikp render` makes them). Every way restores
-the same picture of 512×512 in turn. `--pairs` (source and target) tells what each gains, on the middle 512×512.
+Each runs the encoder-decoder (DSRM), which has nearly all operations, as one model of fixed size for each of the three
+scales; the rest, such as position adaptive convolution, stays in torch. Int8 is static quantisation of the
+convolutions, with ranges from the images of `--calibrate` (pairs from `fdikp render`). All backends restore the same
+image of 512×512 in turn. `--pairs` (source and target) adds the gain of each on the central 512×512.
 
-A network without weights is measured as it is initialised, but with a recurrent unit that writes something: its times
-hold, its PSNR tells nothing of a trained one.
+A network without weights is measured with random initialisation and a recurrent unit that is not zero: its times are
+valid, its PSNR says nothing about trained weights.
 """
 
 import argparse
@@ -34,7 +34,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from skimage import data
 from torch import Tensor, nn
 
-from fdikp import weights
+from fdikp import models
 from fdikp.allocator import configure_malloc
 from fdikp.bench.machine import describe
 from fdikp.bench.timing import in_turn, ratio
@@ -43,7 +43,7 @@ from fdikp.data.readers import read_unit
 from fdikp.evaluation.cost import PeakMemory
 from fdikp.evaluation.tables import grid
 from fdikp.network import FDIKP, PRESETS, SCALES
-from fdikp.network.dsrm import DSRM, Memory
+from fdikp.network.dsrm import DSRM, RecurrentState
 from fdikp.network.dual_domain import FrequencyBlock
 from fdikp.network.fdikp import pad
 
@@ -64,10 +64,10 @@ class Elsewhere(nn.Module):
         super().__init__()
         self.runs = runs
 
-    def forward(self, x: Tensor, memory: Memory | None) -> tuple[Tensor, Memory]:
+    def forward(self, x: Tensor, memory: RecurrentState | None) -> tuple[Tensor, RecurrentState]:
         given = [t.float().contiguous().numpy() for t in (x, *(memory or ()))]
         coefficients, hidden, cell = (torch.from_numpy(out) for out in self.runs[x.shape[-1]](given))
-        return coefficients, Memory(hidden, cell)
+        return coefficients, RecurrentState(hidden, cell)
 
 
 class Exported(nn.Module):
@@ -78,15 +78,15 @@ class Exported(nn.Module):
         self.dsrm = copy.deepcopy(dsrm)
         for module in self.dsrm.modules():
             if isinstance(module, FrequencyBlock):
-                module.globally = lambda x, block=module: by_products(block, x)  # type: ignore[method-assign]
+                module.frequency_branch = lambda x, block=module: by_products(block, x)  # type: ignore[method-assign]
 
     def forward(self, x: Tensor, *memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        coefficients, (hidden, cell) = self.dsrm(x, Memory(*memory) if memory else None)
+        coefficients, (hidden, cell) = self.dsrm(x, RecurrentState(*memory) if memory else None)
         return coefficients, hidden, cell
 
 
 def by_products(block: FrequencyBlock, x: Tensor) -> Tensor:
-    """`FrequencyBlock.globally` with constant matrices: no runtime has to know a Fourier transform."""
+    """`FrequencyBlock.frequency_branch` with constant matrices: no runtime has to know a Fourier transform."""
     H, W = (int(side) for side in x.shape[-2:])
     half = W // 2 + 1
     (cos_h, sin_h), (cos_w, sin_w) = fourier(H), fourier(W)
@@ -109,8 +109,8 @@ def fourier(n: int) -> tuple[Tensor, Tensor]:
 
 def build(name: str) -> FDIKP:
     """A model that ships, or one of `PRESETS` untrained."""
-    if name in weights.available():
-        return weights.load(name)[0]
+    if name in models.available():
+        return models.load(name)[0]
     torch.manual_seed(0)
     network = FDIKP(PRESETS[name]).eval().requires_grad_(False)
     gates = network.dsrm.apu.gates
@@ -152,7 +152,7 @@ def inputs(network: FDIKP, pictures: list[Tensor]) -> Iterator[list[list[np.ndar
     listening = copy.deepcopy(network)
     given: list[list[np.ndarray]] = []
 
-    def keep(_: nn.Module, arguments: tuple[Tensor, Memory | None]) -> None:
+    def keep(_: nn.Module, arguments: tuple[Tensor, RecurrentState | None]) -> None:
         x, memory = arguments
         given.append([t.contiguous().numpy().copy() for t in (x, *(memory or ()))])
 
@@ -166,14 +166,15 @@ def inputs(network: FDIKP, pictures: list[Tensor]) -> Iterator[list[list[np.ndar
 def onnxruntime_run(file: Path) -> Run:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # nor may its threads, in others' time
+    # Its threads must not spin while others run
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     names = [given.name for given in session.get_inputs()]
     return lambda arrays: session.run(None, dict(zip(names, arrays, strict=True)))
 
 
 def openvino_run(file: Path, precision: str) -> Run:
-    # Threads bound to cores, the default, stand in the way of torch's
+    # Pinning threads to cores, the default, slows down torch
     settings = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY", "ENABLE_CPU_PINNING": False}
     request = openvino.Core().compile_model(str(file), "CPU", settings).create_infer_request()
 
@@ -243,7 +244,7 @@ def quality(network: FDIKP, exact: FDIKP, measured: list[tuple[Tensor, Tensor]])
 @torch.inference_mode()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", choices=sorted({*PRESETS, *weights.available()}))
+    parser.add_argument("model", choices=sorted({*PRESETS, *models.available()}))
     parser.add_argument("--calibrate", type=Path, help="pairs whose sources int8 is calibrated with")
     parser.add_argument("--pairs", type=Path, help="pairs to tell what each way gains, in PSNR")
     parser.add_argument("--runs", type=int, default=9)

@@ -1,11 +1,11 @@
-"""How well an untrained blur map tells the blur radius, and the numbers it should start from.
+"""How well an untrained dilation map predicts the blur radius, and its initial weights.
 
     python research/blur_map.py --data SHARP
 
-Renders pairs from a folder of sharp photographs, and fits the map's weights of fine, medium and coarse detail and its
-bias, by the mean distance from the dilation that is wanted (the radius over the reach of 2 samples, at most 2),
-at all three scales of the network together. Prints both the fit and what `fdikp.network.blur` starts from, with their
-correlation with that dilation at each scale.
+Renders pairs from a folder of sharp photos, and fits the map's bias and its weights of fine, medium and coarse detail
+by the mean absolute error from the target dilation (the radius divided by the reach of 2 samples, at most 2), over all
+three scales of the network. Prints the fit and the initial weights in `fdikp.network`, with their correlation with the
+target at each scale.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from fdikp.data import load_images
 from fdikp.network import SCALES, downsample
-from fdikp.network.blur import START, START_BIAS, detail
+from fdikp.network.dilation import INITIAL_BIAS, INITIAL_WEIGHTS, detail
 from fdikp.synthesis import RenderSettings
 from fdikp.training.data import RenderedStream
 
@@ -25,7 +25,7 @@ RANGE = 2.0
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders of sharp photographs")
+    parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders of sharp photos")
     parser.add_argument("--pairs", type=int, default=80)
     options = parser.parse_args()
     stream = RenderedStream(load_images(options.data), 8, 5, RenderSettings())
@@ -36,7 +36,7 @@ def main() -> None:
         features = detail(downsample(batch.blurred, scale)).transpose(0, 1).flatten(1).T
         seen.append(torch.cat((features, torch.ones(len(features), 1)), dim=1))
         wanted.append((downsample(batch.radius, scale).flatten() / scale / 2).clamp_max(RANGE))
-    start = torch.tensor([*START, START_BIAS])
+    start = torch.tensor([*INITIAL_WEIGHTS, INITIAL_BIAS])
     for name, weights in (("fitted", fit(seen, wanted)), ("starts from", start)):
         correlations = [correlation(dilation(x, weights), d) for x, d in zip(seen, wanted, strict=True)]
         told = ", ".join(f"1/{scale}: {value:.2f}" for scale, value in zip(SCALES, correlations, strict=True))
@@ -48,7 +48,7 @@ def dilation(features: Tensor, weights: Tensor) -> Tensor:
 
 
 def fit(seen: list[Tensor], wanted: list[Tensor]) -> Tensor:
-    """The four numbers with the least mean distance; the scales count 1 : 2 : 4 from coarse to fine."""
+    """The three weights and the bias with the least mean error; scales count 1 : 2 : 4 from coarse to fine."""
     generator = torch.Generator().manual_seed(0)
     picks = [torch.randperm(len(x), generator=generator)[: 40_000 // s] for x, s in zip(seen, SCALES, strict=True)]
     x = torch.cat([features[pick] for features, pick in zip(seen, picks, strict=True)])

@@ -1,10 +1,11 @@
-"""Optimisers of `fdikp train` compared: equal steps, from random initialisation and from the weights that ship.
+"""Compare optimisers of `fdikp train` at equal steps, from random initialisation and from the shipped weights.
 
-    python research/optimizers.py --data SHARP --lpips FILE --out runs/optimizers -o results/optimizers/optimizers
+    python research/optimizers.py --data SHARP --lpips FILE --runs runs/optimizers \\
+        -o research/results/optimizers/optimizers
 
-Each run has a constant rate. It is validated on the held-out pairs at the start, at half of its steps and at the end;
-the table has the running average with the lowest loss. Runs that are there already are not repeated, so several
-processes can share the work (`--part 1/2`, `--part 2/2`) before one draws the table.
+Each run has a constant learning rate and is validated on the held-out pairs at the start, after half of its steps and
+at the end; the table has the running average with the lowest loss. Finished runs are not repeated, so several processes
+can share the work (`--part 1/2`, `--part 2/2`) before one writes the table.
 """
 
 import argparse
@@ -48,7 +49,7 @@ def recipe_of(trial: Trial, seed: int, options: argparse.Namespace) -> Recipe:
     return LITE.override(
         start=trial.start,
         paths=tuple(options.data),
-        output=options.out / f"{trial.label}-{seed}",
+        output=options.runs / f"{trial.label}-{seed}",
         resume=True,
         optimizer=trial.optimizer,
         lr=trial.lr,
@@ -67,7 +68,7 @@ def recipe_of(trial: Trial, seed: int, options: argparse.Namespace) -> Recipe:
 
 
 def run(trial: Trial, seed: int, options: argparse.Namespace) -> None:
-    """Train, stopping for a validation at half of the steps; a run that is there already is not repeated."""
+    """Train in two halves, with a validation after each; a finished run is not repeated."""
     recipe = recipe_of(trial, seed, options)
     log = recipe.runtime.output / "log.jsonl"
     for steps in (options.steps // 2, options.steps):
@@ -78,7 +79,7 @@ def run(trial: Trial, seed: int, options: argparse.Namespace) -> None:
 
 
 def rows_of(trial: Trial, seed: int, options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Rows of the table: a run at its start, at half of its steps and at the end; none of one that is not finished."""
+    """Rows of the table for the start, the middle and the end of a run; none if it is not finished."""
     log = recipe_of(trial, seed, options).runtime.output / "log.jsonl"
     if not log.exists() or _reached(log) < options.steps:
         return []
@@ -110,14 +111,14 @@ def _reached(log: Path) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders of sharp photographs")
-    parser.add_argument("--lpips", type=Path, required=True, help="weights of LPIPS")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the runs")
+    parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders of sharp photos")
+    parser.add_argument("--lpips", type=Path, required=True, help="LPIPS weights")
+    parser.add_argument("--runs", type=Path, required=True, help="folder of the training runs")
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--only", nargs="+", help="trials to run, such as shipped-muon-0.0003 (default: all)")
-    parser.add_argument("--part", default="1/1", help="i/n: of n processes, do what falls to the i-th")
-    parser.add_argument("-o", "--output", type=Path, help="write the table here, with .md and .csv")
+    parser.add_argument("--part", default="1/1", help="i/n: run the i-th of n parts of the work")
+    parser.add_argument("-o", "--output", type=Path, help="path of the table, without .md and .csv")
     options = parser.parse_args()
     configure_malloc()
     part, parts = map(int, options.part.split("/"))

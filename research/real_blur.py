@@ -1,12 +1,12 @@
-"""Which blur real pairs have: the kernels that make of the picture in focus what the camera saw.
+"""The blur of real pairs: the kernels that turn the image in focus into the camera's image.
 
-    python research/real_blur.py lytro=DIR/lytro epfl48=DIR/epfl48 --out DIR
+    python research/real_blur.py lytro=DIR/lytro epfl48=DIR/epfl48 -o DIR
 
-The renderer is to draw what cameras do. Where a pair is clearly blurred, each square of 48 pixels of its target is
-blurred by kernels of many radii and a few shapes, in linear light, in the light that a camera's contrast curve stands
-for, and in the codes themselves, and compared with the source: the radius that leaves least is the blur there, and what
-it leaves, as a share of the difference between source and target, says how well a shape, or light, describes the
-camera. Squares that no kernel describes (what is left is more than a third: two depths, or motion) are left out.
+The renderer should imitate cameras. Each clearly blurred square of 48 pixels of a target is blurred by kernels of many
+radii and a few shapes, in linear light, in linear light under a contrast curve, and in encoded values, and compared
+with the source. The best radius is the blur of that square. Its residual, relative to the difference between source and
+target, measures how well a shape and a domain describe the camera. Squares with a large residual under every kernel
+(two depths, or motion) are left out.
 """
 
 import argparse
@@ -21,9 +21,9 @@ from fdikp.data import EvaluationSet, open_set
 from fdikp.evaluation.evaluate import Evaluator
 from fdikp.evaluation.protocols import find_protocol
 from fdikp.evaluation.tables import grid
-from fdikp.light import linear_to_srgb, srgb_to_linear
 from fdikp.synthesis import Aperture, aperture_kernels
 from fdikp.synthesis.tone import ToneCurve
+from fdikp.transfer_functions import linear_to_srgb, srgb_to_linear
 
 RADII = torch.tensor([0.6, 0.8, 1, 1.25, 1.5, 1.8, 2.1, 2.5, 3, 3.5, 4, 4.7, 5.5, 6.5, 7.5, 9, 10.5, 12.5, 15])
 REACH = 30
@@ -41,18 +41,18 @@ DOMAINS: dict[str, tuple[Curve, Curve]] = {
     "light, contrast 1.3": (TONED.decode, TONED.encode),
     "codes": (lambda codes: codes, lambda codes: codes),
 }
-"""What may be blurred: how it is had from codes, and they from it."""
+"""Domains of the blur: decoding from, and encoding to, 8-bit values."""
 SQUARE = 48
 BLURRED = 2e-4
-"""Mean squared difference of source and target from which a square is clearly blurred."""
+"""Minimum mean squared difference of source and target in a clearly blurred square."""
 DESCRIBED = 0.35
-"""Share of it that the best kernel may leave."""
+"""Maximum residual of the best kernel, relative to that difference."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="+", metavar="NAME=DIR", help="real pairs")
-    parser.add_argument("--out", type=Path, help="folder for real_blur.md")
+    parser.add_argument("-o", "--output", type=Path, help="folder for real_blur.md")
     options = parser.parse_args()
     kernels = {name: aperture_kernels(RADII, shape, REACH) for name, shape in SHAPES.items()}
     parts = ["# Blur of real pairs"]
@@ -60,13 +60,13 @@ def main() -> None:
         name, _, folder = text.partition("=")
         parts.append(described(open_set(name, Path(folder)), kernels))
     print("\n\n".join(parts))
-    if options.out:
-        options.out.mkdir(parents=True, exist_ok=True)
-        (options.out / "real_blur.md").write_text("\n\n".join(parts) + "\n")
+    if options.output:
+        options.output.mkdir(parents=True, exist_ok=True)
+        (options.output / "real_blur.md").write_text("\n\n".join(parts) + "\n")
 
 
 def described(data: EvaluationSet, kernels: dict[str, Tensor]) -> str:
-    """What describes the blur of a set, as text."""
+    """A description of the blur of a set, as Markdown."""
     evaluator = Evaluator(find_protocol("defocus"))
     left: dict[tuple[str, str], list[Tensor]] = {(d, shape): [] for d in DOMAINS for shape in kernels}
     radii: list[Tensor] = []
@@ -87,13 +87,13 @@ def described(data: EvaluationSet, kernels: dict[str, Tensor]) -> str:
     )
     return (
         f"## {data.name}, {len(data.samples)} pairs, {len(squares)} blurred squares\n\n"
-        f"Radius in pixels (10, 25, 50, 75, 90 %): {quantiles}. Share of the squared difference that is left, mean:\n\n"
+        f"Radius in pixels (10, 25, 50, 75, 90 %): {quantiles}. Mean residual, relative to the squared difference:\n\n"
         + grid(("kernel", *(f"blurring {domain}" for domain in DOMAINS)), rows)
     )
 
 
 def _fitted(source: Tensor, target: Tensor, kernels: Tensor, domain: tuple[Curve, Curve]) -> tuple[Tensor, Tensor]:
-    """For each square the least mean squared difference of any radius, in codes, and the index of that radius."""
+    """The least mean squared difference of each square over all radii, in encoded values, and the radius index."""
     decode, encode = domain
     seen, sharp = (decode(x).mean(dim=1) for x in (source, target))
     height, width = seen.shape[-2:]

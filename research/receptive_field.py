@@ -1,12 +1,12 @@
-"""How far a pixel of the result reads: what the overlap of tiles has to cover.
+"""How far a pixel of the result reads, which the overlap of tiles must cover.
 
     python research/receptive_field.py --model fdikp-lite
 
-The bottleneck (attention along rows and columns, frequency blocks) is global: through it every pixel depends on every
-other of its tile a little, as through the spectrum that the kernels are predicted from. Tiles can only overlap by what
-the rest reads, the local part: encoder, decoder, recurrent unit and deconvolution, here with the bottleneck passed by.
-Measured is the gradient of one pixel of the change, averaged over places in real photographs: within which distance
-(the larger of rows and columns) lies which share of its energy, the sum of squares.
+The bottleneck (attention along rows and columns, frequency blocks) and the spectrum behind the kernels are global:
+through them every pixel depends a little on every other pixel of its tile. The overlap of tiles can only cover the
+local part: encoder, decoder, recurrent unit and deconvolution, here with the bottleneck replaced by the identity. The
+script measures the gradient of one pixel of the change, averaged over pixels of real photos, and prints the distance
+(the larger of rows and columns) that contains a given fraction of its energy, the sum of squares.
 """
 
 import argparse
@@ -15,11 +15,11 @@ import torch
 from skimage import data
 from torch import Tensor
 
-from fdikp import weights
+from fdikp import models
 
 
 def influence(network: torch.nn.Module, picture: Tensor, y: int, x: int) -> Tensor:
-    """[H, W] absolute gradient of the luminance of the change at (y, x), for a picture [1, 3, H, W]."""
+    """The absolute gradient [H, W] of the luminance change at (y, x), for an image [1, 3, H, W]."""
     seen = picture.clone().requires_grad_(True)
     change = network(seen) - seen
     (gradient,) = torch.autograd.grad(change[0, :, y, x].mean(), seen)
@@ -27,7 +27,7 @@ def influence(network: torch.nn.Module, picture: Tensor, y: int, x: int) -> Tens
 
 
 def by_distance(map: Tensor, y: int, x: int, farthest: int) -> Tensor:
-    """Shares of a map [H, W] on squares around (y, x), by Chebyshev distance below `farthest`."""
+    """Fractions of the sum of a map [H, W] by Chebyshev distance from (y, x), below `farthest`."""
     rows = (torch.arange(map.shape[0]) - y).abs()[:, None]
     columns = (torch.arange(map.shape[1]) - x).abs()[None]
     distance = torch.maximum(rows, columns).flatten()
@@ -37,21 +37,21 @@ def by_distance(map: Tensor, y: int, x: int, farthest: int) -> Tensor:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="fdikp-lite", help="name or file of the weights")
-    parser.add_argument("--size", type=int, default=384, help="side of the pictures")
-    parser.add_argument("--places", type=int, default=4, help="pixels measured in each picture")
+    parser.add_argument("--size", type=int, default=384, help="side of the images")
+    parser.add_argument("--places", type=int, default=4, help="pixels measured in each image")
     options = parser.parse_args()
-    network, about = weights.load(options.model)
+    network, about = models.load(options.model)
     whole = measure(network, options)
     network.dsrm.bottleneck = torch.nn.Identity()
     local = measure(network, options)
     print(f"{about.name}, weights {about.sha256[:12]}, pictures of up to {options.size} px, torch {torch.__version__}")
-    print("| share of the energy | whole network | local part |\n| --- | --- | --- |")
+    print("| fraction of the energy | whole network | local part |\n| --- | --- | --- |")
     for share in (0.5, 0.9, 0.99, 0.999, 0.9999):
         print(f"| {share:.2%} | {within(whole, share)} px | {within(local, share)} px |")
 
 
 def measure(network: torch.nn.Module, options: argparse.Namespace) -> Tensor:
-    """The mean share of the energy at each distance, [size]."""
+    """The mean fraction of the energy at each distance, [size]."""
     torch.manual_seed(0)
     total = torch.zeros(options.size)
     for photograph in (data.coffee(), data.astronaut(), data.chelsea()):
@@ -64,7 +64,7 @@ def measure(network: torch.nn.Module, options: argparse.Namespace) -> Tensor:
 
 
 def within(shares: Tensor, share: float) -> int:
-    """The distance within which so much lies, pixels."""
+    """The distance that contains this fraction, pixels."""
     return int((shares.cumsum(0) < share).sum())
 
 

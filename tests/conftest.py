@@ -61,13 +61,13 @@ def tiny_weights(tiny_config: "NetworkConfig", tmp_path_factory: pytest.TempPath
     """A weights file of a real network, narrow and untrained, but whose result differs visibly from its input."""
     import torch
 
-    from fdikp import weights
+    from fdikp import models
     from fdikp.network import FDIKP
 
     torch.manual_seed(0)
     network = enlivened(FDIKP(tiny_config))
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    weights.save(network, path, name="tiny", half=False)
+    models.save(network, path, name="tiny", half=False)
     return path
 
 

@@ -11,7 +11,7 @@ import torch
 from safetensors import safe_open
 
 import fdikp
-from fdikp import weights
+from fdikp import models
 from fdikp.network import FDIKP, PRESETS, NetworkConfig
 
 FROZEN = json.loads((Path(__file__).parent / "frozen.json").read_text())
@@ -32,7 +32,7 @@ def test_tensors(name: str) -> None:
 
 
 def test_the_header_of_weights(tmp_path: Path, tiny_config: NetworkConfig) -> None:
-    weights.save(FDIKP(tiny_config), tmp_path / "a.safetensors", name="a", step=3)
+    models.save(FDIKP(tiny_config), tmp_path / "a.safetensors", name="a", step=3)
     with safe_open(tmp_path / "a.safetensors", framework="pt") as file:
         header = json.loads(file.metadata()["fdikp"])
     assert set(FROZEN["header"]) <= set(header)
@@ -44,7 +44,7 @@ def test_a_header_of_the_first_fields_alone_is_read() -> None:
     assert NetworkConfig.from_dict(FROZEN["header.network"]) == PRESETS["fdikp-lite"]
 
 
-@pytest.mark.parametrize("name", weights.SHIPPED)
+@pytest.mark.parametrize("name", models.SHIPPED)
 def test_what_ships_has_the_frozen_tensors(name: str) -> None:
-    with safe_open(weights.find(name), framework="pt") as file:
+    with safe_open(models.find(name), framework="pt") as file:
         assert set(FROZEN["state_dict"][name]) == set(file.keys())

@@ -8,18 +8,18 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "fdikp"
 
-EVERYWHERE = {"errors", "files", "light", "allocator"}
+EVERYWHERE = {"errors", "files", "transfer_functions", "allocator"}
 """Small modules without dependencies of their own, which every package may import."""
 
 MAY_IMPORT: dict[str, set[str]] = {
     "imaging": set(),
     "network": set(),
-    "weights": {"network"},
+    "models": {"network"},
     "metrics": {"network"},
     "synthesis": {"imaging"},
     "data": {"imaging", "synthesis"},
-    "inference": {"imaging", "network", "weights"},
-    "training": {"data", "imaging", "inference", "metrics", "network", "synthesis", "weights"},
+    "inference": {"imaging", "network", "models"},
+    "training": {"data", "imaging", "inference", "metrics", "network", "synthesis", "models"},
     "plots": {"imaging", "synthesis"},
     "evaluation": {"data", "imaging", "inference", "metrics", "network", "plots"},
     "bench": {"evaluation", "inference", "plots"},
@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "jobs": {"imaging", "inference", "plots"},
     "cli": {
         "bench", "data", "evaluation", "imaging", "inference", "jobs", "metrics", "network", "paper", "plots",
-        "synthesis", "training", "weights",
+        "synthesis", "training", "models",
     },
 }  # fmt: skip
 """By package, the others that it may import; `__init__` and `__main__` of fdikp itself may import all."""

@@ -49,7 +49,7 @@ class FdikpError(Exception):
         self.hint = hint
 
     def located(self: _Error, where: str) -> _Error:
-        """The same error with the place in front, unless the line has `where: ` already.
+        """The same error with the place in front, unless the line has `where:` already.
 
         >>> PhotoError("is empty", code="photo_damaged").located("a.jpg")
         PhotoError('a.jpg: is empty')

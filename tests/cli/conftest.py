@@ -24,7 +24,7 @@ class Result:
 def weights_file(tmp_path_factory):
     import torch
 
-    from fdikp import weights
+    from fdikp import models
     from fdikp.network import FDIKP, NetworkConfig
 
     torch.manual_seed(0)
@@ -39,7 +39,7 @@ def weights_file(tmp_path_factory):
         kernels=2,
     )
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    weights.save(FDIKP(config), path, name="tiny")
+    models.save(FDIKP(config), path, name="tiny")
     return path
 
 

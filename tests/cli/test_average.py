@@ -3,9 +3,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from fdikp import weights
+from fdikp import models
 from fdikp.network import FDIKP
-from fdikp.weights.mean import cancelled, mean
 
 
 @pytest.fixture
@@ -19,10 +18,11 @@ def near(network: FDIKP, seed: int) -> FDIKP:
     other = FDIKP(network.config).eval()
     draws = torch.Generator().manual_seed(seed)
     state = {
-        name: value + 0.05 * value.std() * torch.randn(value.shape, generator=draws) if value.numel() > 1 else value
+        name: value + 0.05 * value.std() * torch.randn(value.shape, generator=draws)
         for name, value in network.state_dict().items()
+        if value.is_floating_point() and value.numel() > 1
     }
-    other.load_state_dict(state)
+    other.load_state_dict(network.state_dict() | state)
     return other
 
 
@@ -31,7 +31,7 @@ def trained(network, tmp_path):
     """Three files of one lineage, and their networks."""
     networks = [near(network, seed) for seed in range(3)]
     for name, one in zip("abc", networks, strict=True):
-        weights.save(one, tmp_path / f"{name}.safetensors", name=name, half=False)
+        models.save(one, tmp_path / f"{name}.safetensors", name=name, half=False)
     return networks
 
 
@@ -43,7 +43,7 @@ def test_the_mean_is_written_and_loads(run, trained, tmp_path):
     done = average(run, "a.safetensors", "b.safetensors", "-o", "mine.safetensors")
     assert (done.code, done.err) == (0, "")
     assert done.out.startswith("a.safetensors b.safetensors -> mine.safetensors, sha256 ")
-    found, about = weights.load(tmp_path / "mine.safetensors")
+    found, about = models.load(tmp_path / "mine.safetensors")
     assert about.name == "mine"
     assert about.sha256 in done.out
     ours, a, b = found.state_dict(), *(one.state_dict() for one in trained[:2])
@@ -55,7 +55,7 @@ def test_shares_are_ratios_and_half_is_half_the_size(run, trained, tmp_path):
     files = [f"{name}.safetensors" for name in "abc"]
     assert average(run, *files, "--shares", 1, 2, 5, "-o", "deep/er/one.safetensors").code == 0
     assert average(run, *files, "--shares", 10, 20, 50, "--half", "-o", "two.safetensors").code == 0
-    one, two = weights.load(tmp_path / "deep/er/one.safetensors")[0], weights.load(tmp_path / "two.safetensors")[0]
+    one, two = models.load(tmp_path / "deep/er/one.safetensors")[0], models.load(tmp_path / "two.safetensors")[0]
     wanted = sum(s * net.output.weight for s, net in zip((1, 2, 5), trained, strict=True)) / 8
     torch.testing.assert_close(one.output.weight, wanted.detach())
     torch.testing.assert_close(two.output.weight, wanted.detach(), atol=1e-3, rtol=1e-3)
@@ -66,14 +66,14 @@ def test_shares_are_ratios_and_half_is_half_the_size(run, trained, tmp_path):
 def test_shipped_models_count_by_their_names(run, tmp_path):
     done = average(run, "fdikp-lite", "fdikp-lite", "-o", "same.safetensors")
     assert (done.code, done.err) == (0, "")
-    same, shipped = weights.load(tmp_path / "same.safetensors")[0], weights.load("fdikp-lite")[0]
+    same, shipped = models.load(tmp_path / "same.safetensors")[0], models.load("fdikp-lite")[0]
     assert all(torch.equal(a, b) for a, b in zip(same.parameters(), shipped.parameters(), strict=True))
 
 
 def test_networks_drawn_apart_are_averaged_and_it_is_said(run, tiny_config, tmp_path):
     for seed in range(2):
         torch.manual_seed(seed)
-        weights.save(FDIKP(tiny_config), tmp_path / f"{seed}.safetensors", name="x", half=False)
+        models.save(FDIKP(tiny_config), tmp_path / f"{seed}.safetensors", name="x", half=False)
     done = average(run, "0.safetensors", "1.safetensors", "-o", "mean.safetensors")
     assert done.code == 0
     assert len(done.errors) == 1
@@ -81,11 +81,13 @@ def test_networks_drawn_apart_are_averaged_and_it_is_said(run, tiny_config, tmp_
 
 
 def test_what_cancels(network):
-    assert cancelled([network, network]) == pytest.approx(0, abs=1e-9)
-    assert cancelled([network, near(network, 1)]) < 0.01
+    assert models.cancellation([network, network]) == pytest.approx(0, abs=1e-9)
+    assert models.cancellation([network, near(network, 1)]) < 0.01
     opposite = FDIKP(network.config)
-    opposite.load_state_dict({name: -value for name, value in network.state_dict().items()})
-    assert cancelled([network, opposite]) == pytest.approx(1)
+    opposite.load_state_dict(
+        {name: -value if value.is_floating_point() else value for name, value in network.state_dict().items()}
+    )
+    assert models.cancellation([network, opposite]) == pytest.approx(1)
 
 
 @pytest.mark.parametrize(
@@ -113,11 +115,11 @@ def test_what_cannot_be_is_said_in_one_line_and_nothing_is_written(run, trained,
 
 def test_overwrite(run, trained, tmp_path):
     assert average(run, "a.safetensors", "b.safetensors", "-o", "a.safetensors", "--overwrite").code == 0
-    assert weights.load(tmp_path / "a.safetensors")[1].name == "a"
+    assert models.load(tmp_path / "a.safetensors")[1].name == "a"
 
 
 def test_the_functions_own_refusals(network, tiny_config):
     other = FDIKP(replace(tiny_config, kernel_size=3))
     for networks, shares in (([], []), ([network], [1, 2]), ([network], [0]), ([network, other], [1, 1])):
         with pytest.raises(ValueError, match=r"share|configurations"):
-            mean(networks, shares)
+            models.average(networks, shares)

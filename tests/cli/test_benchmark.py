@@ -56,7 +56,7 @@ def test_models_and_networks_of_others_in_turn(run, weights_file, peer, tmp_path
         "float32",
         "--against",
         f"{peer}:build",
-        "--out",
+        "--output",
         "b",
     )
     assert done.code == 0, done.err
@@ -65,7 +65,7 @@ def test_models_and_networks_of_others_in_turn(run, weights_file, peer, tmp_path
         ("tiny", 64, 64), (f"{peer}:build", 64, 64), ("tiny", 96, 80), (f"{peer}:build", 96, 80)
     ]  # fmt: skip
     first, other = found["lines"][2:]
-    assert first["against"] is None and len(other["against"]["seconds"]) == 2
+    assert first["relative_time"] is None and len(other["relative_time"]["seconds"]) == 2
     assert other["gflop"] == pytest.approx(2 * 9 * 3 * 3 * 96 * 80 / 1e9)
     assert "×" in done.out and "96×80" in done.out and "GFLOP/s" in done.out
     assert (tmp_path / "b" / "benchmark.md").read_text().strip() == done.out.strip()

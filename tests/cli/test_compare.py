@@ -39,10 +39,10 @@ def folders(tmp_path):
 def test_a_ranking_and_what_it_rests_on(compare, folders):
     done = compare(*folders, "--source", "source")
     assert done.code == 0
-    assert "LPIPS is left out, for there are no weights; give --lpips FILE or set FDIKP_LPIPS" in done.err
+    assert "LPIPS is left out, because there are no weights; give --lpips FILE or set FDIKP_LPIPS" in done.err
     lines = done.out.splitlines()
     assert lines[0] == "**Ranking by PSNR**"
-    assert lines[2] == "| method | PSNR | SSIM | MAE | gain | worst gain | pictures | scored |"
+    assert lines[2] == "| method | PSNR | SSIM | MAE | gain | worst gain | images | scored |"
     assert lines[4].startswith("| 1. good | ") and lines[4].endswith(" (p3) | 6 | 48×40 |")
     assert lines[5].startswith("| 2. poor | ")
     assert lines[6].startswith("| input | ")
@@ -142,7 +142,7 @@ def test_every_fault_has_its_line_and_nothing_is_written(compare, folders, tree)
     before = tree()
     done = compare(*folders, "--json", "all.json")
     assert (done.code, done.out, len(done.errors)) == (1, "", 4)
-    for part in ("good: no picture p0 for target/p0.png", "good/stray.png", "poor: no picture p1_poor", "p1_other.png"):
+    for part in ("good: no image p0 for target/p0.png", "good/stray.png", "poor: no image p1_poor", "p1_other.png"):
         assert part in done.err
     assert tree() == before
 
@@ -151,7 +151,7 @@ def test_folders_that_are_not_there_are_told_together(compare, folders):
     Path("empty").mkdir()
     done = compare("good", "gone", "empty", "--target", "nowhere")
     assert (done.code, len(done.errors)) == (1, 3)
-    for part in ("gone: no such file or folder", "empty: no pictures in it", "nowhere: no such file or folder"):
+    for part in ("gone: no such file or folder", "empty: no images in it", "nowhere: no such file or folder"):
         assert part in done.err
 
 

@@ -121,7 +121,7 @@ def test_strength_tile_and_max_pixels_reach_the_library(deblur, picture, monkeyp
 
 def test_the_default_tile_is_the_librarys():
     from fdikp.cli.model_options import ModelOptions
-    from fdikp.inference.tiled import DEFAULT_TILE
+    from fdikp.models.descriptor import DEFAULT_TILE
 
     assert ModelOptions().tile == DEFAULT_TILE
 

@@ -204,10 +204,10 @@ class TestWeights:
         return model
 
     def test_unknown_names_list_the_known(self, model, tree):
-        from fdikp import weights
+        from fdikp import models
 
         done = model("fdikp-huge")
-        assert all(name in done.err for name in weights.available())
+        assert all(name in done.err for name in models.available())
         assert tree() == ["a.png", "b.png"]
 
     def test_damaged(self, model, weights_file, tmp_path):

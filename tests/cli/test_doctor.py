@@ -2,16 +2,15 @@ import json
 
 import pytest
 
-from fdikp import weights
 from fdikp.cli import doctor
+from fdikp.models import descriptor as models
 
 
 @pytest.fixture
 def shipped(weights_file, monkeypatch):
     """Let the tiny network be what ships."""
-    monkeypatch.setattr(weights, "SHIPPED", {"tiny": weights.sha256(weights_file)})
-    find = weights.find
-    monkeypatch.setattr(weights, "find", lambda name: weights_file if name == "tiny" else find(name))
+    monkeypatch.setattr(models, "SHIPPED", {"tiny": models.sha256(weights_file)})
+    monkeypatch.setattr(models, "FOLDER", weights_file.parent)
 
 
 def test_a_sound_installation(run, shipped):
@@ -48,7 +47,7 @@ def failing(run, name: str) -> None:
 
 
 def test_damaged_weights(run, shipped, monkeypatch):
-    monkeypatch.setitem(weights.SHIPPED, "tiny", "0" * 64)
+    monkeypatch.setitem(models.SHIPPED, "tiny", "0" * 64)
     failing(run, "model tiny")
 
 
@@ -73,7 +72,7 @@ def test_a_format_that_does_not_come_back(run, shipped, monkeypatch):
 
 
 def test_an_installation_without_weights(run, monkeypatch):
-    monkeypatch.setattr(weights, "SHIPPED", {})
+    monkeypatch.setattr(models, "SHIPPED", {})
     done = run("doctor", model=False)
     assert done.code == 1
     assert "no weights ship" in done.out

@@ -31,24 +31,22 @@ def test_a_table_with_all_it_depends_on(run, weights_file, pairs):
 
 
 def test_a_folder_of_results_that_goes_on(run, weights_file, pairs, tmp_path):
-    first = evaluate(run, weights_file, "--data", f"mine={pairs}", "--out", "out", "--limit", "2", "--pictures")
+    first = evaluate(run, weights_file, "--data", f"mine={pairs}", "--output", "out", "--limit", "2", "--save-images")
     assert first.code == 0, first.err
     out = tmp_path / "out"
-    assert {"results.json", "images.csv", "table.md", "table.tex", "images.jsonl", "pictures"} == {
+    assert {"results.json", "images.csv", "table.md", "table.tex", "images.jsonl", "images"} == {
         file.name for file in out.iterdir()
     }
-    assert Image.open(out / "pictures" / "tiny" / "mine" / "a.png").size == (64, 48)
-    assert "only the first 2 pictures" in (out / "table.md").read_text()
-    again = evaluate(run, weights_file, "--data", f"mine={pairs}", "--out", "out")
+    assert Image.open(out / "images" / "tiny" / "mine" / "a.png").size == (64, 48)
+    assert "only the first 2 images" in (out / "table.md").read_text()
+    again = evaluate(run, weights_file, "--data", f"mine={pairs}", "--output", "out")
     assert again.code == 1 and "--resume" in again.err
-    shutil.rmtree(out / "pictures")
-    whole = evaluate(run, weights_file, "--data", f"mine={pairs}", "--out", "out", "--resume", "--pictures")
+    shutil.rmtree(out / "images")
+    whole = evaluate(run, weights_file, "--data", f"mine={pairs}", "--output", "out", "--resume", "--save-images")
     assert whole.code == 0, whole.err
-    assert [file.name for file in (out / "pictures" / "tiny" / "mine").iterdir()] == [
-        "c.png"
-    ]  # only what was not known
+    assert [file.name for file in (out / "images" / "tiny" / "mine").iterdir()] == ["c.png"]  # only what was not known
     assert [r["image"] for r in json.loads((out / "results.json").read_text())["images"]] == ["a", "b", "c"]
-    other = evaluate(run, weights_file, "--data", f"mine={pairs}", "--out", "out", "--resume", "--strength", "0.5")
+    other = evaluate(run, weights_file, "--data", f"mine={pairs}", "--output", "out", "--resume", "--strength", "0.5")
     assert other.code == 1 and "strength" in other.err
 
 
@@ -63,7 +61,9 @@ def test_every_fault_of_every_set_is_said_before_anything_is_measured(run, weigh
     (pairs / "target" / "a.png").unlink()
     (other / "source" / "b.png").write_bytes(b"no picture")
     Image.new("RGB", (10, 10)).save(other / "target" / "c.png")
-    result = evaluate(run, weights_file, "--data", f"x={pairs}", f"y={other}", f"z={tmp_path / 'none'}", "--out", "out")
+    result = evaluate(
+        run, weights_file, "--data", f"x={pairs}", f"y={other}", f"z={tmp_path / 'none'}", "--output", "out"
+    )
     assert result.code == 1 and result.out == ""
     for name in ("a.png", "b.png", "c.png", "none"):
         assert any(name in line for line in result.errors)
@@ -79,7 +79,7 @@ def test_every_fault_of_every_set_is_said_before_anything_is_measured(run, weigh
         (["--data", "a=x", "--protocol", "none"], "no such protocol"),
         (["--data", "a=x", "--limit", "0"], "--limit"),
         (["--data", "a=x", "--tile", "100"], "--tile"),
-        (["--data", "a=x", "--resume"], "--out"),
+        (["--data", "a=x", "--resume"], "--output"),
         (["--data", "a=x", "--markdown", "--latex"], "both"),
     ],
 )

@@ -38,11 +38,11 @@ def sharp(tmp_path: Path) -> Path:
 
 def test_a_proxy_is_trained_scored_and_labelled_and_goes_on(run, pairs, sharp, tmp_path, monkeypatch):
     monkeypatch.setitem(ablations.ABLATIONS, "table2", (PLAIN, FULL))
-    command = ["reproduce", "table2", "--sharp", sharp, "--data", f"mine={pairs}", "--out", "out", "--seeds", "2"]
-    command += ["--steps", "2", "--crop", "64", "--batch", "1", "--narrow", "4", "--device", "cpu"]
+    command = ["reproduce", "table2", "--sharp", sharp, "--data", f"mine={pairs}", "--output", "out", "--seeds", "2"]
+    command += ["--steps", "2", "--crop", "64", "--batch", "1", "--width-divisor", "4", "--device", "cpu"]
     done = run(*command, model=False)
     assert done.code == 0, done.err
-    assert "proxy: 2 steps of 1 crops of 64×64" in done.out and "came out" in done.out
+    assert "proxy: 2 steps of 1 crops of 64×64" in done.out and "agrees" in done.out
     assert done.out.strip() == (tmp_path / "out" / "table2.md").read_text().strip()
     with (tmp_path / "out" / "table2.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -58,9 +58,11 @@ def test_a_proxy_is_trained_scored_and_labelled_and_goes_on(run, pairs, sharp, t
 
 
 def test_models_stand_among_the_papers_methods(run, weights_file, pairs, tmp_path):
-    done = run("reproduce", "table1", "--data", f"RTF={pairs}", "--model", weights_file, "--out", "out", model=False)
+    done = run("reproduce", "table1", "--data", f"RTF={pairs}", "--model", weights_file, "--output", "out", model=False)
     assert done.code == 1 and "not laid out as RTF" in done.err
-    done = run("reproduce", "table1", "--data", f"mine={pairs}", "--model", weights_file, "--out", "out", model=False)
+    done = run(
+        "reproduce", "table1", "--data", f"mine={pairs}", "--model", weights_file, "--output", "out", model=False
+    )
     assert done.code == 0, done.err
     assert "proxy: Table 1 does not have this set" in done.out and "tiny" in done.out
     assert (tmp_path / "out" / "table1.json").exists()
@@ -68,21 +70,21 @@ def test_models_stand_among_the_papers_methods(run, weights_file, pairs, tmp_pat
 
 @pytest.mark.parametrize("name", ["fig1", "fig4", "fig5", "fig6", "fig13"])
 def test_figures_of_pictures(run, tiny_weights, pairs, tmp_path, name):
-    done = run("reproduce", name, "--data", f"mine={pairs}", "--model", tiny_weights, "--out", "out", model=False)
+    done = run("reproduce", name, "--data", f"mine={pairs}", "--model", tiny_weights, "--output", "out", model=False)
     assert done.code == 0, done.err
     width, height = Image.open(tmp_path / "out" / f"{name}.png").size
     assert width == 900 and height > 200
 
 
 def test_figures_of_named_pictures(run, tiny_weights, pairs, tmp_path):
-    command = ["reproduce", "fig4", "--data", f"mine={pairs}", "--model", tiny_weights, "--out", "out"]
+    command = ["reproduce", "fig4", "--data", f"mine={pairs}", "--model", tiny_weights, "--output", "out"]
     heights = []
     for names in (["1"], ["0", "1"]):
-        assert run(*command, "--picture", *names, model=False).code == 0
+        assert run(*command, "--image", *names, model=False).code == 0
         heights.append(Image.open(tmp_path / "out" / "fig4.png").size[1])
     assert heights[1] > 1.5 * heights[0]
-    done = run(*command, "--picture", "none", model=False)
-    assert done.code == 1 and "no picture of that name" in done.err
+    done = run(*command, "--image", "none", model=False)
+    assert done.code == 1 and "no image of that name" in done.err
 
 
 def test_a_figure_that_needs_a_target_says_so(run, tiny_weights, pairs):
@@ -93,7 +95,7 @@ def test_a_figure_that_needs_a_target_says_so(run, tiny_weights, pairs):
 @pytest.mark.parametrize(
     ("args", "says"),
     [
-        ([], "say what"),
+        ([], "name what"),
         (["table9", "--data", "a=b"], "table9"),
         (["table1"], "--data"),
         (["table2", "--data", "a=b"], "--sharp"),
@@ -107,6 +109,6 @@ def test_what_cannot_be_meant_is_refused(run, args, says):
 
 def test_a_folder_that_cannot_be_made_is_named(run, tiny_weights, pairs, tmp_path):
     (tmp_path / "file").touch()
-    command = ["reproduce", "fig5", "--data", f"mine={pairs}", "--model", tiny_weights, "--out", "file/folder"]
+    command = ["reproduce", "fig5", "--data", f"mine={pairs}", "--model", tiny_weights, "--output", "file/folder"]
     done = run(*command, model=False)
     assert done.code == 1 and "file/folder: cannot be written" in done.err and len(done.errors) == 1

@@ -64,7 +64,7 @@ def test_every_two_methods_once():
 def test_the_tables():
     scores = {"a|1": [20.0, 21.0, 22.0, 20.0, 22.0], "b": [25.0, 26.0, 27.0, 20.0, 27.0]}
     ranks, intervals, counts = tables(evaluation(scores, before=19.0))
-    assert ranks.head == ("method", "PSNR", "gain", "worst gain", "pictures", "scored")
+    assert ranks.head == ("method", "PSNR", "gain", "worst gain", "images", "scored")
     assert ranks.rows == (
         ("1. b", "25.00", "+6.00", "+1.00 (p3)", "5", "64×48"),
         ("2. a|1", "21.00", "+2.00", "+1.00 (p0)", "5", "64×48"),

@@ -35,7 +35,7 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_scores_are_those_of_the_networks_own_output(pairs: Path, tiny_weights: Path) -> None:
     found = evaluate(tiny_weights, pairs)
-    network, _ = fdikp.weights.load(tiny_weights)
+    network, _ = fdikp.models.load(tiny_weights)
     assert [r.image for r in found.images] == ["0", "1", "2"]
     for result in found.images:
         source, target = (
@@ -132,4 +132,4 @@ def test_eight_positions_are_said_where_they_were_taken(tiny_weights: Path) -> N
     evaluator = Evaluator(PROTOCOLS["defocus"])
     plain, eight = (load_model(tiny_weights, "cpu", "float32", ensemble=way) for way in (False, True))
     assert "ensemble" not in evaluator.about([plain])
-    assert evaluator.about([eight])["ensemble"] == "mean of eight positions"
+    assert evaluator.about([eight])["ensemble"] == "mean of eight flips and rotations"

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from fdikp.errors import DataError
-from fdikp.evaluation.folders import Case, Folder, check, ending, gather, match, score_folders
+from fdikp.evaluation.folders import Folder, MatchedImage, check, common_suffix, gather, match, score_folders
 from fdikp.evaluation.protocols import PROTOCOLS
 from fdikp.metrics.psnr import mae, psnr
 
@@ -16,7 +16,7 @@ def folder(title: str, *names: str) -> Folder:
     return gather(title, [(Path(name), Path(title, name)) for name in names])
 
 
-def pairs(cases: list[Case], title: str) -> dict[str, str]:
+def pairs(cases: list[MatchedImage], title: str) -> dict[str, str]:
     return {case.name: str(case.outputs[title]) for case in cases}
 
 
@@ -38,11 +38,11 @@ def test_what_a_method_appends_is_seen():
 def test_names_that_end_like_results_are_taken_as_they_are():
     names = ("a.png", "a_out.png")
     assert pairs(match(folder("T", *names), [folder("A", *names)]), "A") == {"a": "A/a.png", "a_out": "A/a_out.png"}
-    assert ending(["a", "a_out"], ["a_out", "a_out_out"]) == "_out"
+    assert common_suffix(["a", "a_out"], ["a_out", "a_out_out"]) == "_out"
 
 
 def test_several_files_for_each_picture_are_refused():
-    with pytest.raises(DataError, match="A: several files for each picture of T"):
+    with pytest.raises(DataError, match="A: several files for each image of T"):
         match(folder("T", "a.png", "b.png"), [folder("A", "a_x.png", "a_y.png", "b_x.png", "b_y.png")])
 
 
@@ -51,7 +51,7 @@ def test_every_picture_without_a_counterpart_is_told():
     with pytest.raises(DataError) as caught:
         match(target, [folder("A", "a_o.png", "b_o.png"), folder("B", "a.png", "b.png", "c.png", "d.png")])
     assert str(caught.value) == (
-        "A: no picture c_o for T/c.png; add or remove it; B/d.png: no picture of that name in T; add or remove it"
+        "A: no image c_o for T/c.png; add or remove it; B/d.png: no image of that name in T; add or remove it"
     )
 
 
@@ -76,7 +76,7 @@ def test_dpdd_names_source_and_target_by_different_captures():
     sources = folder("S", "1P0A0917.png", "1P0A0921.png")
     assert [str(case.target) for case in match(target, [results], sources)] == ["T/1P0A0916.png", "T/1P0A0920.png"]
     for other in (folder("A", "1P0A0917.png", "1P0A0931.png"), folder("A", "x0917.png", "x0921.png")):
-        with pytest.raises(DataError, match="no picture 1P0A0916 for"):
+        with pytest.raises(DataError, match="no image 1P0A0916 for"):
             match(target, [other])
 
 
@@ -84,12 +84,12 @@ def test_dpdd_names_source_and_target_by_different_captures():
 def files(tmp_path):
     """Write pictures [H, W, 3] of two methods, a target and a source; returns the case."""
 
-    def files(**pictures: np.ndarray) -> Case:
+    def files(**pictures: np.ndarray) -> MatchedImage:
         for name, pixels in pictures.items():
             Image.fromarray(pixels).save(tmp_path / f"{name}.png")
         paths = {name: tmp_path / f"{name}.png" for name in pictures}
         target, source = paths.pop("target"), paths.pop("source", None)
-        return Case("one", target, source, paths)
+        return MatchedImage("one", target, source, paths)
 
     return files
 

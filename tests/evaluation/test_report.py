@@ -43,7 +43,7 @@ def example(size: tuple[int, int] = (48, 36)) -> Evaluation:
     return Evaluation("defocus", {"tile": "512", "command": f"fdikp evaluate '{HOSTILE}'"}, models, tuple(images))
 
 
-def shown(result: ImageResult) -> ResultImages:
+def result_images(result: ImageResult) -> ResultImages:
     """Plain colours: the input red, the target blue, results green."""
     size = (result.height, result.width)
     green = 120 if result.model == "lite" else 220
@@ -88,7 +88,9 @@ class Reader(HTMLParser):
 @pytest.fixture(scope="module")
 def page(tmp_path_factory) -> Path:
     published = [Published(f"set {HOSTILE}", f"paper {HOSTILE}", {"psnr": "27.02"}, f"note {HOSTILE}")]
-    return write_report(example(), tmp_path_factory.mktemp("page") / "new" / "folder", shown, published=published)
+    return write_report(
+        example(), tmp_path_factory.mktemp("page") / "new" / "folder", result_images, published=published
+    )
 
 
 def test_one_file_that_refers_to_nothing_outside(page):
@@ -129,9 +131,9 @@ def test_a_set_without_ground_truth_beside_one_with(tmp_path):
     """What there is of each set is shown."""
     alone = [ImageResult("lite", "cuhk", f"c{n}", None, 48, 36, {}, {"blur": 0.3 + n}, None) for n in range(3)]
     both = replace(example(), images=(*example().images, *alone))
-    page = write_report(both, tmp_path, shown).read_text("utf-8")
+    page = write_report(both, tmp_path, result_images).read_text("utf-8")
     said = Reader(page).texts
-    assert "blur effect (less is better)" in said and "change of PSNR, dB" in said and "1.3000" in said
+    assert "blur effect (lower is better)" in said and "change of PSNR, dB" in said and "1.3000" in said
     cards = page[page.index('id="extremes"') :]
     assert cards.index(">c2</button>") < cards.index(">c0</button>")  # the worst come first
 
@@ -142,7 +144,7 @@ def test_pictures_are_asked_for_one_after_another_and_let_go(tmp_path):
 
     def pictures(result: ImageResult) -> ResultImages:
         most.append(sum(reference() is not None for reference in alive))
-        made = shown(result)
+        made = result_images(result)
         alive.extend(weakref.ref(array) for array in (made.before, made.after, made.target, made.blur_map))
         return made
 

@@ -13,9 +13,9 @@ from PIL import Image
 import fdikp
 from fdikp.evaluation.report import Published, ResultImages, embedded_images
 from fdikp.evaluation.report.distribution import distribution
-from fdikp.evaluation.report.embedded_images import encoded, pack
+from fdikp.evaluation.report.embedded_images import embed, encoded
 from fdikp.evaluation.report.html_tables import summary
-from fdikp.evaluation.report.selection import RankingMetric, extremes, scenes
+from fdikp.evaluation.report.selection import RankingMetric, best_and_worst, select_scenes
 from fdikp.evaluation.results import Evaluation, ImageResult, ModelInfo
 
 
@@ -39,7 +39,7 @@ def evaluation(gains: dict[str, list[float]], metric: str = "psnr", before: floa
     return Evaluation("defocus", {}, tuple(ModelInfo(m, None, None, None, None) for m in gains), tuple(images))
 
 
-def test_merit_is_psnr_gained_or_what_there_is():
+def test_the_ranking_metric_is_psnr_gained_or_what_there_is():
     both = evaluation({"m": [1.0, -2.0]})
     assert RankingMetric.of(both.images) == RankingMetric("psnr", True)
     assert [RankingMetric.of(both.images)(r) for r in both.images] == [1.0, -2.0]
@@ -53,23 +53,23 @@ def test_merit_is_psnr_gained_or_what_there_is():
 
 def test_worst_and_best_of_each_model():
     one = evaluation({"a": [3.0, -1.0, 0.0, 5.0, 2.0, 1.0, 4.0], "b": [1.0, 0.5]})
-    a, b = extremes(one)
+    a, b = best_and_worst(one)
     assert [[r.image for r in results] for results in (a.worst, a.best)] == [["p1", "p2", "p5"], ["p3", "p6", "p0"]]
     assert [[r.image for r in results] for results in (b.worst, b.best)] == [["p1"], ["p0"]]
     many = evaluation({f"m{n}": [float(i) for i in range(9)] for n in range(6)})
-    assert {len(e.worst) for e in extremes(many)} == {2}
+    assert {len(e.worst) for e in best_and_worst(many)} == {2}
 
 
 def test_all_pictures_are_shown_if_they_are_few_and_else_those_at_the_ends():
     random = np.random.default_rng(0)
     one = evaluation({model: random.normal(size=60).tolist() for model in "ab"})
-    assert [s.image for s in scenes(one, 120)] == [f"p{n}" for n in range(60)]
-    chosen = scenes(one, 50)
+    assert [s.image for s in select_scenes(one, 120)] == [f"p{n}" for n in range(60)]
+    chosen = select_scenes(one, 50)
     assert 44 <= sum(len(scene.results) for scene in chosen) <= 50
     assert all([r.model for r in scene.results] == ["a", "b"] for scene in chosen)
     shown = {scene.image for scene in chosen}
-    assert {r.image for e in extremes(one) for r in (*e.worst, *e.best)} <= shown
-    assert len(scenes(one, 1)) == 1
+    assert {r.image for e in best_and_worst(one) for r in (*e.worst, *e.best)} <= shown
+    assert len(select_scenes(one, 1)) == 1
 
 
 def noise(height: int, width: int) -> np.ndarray:
@@ -97,10 +97,10 @@ def test_smooth_pictures_are_kept_as_they_are():
 
 
 def test_a_page_of_many_pictures_is_bounded(monkeypatch):
-    monkeypatch.setattr(embedded_images, "PAGE_BYTES", 200_000)
+    monkeypatch.setattr(embedded_images, "MAX_PAGE_BYTES", 200_000)
     one = evaluation({model: [float(n) for n in range(6)] for model in "ab"})
     made = ResultImages(*[noise(120, 160)] * 3, blur_map=np.random.default_rng(0).random((120, 160)))
-    packed = pack(scenes(one, 50), lambda result: made)
+    packed = embed(select_scenes(one, 50), lambda result: made)
     total = sum(len(layer["whole"]) for scene in packed for layer in scene["layers"])
     assert sum(len(scene["layers"]) for scene in packed) == 6 * (2 + 2 * 2)
     assert total <= 200_000 * 4 / 3 * 1.02
@@ -110,7 +110,7 @@ def test_a_page_of_many_pictures_is_bounded(monkeypatch):
 def test_results_without_pictures_are_left_out():
     one = evaluation({"a": [1.0, 2.0], "b": [1.0, 2.0]})
     made = ResultImages(*[noise(20, 30)] * 2)
-    packed = pack(scenes(one, 50), lambda r: made if (r.model, r.image) == ("b", "p1") else None)
+    packed = embed(select_scenes(one, 50), lambda r: made if (r.model, r.image) == ("b", "p1") else None)
     assert [[layer["title"] for layer in scene["layers"]] for scene in packed] == [[], ["Input", "b"]]
 
 

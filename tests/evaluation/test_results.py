@@ -3,10 +3,11 @@
 import json
 
 import pytest
+import torch
 
 from fdikp.errors import DataError
-from fdikp.evaluation.results import Evaluation, ImageResult, ModelInfo, finite
-from fdikp.metrics.registry import MOST_PSNR
+from fdikp.evaluation.results import Evaluation, ImageResult, ModelInfo
+from fdikp.metrics.psnr import MAX_PSNR, capped_psnr
 
 
 def result(image: str, before: float, after: float, group: str | None = None, **more: object) -> ImageResult:
@@ -65,5 +66,6 @@ def test_other_documents_are_refused_in_one_line(text: str) -> None:
 
 
 def test_json_never_holds_infinity() -> None:
-    assert finite(float("inf")) == MOST_PSNR
-    json.loads(evaluation(result("a", finite(float("inf")), 20)).to_json(), parse_constant=pytest.fail)
+    image = torch.rand(1, 3, 8, 8)
+    assert float(capped_psnr(image, image)) == MAX_PSNR
+    json.loads(evaluation(result("a", float(capped_psnr(image, image)), 20)).to_json(), parse_constant=pytest.fail)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from fdikp.evaluation.statistics import FEWEST, Interval, mean_interval, resampled_means
+from fdikp.evaluation.statistics import MIN_IMAGES, Interval, mean_interval, resampled_means
 
 SKEWED = [0.9, 1.1, 0.2, 0.5, -2.6, 0.7]
 
@@ -68,7 +68,7 @@ def test_it_covers_the_true_mean_about_as_often_as_it_says(skewed):
 
 
 @settings(max_examples=25)
-@given(st.lists(st.floats(-50, 50), min_size=FEWEST, max_size=12))
+@given(st.lists(st.floats(-50, 50), min_size=MIN_IMAGES, max_size=12))
 def test_it_lies_within_the_values(values):
     interval = mean_interval(values, resamples=500)
     slack = 1e-9
@@ -95,9 +95,9 @@ def test_many_values_are_drawn_in_parts():
 
 
 def test_no_interval_where_there_is_none():
-    assert mean_interval([0.1] * (FEWEST - 1)) is None
+    assert mean_interval([0.1] * (MIN_IMAGES - 1)) is None
     assert mean_interval([]) is None
-    assert mean_interval([0.25] * FEWEST) == Interval(0.25, 0.25)
+    assert mean_interval([0.25] * MIN_IMAGES) == Interval(0.25, 0.25)
     with pytest.raises(ValueError, match="finite"):
         mean_interval([1.0, float("nan"), 2.0, 3.0, 4.0])
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from fdikp import Deblurrer, FdikpError, Photo, load_model
 from fdikp.errors import Cancelled
 from fdikp.imaging.tiles import spans
-from fdikp.network import FDIKP, GRID
+from fdikp.network import FDIKP, SIZE_MULTIPLE
 
 
 def psnr(a: Any, b: Any) -> float:
@@ -58,8 +58,8 @@ class TestTiles:
             model = load_model(tiny_weights, device="cpu", precision="float32", tile=tile)
             return np.abs(np.diff(model(pixels / 255.0), axis=1)).mean(axis=(0, 2))
 
-        cut_up = spans(pixels.shape[1], 128, 32, GRID)
-        borders = sorted({edge - 1 for s in cut_up for edge in (s.start, s.stop)} - {-1, pixels.shape[1] - 1})
+        side_spans = spans(pixels.shape[1], 128, 32, SIZE_MULTIPLE)
+        borders = sorted({edge - 1 for s in side_spans for edge in (s.start, s.stop)} - {-1, pixels.shape[1] - 1})
         assert len(borders) == 4
         tiled, whole = steps(128)[borders], steps(0)[borders]
         assert (tiled < 1.25 * whole).all()
@@ -178,7 +178,7 @@ def failing(model: Deblurrer, fail: Any, precision: torch.dtype = torch.float32,
     network = Failing(model.engine.network.config).eval().requires_grad_(False)
     network.load_state_dict(model.engine.float32.state_dict())
     network.fail = fail
-    return Deblurrer(network, model.weights, device=torch.device("cpu"), precision=precision, tile=tile)
+    return Deblurrer(network, model.descriptor, device=torch.device("cpu"), precision=precision, tile=tile)
 
 
 class TestMemory:
@@ -226,7 +226,7 @@ class TestPrecision:
         done = broken.restore(Photo(pixels))
         assert len(done.notes) == done.tiles and "redone in float32" in done.notes[0]
         whole = Deblurrer(
-            model.engine.float32, model.weights, device=torch.device("cpu"), precision=torch.float32, tile=256
+            model.engine.float32, model.descriptor, device=torch.device("cpu"), precision=torch.float32, tile=256
         )
         np.testing.assert_array_equal(done.photo.pixels, whole(pixels))
 

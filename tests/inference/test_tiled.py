@@ -41,7 +41,7 @@ def watched(tiny_weights: Path) -> Any:
         network = Watched(plain.config).eval().requires_grad_(False)
         network.load_state_dict(plain.network.state_dict())
         network.batches = []
-        return Deblurrer(network, plain.weights, device=torch.device("cpu"), precision=precision, tile=TILE)
+        return Deblurrer(network, plain.descriptor, device=torch.device("cpu"), precision=precision, tile=TILE)
 
     return watched
 

@@ -43,7 +43,7 @@ def published(monkeypatch):
 def test_a_path_or_the_environment_or_nothing(tmp_path, monkeypatch):
     assert find_lpips() is None
     file = tmp_path / "lpips.safetensors"
-    with pytest.raises(WeightsError, match=r"lpips\.safetensors: no such file.*--lpips download"):
+    with pytest.raises(WeightsError, match=r"lpips\.safetensors: no such file of LPIPS weights.*'download'"):
         find_lpips(file)
     monkeypatch.setenv("FDIKP_LPIPS", str(file))
     with pytest.raises(WeightsError, match=r"from FDIKP_LPIPS"):
@@ -67,7 +67,7 @@ def test_another_file_than_the_published_one_is_refused(published):
     (address,) = (url for url in data if url != lpips_weights.HEADS)
     whole = data[address]
     data[address] = whole[:-1] + bytes([whole[-1] ^ 1])
-    with pytest.raises(WeightsError, match="not the file that was published"):
+    with pytest.raises(WeightsError, match="not the published file"):
         find_lpips(DOWNLOAD)
     data[address] = whole
     memory = io.BytesIO()
@@ -76,7 +76,7 @@ def test_another_file_than_the_published_one_is_refused(published):
     with pytest.raises(WeightsError, match="not the LPIPS weights"):
         find_lpips(DOWNLOAD)
     data[lpips_weights.HEADS] = b"<html>no such page</html>"
-    with pytest.raises(WeightsError, match="not the file that was published") as error:
+    with pytest.raises(WeightsError, match="not the published file") as error:
         find_lpips(DOWNLOAD)
     assert "\n" not in str(error.value)
     assert not cached().exists()
@@ -87,7 +87,7 @@ def test_without_a_network_one_line_says_so(monkeypatch):
         raise urllib.error.URLError(OSError("Network is unreachable"))
 
     monkeypatch.setattr(lpips_weights.urllib.request, "urlopen", offline)
-    with pytest.raises(WeightsError, match=r"cannot be fetched \(Network is unreachable\).*--lpips") as error:
+    with pytest.raises(WeightsError, match=r"cannot be downloaded \(Network is unreachable\).*weights file") as error:
         find_lpips(DOWNLOAD)
     assert "\n" not in str(error.value)
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from fdikp.network import FDIKP, PRESETS, NetworkConfig, ops
+from fdikp.network.encoded_config import KEY as ENCODED_CONFIG
 
 FILE = Path(__file__).with_name("golden.npz")
 
@@ -45,7 +46,7 @@ CONFIGS: dict[str, NetworkConfig] = {
 def network(name: str) -> FDIKP:
     """The network of one configuration; its weights depend on the names of its tensors and on NumPy's generator."""
     net = FDIKP(CONFIGS[name])
-    state = net.state_dict()
+    state = {key: tensor for key, tensor in net.state_dict().items() if key != ENCODED_CONFIG}
     for number, (key, tensor) in enumerate(sorted(state.items())):
         if tensor.is_floating_point():
             draws = np.random.default_rng(number).standard_normal(tensor.shape)

@@ -1,7 +1,7 @@
-"""The network's forward pass written out plainly: float32, contiguous planes, torch's textbook operations only.
+"""The network's forward pass, written out in float32 with torch's textbook operations on contiguous planes.
 
-What every faster path is held against, and what the benchmark's targets are counted from. It takes the weights of an
-`FDIKP` and none of its code: no fused pass, no bands, no channels-last, no compiled library.
+The oracle for the network, with fused kernels and by its reference bodies, and for the operation counts of the
+benchmark's targets. It uses the weights of an `FDIKP` and none of its code.
 """
 
 import math
@@ -12,13 +12,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fdikp.network import FDIKP
-from fdikp.network.blur import FLOOR
+from fdikp.network.dilation import ENERGY_FLOOR
 
 
 class Plain(nn.Module):
-    """The same function as the given network in inference mode, for sizes that are multiples of 16 from 48 up.
+    """The same function as the given network in inference mode, for sides that are multiples of 16 and at least 48.
 
-    The weights are no parameters of this module: what converts a module to another type leaves them in float32.
+    The weights are not parameters of this module, so converting it to another type leaves them in float32.
     """
 
     def __init__(self, network: FDIKP) -> None:
@@ -26,24 +26,25 @@ class Plain(nn.Module):
         self.config = network.config
         assert self.config.predictor == "frequency" and self.config.bottleneck == "sequential"
         assert self.config.kernels_act_on == "codes" and self.config.blur_reads == "detail"
-        self.__dict__["weights"] = {name: w.detach().float().contiguous() for name, w in network.state_dict().items()}
+        self.__dict__["weights"] = {
+            name: tensor.detach().float().contiguous() for name, tensor in network.state_dict().items()
+        }
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, 3, H, W] to [B, 3, H, W], float32."""
         x = x.float().contiguous()
-        before = state = None
+        previous = state = None
         change: Any = 0.0
         for scale in (4, 2, 1):
             blurry = F.avg_pool2d(x, scale)
-            begin = blurry + change
-            first = self.candidates(blurry, begin)
-            second = first if before is None else self.candidates(before, begin)
-            features = self.features(blurry)
-            shares, state = self.recurrent(features, state)
-            weighed = torch.cat((first, second), 1) * shares.unsqueeze(2)
-            image = begin + self.conv("output", weighed.flatten(1, 2))
+            base = blurry + change
+            first = self.candidate_residuals(blurry, base)
+            second = first if previous is None else self.candidate_residuals(previous, base)
+            coefficients, state = self.recurrent(self.features(blurry), state)
+            weighted = torch.cat((first, second), 1) * coefficients.unsqueeze(2)
+            image = base + self.conv("output", weighted.flatten(1, 2))
             if scale > 1:
-                before = F.interpolate(image, scale_factor=2, mode="bilinear")
+                previous = F.interpolate(image, scale_factor=2, mode="bilinear")
                 change = F.interpolate(image - blurry, scale_factor=2, mode="bilinear")
                 state = tuple(F.interpolate(part, scale_factor=2, mode="bilinear") for part in state)
         return image
@@ -63,13 +64,13 @@ class Plain(nn.Module):
 
     # FIKP
 
-    def candidates(self, x: Tensor, begin: Tensor) -> Tensor:
-        """What the deconvolved images and x itself would change of begin, refined: [B, N + 1, 3, H, W]."""
+    def candidate_residuals(self, x: Tensor, base: Tensor) -> Tensor:
+        """The deconvolved images and x itself minus the base, refined: [B, N + 1, 3, H, W]."""
         sampled = self.sample(x, self.dilation(x))  # [B, 3, K², H, W]
         weights = self.kernels(x).flatten(2)  # [B, N, K²]
         deconvolved = (weights[:, :, None, :, None, None] * sampled[:, None]).sum(dim=3)
-        changes = torch.cat((deconvolved, x[:, None]), 1) - begin[:, None]
-        return self.conv("fikp.refine", changes.flatten(1, 2), padding=1).unflatten(1, (-1, 3))
+        residuals = torch.cat((deconvolved, x[:, None]), 1) - base[:, None]
+        return self.conv("fikp.refine", residuals.flatten(1, 2), padding=1).unflatten(1, (-1, 3))
 
     def kernels(self, x: Tensor) -> Tensor:
         K = self.config.kernel_size
@@ -78,8 +79,8 @@ class Plain(nn.Module):
         phase = f.angle() * f.abs() ** 2 / (f.abs() ** 2 + 1e-6)
         residual = amplitude - self.mean(amplitude, 3)
         weight, bias = self.weights["fikp.predict.attend.weight"], self.weights["fikp.predict.attend.bias"]
-        found = F.conv2d(residual, weight, padding=1).clamp_min(0).mean((-2, -1))
-        attention = (8 * found + bias).softmax(1)[:, None]
+        response = F.conv2d(residual, weight, padding=1).clamp_min(0).mean((-2, -1))
+        attention = (8 * response + bias).softmax(1)[:, None]
         A = 2 * K**2 * self.predict("fikp.predict.amplitude", amplitude)
         P = math.pi * K**2 * self.predict("fikp.predict.phase", phase) * attention
         A[..., 0], P[..., 0] = 1, 0
@@ -102,8 +103,8 @@ class Plain(nn.Module):
             smooth = self.mean(rest, side)
             energy.append(self.mean(self.mean((rest - smooth) ** 2, 9), 9))
             rest = smooth
-        seen = torch.log1p(torch.cat(energy, 1) / FLOOR) / 10
-        logits = self.conv("fikp.blur.weigh", F.pad(seen, (1,) * 4, mode="replicate"))
+        detail = torch.log1p(torch.cat(energy, 1) / ENERGY_FLOOR) / 10
+        logits = self.conv("fikp.blur.weigh", F.pad(detail, (1,) * 4, mode="replicate"))
         return self.config.dilation_range * torch.sigmoid(logits)
 
     def sample(self, x: Tensor, D: Tensor) -> Tensor:
@@ -193,13 +194,13 @@ def leaky(x: Tensor) -> Tensor:
 
 
 def lively(network: FDIKP, seed: int = 0) -> FDIKP:
-    """The network with weights that do something everywhere: untrained ones return the picture as it is."""
+    """The network with weights that have an effect everywhere; an untrained network returns its input."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         gates = network.dsrm.apu.gates
         for parameter in (gates.weight, gates.bias):
             parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.0002)
-        network.dsrm.apu.locate.weight *= 0.1  # features of chance are large, and trained coefficients are not
+        network.dsrm.apu.locate.weight *= 0.1  # random features are large, and trained coefficients are small
         norm = network.dsrm.apu.norm
         norm.running_mean.copy_(torch.randn(norm.running_mean.shape, generator=generator))
         norm.running_var.copy_(torch.rand(norm.running_var.shape, generator=generator) + 0.5)

@@ -1,4 +1,4 @@
-"""Every fast path of the whole network against the plain forward pass, and that it is taken where it should be."""
+"""The whole network against the forward pass written out: with fused kernels, without a compiler, and by reference."""
 
 import sys
 from collections.abc import Iterator
@@ -17,11 +17,12 @@ from fdikp.network.ops import native
 sys.path.insert(0, str(Path(__file__).parent))
 from plain import Plain, lively
 
-needs_compiled = pytest.mark.skipif(native.library() is None, reason="no C compiler was there at installation")
+both_presets = pytest.mark.parametrize("preset", ["fdikp-lite", "fdikp-base"])
+both_layouts = pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 
 
 @pytest.fixture(scope="module")
-def photograph() -> Tensor:
+def photo() -> Tensor:
     return torch.from_numpy(data.astronaut()[100:292, 120:280].copy()).permute(2, 0, 1)[None] / 255
 
 
@@ -34,44 +35,59 @@ def psnr(a: Tensor, b: Tensor) -> float:
     return float(-10 * torch.log10((a.float() - b.float()).square().mean()))
 
 
-@pytest.fixture(params=["kernels", "no compiler", "reference"])
-def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """With the compiled library, as it is where there is no compiler, and by the reference bodies."""
-    if request.param == "no compiler":
+@pytest.fixture(params=["compiled", "not compiled"])
+def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The compiled library, or none, as where there is no compiler at installation."""
+    if request.param == "not compiled":
         monkeypatch.setattr(native, "library", lambda: None)
         monkeypatch.setattr("fdikp.network.ops.pac_cpu.library", lambda: None)
-    elif request.param == "kernels" and native.library() is None:
+    elif native.library() is None:
         pytest.skip("no C compiler was there at installation")
+
+
+@both_presets
+@both_layouts
+def test_fast_float32_is_the_plain_pass_to_90_db(photo, preset, layout, library) -> None:  # type: ignore[no-untyped-def]
+    net = network(PRESETS[preset])
+    with torch.inference_mode():
+        plain = Plain(net)(photo)
+        fast = net.to(memory_format=layout)(photo)
+    assert (plain - photo).abs().mean() > 1e-3  # the network does something
+    assert psnr(fast, plain) > 90
+
+
+@both_presets
+@both_layouts
+def test_the_reference_is_the_plain_pass_to_1e_5(photo, preset, layout) -> None:  # type: ignore[no-untyped-def]
+    net = network(PRESETS[preset])
+    with torch.inference_mode():
+        plain = Plain(net)(photo)
+        with ops.reference():
+            reference = net.to(memory_format=layout)(photo)
+    assert psnr(reference, plain) > 100  # 1e-5, root mean square
+
+
+@pytest.fixture(params=["fast", "reference"])
+def mode(request: pytest.FixtureRequest) -> Iterator[None]:
     with ops.reference() if request.param == "reference" else nullcontext():
         yield
 
 
-@pytest.mark.parametrize("preset", ["fdikp-lite", "fdikp-base"])
-@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_float32_is_the_plain_pass_to_rounding(photograph, preset, layout, library) -> None:  # type: ignore[no-untyped-def]
+@both_presets
+def test_bfloat16_is_the_plain_pass_to_45_db(photo, preset, library, mode) -> None:  # type: ignore[no-untyped-def]
     net = network(PRESETS[preset])
     with torch.inference_mode():
-        plain = Plain(net)(photograph)
-        fast = net.to(memory_format=layout)(photograph)
-    assert (plain - photograph).abs().mean() > 1e-3  # the network does something
-    assert psnr(fast, plain) > 75
-
-
-@pytest.mark.parametrize("preset", ["fdikp-lite", "fdikp-base"])
-def test_bfloat16_is_the_plain_pass_to_45_db(photograph, preset, library) -> None:  # type: ignore[no-untyped-def]
-    net = network(PRESETS[preset])
-    with torch.inference_mode():
-        plain = Plain(net)(photograph)
-        fast = net.to(torch.bfloat16).to(memory_format=torch.channels_last)(photograph)
+        plain = Plain(net)(photo)
+        fast = net.to(torch.bfloat16).to(memory_format=torch.channels_last)(photo)
     assert psnr(fast, plain) > 45
 
 
-def test_with_a_gradient_it_is_the_plain_pass_too(tiny_config: NetworkConfig, photograph: Tensor) -> None:
+def test_with_a_gradient_it_is_the_plain_pass_too(tiny_config: NetworkConfig, photo: Tensor, mode: None) -> None:
     net = network(tiny_config)
-    assert psnr(net(photograph).detach(), Plain(net)(photograph)) > 85
+    assert psnr(net(photo).detach(), Plain(net)(photo)) > 85
 
 
-def test_more_kernels_than_compiled_passes_have_room_for(tiny_config: NetworkConfig, photograph: Tensor) -> None:
+def test_more_kernels_than_fused_kernels_have_room_for(tiny_config: NetworkConfig, photo: Tensor) -> None:
     net = network(replace(tiny_config, kernels=40))
     with torch.inference_mode():
-        assert psnr(net(photograph), Plain(net)(photograph)) > 60
+        assert psnr(net(photo), Plain(net)(photo)) > 60

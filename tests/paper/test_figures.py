@@ -8,14 +8,14 @@ from skimage.metrics import peak_signal_noise_ratio
 
 from fdikp.errors import DataError, FdikpError
 from fdikp.inference.deblurrer import Deblurrer
+from fdikp.models import ModelDescriptor
 from fdikp.network import FDIKP, PRESETS
 from fdikp.paper.figures import dilation_map, failures, inverse_kernels, spectra, strips
-from fdikp.paper.figures.inverse_kernels import Predicted
-from fdikp.paper.figures.strips import Case, Strip
+from fdikp.paper.figures.inverse_kernels import PredictedKernels
+from fdikp.paper.figures.strips import FigureImage, Strip
 from fdikp.paper.kernel_path.known_blur import blur_kernel
 from fdikp.plots import canvas
 from fdikp.synthesis import Aperture
-from fdikp.weights import Weights
 
 
 def well_drawn(picture: np.ndarray) -> bool:
@@ -32,7 +32,7 @@ def shown(axes) -> np.ndarray:
 
 @pytest.fixture
 def deblurrer(lively, tmp_path) -> Deblurrer:
-    about = Weights("lively", tmp_path, "", 0)
+    about = ModelDescriptor("lively", tmp_path, "", 0, lively.config)
     return Deblurrer(lively, about, device=torch.device("cpu"), precision=torch.float32)
 
 
@@ -83,11 +83,11 @@ class TestSpectra:
         assert curves["zeros of a disc of radius 3 px"][0, 0] == pytest.approx(0.2033, abs=1e-4)
 
     def test_drawn_from_a_picture(self):
-        picture = spectra.of_picture(data.astronaut()[:64, 200:296], 2.0, "Spectra")
+        picture = spectra.from_image(data.astronaut()[:64, 200:296], 2.0, "Spectra")
         assert well_drawn(picture)
 
 
-class TestDilatedMap:
+class TestDilationMap:
     picture = data.chelsea()[100:164, 100:196]
     dilation = np.linspace(0, 1.5, 64 * 96, dtype=np.float32).reshape(64, 96)
 
@@ -112,12 +112,12 @@ class TestDilatedMap:
             "dilation D, pixels between taps",
             "blur radius, pixels",
         }
-        assert well_drawn(canvas.drawn(figure))
+        assert well_drawn(canvas.render(figure))
 
     def test_of_a_model(self, deblurrer, monkeypatch):
         seen = []
         monkeypatch.setattr(dilation_map, "draw", lambda *given: seen.append(given))
-        dilation_map.of_model(deblurrer, self.picture, "Map")
+        dilation_map.from_model(deblurrer, self.picture, "Map")
         np.testing.assert_allclose(seen[0][1], deblurrer.analyse(self.picture).blur_map, atol=1e-6)
 
 
@@ -125,8 +125,10 @@ class TestInverseKernels:
     blurs = [blur_kernel(radius, Aperture()).numpy() for radius in (0.75, 1.5, 3.0)]  # noqa: RUF012
 
     @staticmethod
-    def predicted(name: str, seed: int) -> Predicted:
-        return Predicted(name, np.random.default_rng(seed).normal(size=(3, 4, 5, 5)).astype(np.float32), (0.2, 1, 1.8))
+    def predicted(name: str, seed: int) -> PredictedKernels:
+        return PredictedKernels(
+            name, np.random.default_rng(seed).normal(size=(3, 4, 5, 5)).astype(np.float32), (0.2, 1, 1.8)
+        )
 
     def test_a_row_for_each_predictor_and_stage(self):
         both = [self.predicted("frequency", 0), self.predicted("spatial", 1)]
@@ -145,7 +147,7 @@ class TestInverseKernels:
         ]
         # Brown is as much in each as purple: white is 0
         assert len({axes.images[0].get_clim() for axes in grid[:, 1:].ravel()}) == 1
-        assert well_drawn(canvas.drawn(figure))
+        assert well_drawn(canvas.render(figure))
 
     def test_with_one_predictor_it_has_its_own_rows_only(self):
         figure = inverse_kernels.compose([self.predicted("frequency", 0)], self.blurs, "Kernels")
@@ -154,14 +156,14 @@ class TestInverseKernels:
     def test_responses_are_those_of_the_blur_after_the_kernel(self):
         delta = np.zeros((3, 1, 5, 5), np.float32)
         delta[:, :, 2, 2] = 1
-        twice = Predicted("twice", 2 * delta, (0.3, 1.3, 2.0))
+        twice = PredictedKernels("twice", 2 * delta, (0.3, 1.3, 2.0))
         for stage, blur in enumerate(self.blurs):
             _, alone = inverse_kernels.response(blur)
             np.testing.assert_allclose(inverse_kernels.responses(twice, blur, stage)[0], 2 * alone, atol=1e-6)
         near = np.random.default_rng(0).normal(size=(3, 1, 3, 3))
         apart = np.zeros((3, 1, 5, 5))
         apart[..., ::2, ::2] = near
-        found = [Predicted("", near, (2, 2, 2)), Predicted("", apart, (1, 1, 1))]
+        found = [PredictedKernels("", near, (2, 2, 2)), PredictedKernels("", apart, (1, 1, 1))]
         same, wanted = (inverse_kernels.responses(one, self.blurs[2], 2) for one in found)
         np.testing.assert_allclose(same, wanted, atol=1e-9)
         frequency, alone = inverse_kernels.response(self.blurs[2])
@@ -170,7 +172,7 @@ class TestInverseKernels:
     def test_the_curves_bear_the_names_of_what_they_show(self):
         figure = inverse_kernels.compose([self.predicted("frequency", 0)], self.blurs, "Kernels")
         coarse, middle, fine = figure.subfigs[1].axes
-        assert [axes.get_title() for axes in (coarse, middle, fine)] == list(canvas.STAGES)
+        assert [axes.get_title() for axes in (coarse, middle, fine)] == list(canvas.STAGE_TITLES)
         lines = {line.get_label(): line.get_ydata() for line in fine.lines}
         np.testing.assert_allclose(lines["blur alone"], inverse_kernels.response(self.blurs[2])[1])
         assert lines["with the regularised inverse"].max() <= 1
@@ -181,7 +183,7 @@ class TestInverseKernels:
         seen = []
         monkeypatch.setattr(inverse_kernels, "draw", lambda *given: seen.append(given))
         picture = data.astronaut()[:170, 150:330]
-        inverse_kernels.of_models({"a": lively, "b": lively}, picture, 3.0, Aperture(), "Kernels")
+        inverse_kernels.from_models({"a": lively, "b": lively}, picture, 3.0, Aperture(), "Kernels")
         predicted, blurs, _ = seen[0]
         assert [one.name for one in predicted] == ["a", "b"]
         assert predicted[0].kernels.shape == (3, 5, 5, 5)
@@ -190,10 +192,10 @@ class TestInverseKernels:
 
     def test_what_cannot_be_shown_is_refused(self, lively):
         with pytest.raises(DataError, match="texture"):
-            inverse_kernels.of_models({"a": lively}, np.full((128, 128, 3), 99, np.uint8), 3.0, Aperture(), "Kernels")
+            inverse_kernels.from_models({"a": lively}, np.full((128, 128, 3), 99, np.uint8), 3.0, Aperture(), "Kernels")
         fixed = FDIKP(PRESETS["dsrm"])
         with pytest.raises(FdikpError, match="no inverse kernels"):
-            inverse_kernels.of_models({"a": fixed}, data.astronaut()[:128, :128], 3.0, Aperture(), "Kernels")
+            inverse_kernels.from_models({"a": fixed}, data.astronaut()[:128, :128], 3.0, Aperture(), "Kernels")
 
 
 class TestStrips:
@@ -234,12 +236,12 @@ class TestStrips:
         assert all(p.x0 > 0 and p.x1 < 1 and p.y0 > 0 and p.y1 < 1 for p in places)
         apart = [not a.overlaps(b) for i, a in enumerate(places) for b in places[:i]]
         assert all(apart)
-        assert well_drawn(canvas.drawn(figure))
+        assert well_drawn(canvas.render(figure))
 
     def test_of_models_with_and_without_targets(self, deblurrer):
         source, target = self.pictures(2)
-        assert well_drawn(strips.of_models({"lively": deblurrer}, [Case("a", source, target)], "Strips"))
-        assert well_drawn(strips.of_models({"lively": deblurrer}, [Case("a", source)], "Strips"))
+        assert well_drawn(strips.from_models({"lively": deblurrer}, [FigureImage("a", source, target)], "Strips"))
+        assert well_drawn(strips.from_models({"lively": deblurrer}, [FigureImage("a", source)], "Strips"))
 
 
 class TestFailures:
@@ -250,7 +252,7 @@ class TestFailures:
         def noisy(sigma: float) -> np.ndarray:
             return np.clip(target + rng.normal(0, sigma, target.shape), 0, 255).astype(np.uint8)
 
-        cases = [Case(name, noisy(10), target) for name in ("better", "worse", "same")]
+        cases = [FigureImage(name, noisy(10), target) for name in ("better", "worse", "same")]
         restored = [noisy(3), noisy(25), cases[2].source]
         figure = failures.compose(cases, restored, "Failures", count=2)
         first = [axes for axes in figure.axes if axes.get_ylabel()]
@@ -259,8 +261,8 @@ class TestFailures:
         before, after = (peak_signal_noise_ratio(target, p) for p in (cases[1].source, restored[1]))
         assert notes[:2] == [f"{before:.2f} dB", f"{after:.2f} dB (−{before - after:.2f})"]
         assert notes[3].endswith("(+0.00)")
-        assert well_drawn(canvas.drawn(figure))
+        assert well_drawn(canvas.render(figure))
 
     def test_of_a_model(self, deblurrer):
         target = data.chelsea()[100:148, 100:164]
-        assert well_drawn(failures.of_model(deblurrer, [Case("a", target // 2, target)], "Failures"))
+        assert well_drawn(failures.from_model(deblurrer, [FigureImage("a", target // 2, target)], "Failures"))

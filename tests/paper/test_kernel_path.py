@@ -17,19 +17,19 @@ from scipy.stats import spearmanr
 from skimage import data
 from torch import Tensor
 
-from fdikp import weights
+from fdikp import models
 from fdikp.errors import DataError, FdikpError
-from fdikp.light import srgb_to_linear
 from fdikp.network import FDIKP, PRESETS, NetworkConfig
-from fdikp.paper.kernel_path import cells, correlation, crops, response
+from fdikp.paper.kernel_path import correlation, crops, measurements, response
 from fdikp.paper.kernel_path.interventions import (
     coefficients_of,
-    held,
-    intervening,
+    hold_predictions,
+    intervene,
 )
 from fdikp.paper.kernel_path.known_blur import MARGIN, blur_kernel, mixed_pairs, out_of_focus, uniform_pairs
 from fdikp.paper.kernel_path.measure import measure
 from fdikp.synthesis import Aperture
+from fdikp.transfer_functions import srgb_to_linear
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "kernel_path.py"
 
@@ -64,9 +64,9 @@ class TestResponse:
         point[4, 4] = 1
         white = response.difference_energy(image, response.WHITE)
         assert float(white) == pytest.approx(float((image - point).square().sum()))
-        for falls in (response.WHITE, response.PHOTOGRAPH):
-            assert float(response.difference_energy(point, falls)) == pytest.approx(0, abs=1e-20)
-            assert float(response.difference_energy(0 * point, falls)) == pytest.approx(1)
+        for exponent in (response.WHITE, response.PHOTOGRAPH):
+            assert float(response.difference_energy(point, exponent)) == pytest.approx(0, abs=1e-20)
+            assert float(response.difference_energy(0 * point, exponent)) == pytest.approx(1)
 
     def test_fine_detail_counts_less_in_a_photograph(self):
         point = torch.zeros(33, 33, dtype=torch.float64)
@@ -79,13 +79,13 @@ class TestResponse:
         photo = [float(response.difference_energy(p, response.PHOTOGRAPH)) for p in (fine, coarse)]
         assert photo[0] < 0.2 * photo[1]
 
-    @pytest.mark.parametrize("falls", [response.WHITE, response.PHOTOGRAPH])
-    def test_no_kernel_leaves_less_than_the_least(self, falls):
-        least = response.least_energy(self.blur, 3, 1.2, falls)
+    @pytest.mark.parametrize("exponent", [response.WHITE, response.PHOTOGRAPH])
+    def test_no_kernel_leaves_less_than_the_least(self, exponent):
+        least = response.least_energy(self.blur, 3, 1.2, exponent)
         kernels = 0.3 * torch.randn(50, 3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
         kernels[:, 1, 1] += 1
-        others = response.difference_energy(response.point_images(self.blur, kernels, 1.2), falls)
-        unblurred = response.difference_energy(torch.nn.functional.pad(self.blur, (4, 4, 4, 4)), falls)
+        others = response.difference_energy(response.point_images(self.blur, kernels, 1.2), exponent)
+        unblurred = response.difference_energy(torch.nn.functional.pad(self.blur, (4, 4, 4, 4)), exponent)
         assert 0 < least < float(others.min()) and least < float(unblurred)
 
     def test_of_what_is_not_blurred_nothing_is_left(self):
@@ -115,7 +115,7 @@ class TestResponse:
         stages = lively.stages(x)
         brighter = x.clone()
         brighter[..., 38, 41] += 0.01
-        with torch.inference_mode(), intervening(lively, held(stages), coefficients_of(stages)):
+        with torch.inference_mode(), intervene(lively, hold_predictions(stages), coefficients_of(stages)):
             change = (lively(brighter) - lively(x))[0].mean(dim=0) / 0.01
         reach = response.REACH
         expected = change[38 - reach : 38 + reach + 1, 41 - reach : 41 + reach + 1]
@@ -173,7 +173,7 @@ class TestKnownBlur:
 
     def test_pictures_that_are_too_small_are_counted(self):
         pictures = [np.zeros((side, 300, 3), np.uint8) for side in (100, 127, 128)]
-        with pytest.raises(DataError, match="2 of 3 pictures have a side below 128"):
+        with pytest.raises(DataError, match="2 of 3 images have a side below 128"):
             crops(pictures, 64)
 
 
@@ -196,19 +196,19 @@ class TestCorrelation:
         assert found[:, :20].all() and not found[:, 36:].any()
 
 
-class TestCells:
+class TestMeasurements:
     found = (
-        cells.cell("Gain", "a", "x", (1.0, 3.0)),
-        cells.cell("Gain", "a", "y", (math.nan, 2.0)),
-        cells.cell("Gain", "b", "x", ()),
+        measurements.measurement("Gain", "a", "x", (1.0, 3.0)),
+        measurements.measurement("Gain", "a", "y", (math.nan, 2.0)),
+        measurements.measurement("Gain", "b", "x", ()),
     )
 
     def test_what_is_no_number_is_left_out(self):
         assert self.found[1].values == (2.0,)
 
     def test_markdown(self):
-        assert cells.markdown(self.found).splitlines() == [
-            "**Gain** (2 pictures)",
+        assert measurements.markdown(self.found).splitlines() == [
+            "**Gain** (2 images)",
             "",
             "|  | x | y |",
             "| --- | --- | --- |",
@@ -217,13 +217,13 @@ class TestCells:
         ]
 
     def test_csv_and_json(self):
-        rows = list(csv.DictReader(cells.as_csv(self.found).splitlines()))
-        assert [(row["row"], row["column"], row["mean"], row["pictures"]) for row in rows] == [
+        rows = list(csv.DictReader(measurements.as_csv(self.found).splitlines()))
+        assert [(row["row"], row["column"], row["mean"], row["images"]) for row in rows] == [
             ("a", "x", "2", "2"),
             ("a", "y", "2", "1"),
             ("b", "x", "", "0"),
         ]
-        document = json.loads(cells.as_json(self.found, {"weights": "w"}))
+        document = json.loads(measurements.as_json(self.found, {"weights": "w"}))
         assert document["about"] == {"weights": "w"}
         assert document["cells"][0]["values"] == [1.0, 3.0]
 
@@ -248,7 +248,7 @@ def test_what_is_measured_of_a_network_that_does_nothing():
         # Reduced four times, a radius of 1.5 pixels is no blur
         assert table[shape, "1.5 px", "coarse: least possible"].values == ()
     # What an untrained dilated map starts from was fitted to such pairs
-    assert table["Correlation of the dilated map with the true radius", "fine", "Pearson, across radii"].mean > 0.3
+    assert table["Correlation of the dilation map with the true radius", "fine", "Pearson, across radii"].mean > 0.3
 
 
 class TestScript:
@@ -264,7 +264,7 @@ class TestScript:
         config = NetworkConfig(
             widths=(8, 8, 16), encoder_blocks=(1, 1), decoder_blocks=(1, 1), bottleneck_depth=1, predictor_width=4
         )
-        weights.save(FDIKP(config), tmp_path / "tiny.safetensors", name="tiny")
+        models.save(FDIKP(config), tmp_path / "tiny.safetensors", name="tiny")
 
         def run(*args: str) -> None:
             given = ["--weights", str(tmp_path / "tiny.safetensors"), "--size", "80", "--radii", "2", *args]
@@ -274,19 +274,19 @@ class TestScript:
         return run
 
     def test_tables_of_three_kinds(self, run, folder, tmp_path, capsys):
-        run("--data", str(folder), "--pictures", "2", "--out", str(tmp_path / "out"))
+        run("--data", str(folder), "--images", "2", "--output", str(tmp_path / "out"))
         printed = capsys.readouterr().out
         assert (tmp_path / "out" / "kernel_path.md").read_text() == printed
-        assert "(2 pictures)" in printed and weights.sha256(tmp_path / "tiny.safetensors") in printed
+        assert "(2 images)" in printed and models.sha256(tmp_path / "tiny.safetensors") in printed
         rows = list(csv.DictReader((tmp_path / "out" / "kernel_path.csv").open()))
         document = json.loads((tmp_path / "out" / "kernel_path.json").read_text())
         assert len(rows) == len(document["cells"]) > 40
-        assert document["about"]["pictures"].startswith("2 of ")
+        assert document["about"]["images"].startswith("2 of ")
 
     @pytest.mark.parametrize(
         ("args", "message"),
         [
-            (["--pictures", "1"], "at least 2"),
+            (["--images", "1"], "at least 2"),
             (["--size", "90"], "multiple of 16"),
             (["--radii", "0.5"], "above 0.5"),
             (["--radii", "nan"], "above 0.5"),
@@ -298,9 +298,9 @@ class TestScript:
         assert refused.value.code == 2 and message in capsys.readouterr().err
 
     def test_pictures_that_cannot_be_measured(self, run, folder):
-        with pytest.raises(SystemExit, match="3 of 3 pictures have a side below 176"):
+        with pytest.raises(SystemExit, match="3 of 3 images have a side below 176"):
             run("--data", str(folder), "--size", "112")
         for name in ("astronaut", "chelsea"):
             (folder / f"{name}.png").unlink()
-        with pytest.raises(SystemExit, match=r"coffee\.png: the only picture"):
+        with pytest.raises(SystemExit, match=r"coffee\.png: the only image"):
             run("--data", str(folder))

@@ -9,17 +9,17 @@ from fdikp.plots import canvas
 
 
 @pytest.mark.parametrize("shape", [(7, 10), (12, 12, 3), (1, 33), (33, 1, 1)])
-def test_shrunk_is_the_mean_over_blocks(shape):
+def test_shrink_is_the_mean_over_blocks(shape):
     array = np.random.default_rng(0).integers(0, 65536, shape, np.uint16)
     factor = -(-max(shape[:2]) // 4)
     rows, columns = (range(0, side, factor) for side in shape[:2])
     means = [[array[y : y + factor, x : x + factor].mean(axis=(0, 1)) for x in columns] for y in rows]
-    np.testing.assert_allclose(canvas.shrunk(array, 4), means, rtol=1e-5)
+    np.testing.assert_allclose(canvas.shrink(array, 4), means, rtol=1e-5)
 
 
 def test_small_arrays_are_not_shrunk():
     array = np.arange(6, dtype=np.uint8).reshape(2, 3)
-    np.testing.assert_array_equal(canvas.shrunk(array, 3), array)
+    np.testing.assert_array_equal(canvas.shrink(array, 3), array)
 
 
 @pytest.mark.parametrize(("dtype", "white"), [(np.uint8, 255), (np.uint16, 65535), (np.float32, 1)])
@@ -49,5 +49,5 @@ def test_several_that_changed_come_in_order_and_apart():
 
 
 def test_pyplot_is_not_used():
-    canvas.drawn(canvas.grid_figure(1, 1, 2.0)[0])
+    canvas.render(canvas.grid_figure(1, 1, 2.0)[0])
     assert "matplotlib.pyplot" not in sys.modules

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from skimage import data
 from torch import Tensor
 
-from fdikp import weights
+from fdikp import models
 
 SCRIPT = Path(__file__).parents[2] / "research" / "colour.py"
 
@@ -20,12 +20,12 @@ def test_what_the_first_stage_changes_keeps_its_luma_and_a_share_of_its_colour(t
     done = subprocess.run(
         [sys.executable, str(SCRIPT), "fdikp-lite", "0.5", "-o", str(calm)], capture_output=True, text=True, check=True
     )
-    assert weights.sha256(calm) in done.stdout
+    assert models.sha256(calm) in done.stdout
     sharp = torch.from_numpy(data.astronaut()[:256, :256].copy()).permute(2, 0, 1)[None] / 255
     x = F.avg_pool2d(sharp, 17, stride=1, padding=8)[..., :240, :240]
 
     def change(model: str) -> tuple[Tensor, Tensor]:
-        network, _ = weights.load(model)
+        network, _ = models.load(model)
         with torch.no_grad():
             first = network.stages(x)[0].image - F.avg_pool2d(x, 4)
         luma = torch.einsum("c,bchw->bhw", torch.tensor([0.299, 0.587, 0.114]), first)[:, None]

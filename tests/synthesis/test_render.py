@@ -6,11 +6,11 @@ from itertools import pairwise
 import pytest
 import torch
 
-from fdikp.light import srgb_to_linear
 from fdikp.synthesis import Aperture, RenderSettings, aperture_kernels, render_pair
 from fdikp.synthesis.depth import draw_scene
 from fdikp.synthesis.rng import RandomStream
 from fdikp.synthesis.sensor import add_luminance_noise
+from fdikp.transfer_functions import srgb_to_linear
 
 CLEAN = RenderSettings(
     p_tone_curve=0,

@@ -4,10 +4,10 @@ import pytest
 import torch
 from tests.synthesis.test_render import CLEAN
 
-from fdikp.light import linear_to_srgb
 from fdikp.synthesis import render_pair
 from fdikp.synthesis.rng import RandomStream
 from fdikp.synthesis.tone import SRGB, ToneCurve, draw_tone
+from fdikp.transfer_functions import linear_to_srgb
 
 CODES = torch.arange(256) / 255
 CURVES = [SRGB, ToneCurve(1.4), ToneCurve(0.9, 1.2), ToneCurve(1.5, 0.87), ToneCurve(0.95, 1.25)]

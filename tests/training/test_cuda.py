@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fdikp import weights
+from fdikp import models
 from fdikp.training.checkpoint import load_checkpoint
 from fdikp.training.loop import train
 
@@ -18,7 +18,7 @@ def test_a_run_on_a_gpu_goes_on_and_its_weights_load_anywhere(recipe, precision,
     assert outcome.step == 6
     assert [line["skipped"] for line in log_of(recipe)] == [0] * 6
     assert all(value.isfinite().all() for value in load_checkpoint(recipe.runtime.output)["network"].values())
-    assert weights.load(outcome.weights)[0].output.weight.device.type == "cpu"
+    assert models.load(outcome.weights)[0].output.weight.device.type == "cpu"
 
 
 def test_the_first_step_is_that_of_the_cpu(recipe, log_of):

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from fdikp import weights
+from fdikp import models
 from fdikp.errors import DataError, FdikpError, TrainingError, WeightsError
 from fdikp.network import FDIKP, PRESETS
 from fdikp.training import inputs, loop, session
@@ -47,7 +47,7 @@ def test_a_stopped_run_goes_on_exactly(recipe, monkeypatch, log_of):
 
 def test_the_written_weights_are_the_average_and_load(recipe):
     file = train(recipe).weights
-    network, about = weights.load(file)
+    network, about = models.load(file)
     average = load_checkpoint(recipe.runtime.output)["averages"]["0.999"]
     for name, value in network.state_dict().items():
         assert torch.equal(value, average[f"module.{name}"]), name
@@ -55,7 +55,7 @@ def test_the_written_weights_are_the_average_and_load(recipe):
     assert float(network.output.weight.abs().max()) > 0  # it learned something
     half = train(recipe.override(output=recipe.runtime.output / "half", half=True, steps=1)).weights
     assert half.stat().st_size < 0.7 * file.stat().st_size
-    weights.load(half)
+    models.load(half)
 
 
 def test_training_from_the_identity_learns_to_undo_one_blur(recipe, log_of):
@@ -213,7 +213,7 @@ def test_real_pairs_train_and_validate(recipe, own_pairs, log_of):
 
 def test_training_starts_from_given_weights(recipe, tiny_weights):
     again = train(recipe.override(config="fdikp-lite", start=str(tiny_weights), steps=1, lr=1e-12)).weights
-    start, end = weights.load(tiny_weights), weights.load(again)
+    start, end = models.load(tiny_weights), models.load(again)
     assert torch.allclose(start[0].output.weight, end[0].output.weight, atol=1e-9)
     assert end[1].name == "tiny"
 
@@ -235,7 +235,7 @@ def test_a_run_writes_its_summary(recipe, log_of, plot, monkeypatch):
     monkeypatch.setattr(summary_module, "_plot", plot)
     outcome = train(recipe.override(steps=3, guard_weight=0.5, blur=0.1))
     summary = json.loads((recipe.runtime.output / "summary.json").read_text())
-    assert summary["weights_sha256"] == weights.sha256(outcome.weights)
+    assert summary["weights_sha256"] == models.sha256(outcome.weights)
     assert (summary["steps"], summary["pairs_seen"], summary["budget_used"]) == (3, 6, 1.0)
     assert set(summary["terms"]["last"]) == {"mse", "frequency", "guard", "blur", "hint"}
     assert summary["recipe"]["loss"]["guard_weight"] == 0.5

@@ -8,7 +8,7 @@ import sys
 import torch
 from torch import nn
 
-from fdikp import weights
+from fdikp import models
 from fdikp.data import load_images
 from fdikp.synthesis import RenderSettings
 from fdikp.training.checkpoint import load_checkpoint
@@ -41,7 +41,7 @@ def test_the_gradient_is_the_mean_of_both_processes(photos, tiny_weights, tmp_pa
     recipe = RECIPES["lite"].override(paths=(photos,), crop=(64,), blur=0.1, radius_hint=0.1, precision="fp32")
     stream = RenderedStream(load_images(recipe.data.paths), recipe.data.margin, recipe.runtime.seed, RenderSettings())
     torch.manual_seed(recipe.runtime.seed)
-    network = weights.load(tiny_weights)[0].requires_grad_(True).train()
+    network = models.load(tiny_weights)[0].requires_grad_(True).train()
     objective = Objective(network, recipe.override(beta=0.0).loss, NUMERICS, BlurSupervision(network))
     for rank in range(2):
         batch = stream.batch(2 * rank, 2, 64, torch.device("cpu"))

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from fdikp import weights
+from fdikp import models
 from fdikp.errors import TrainingError
 from fdikp.network import FDIKP, PRESETS
 from fdikp.training import train
@@ -15,7 +15,7 @@ from fdikp.training.net2net import expand
 
 @pytest.fixture
 def small(tiny_weights) -> FDIKP:
-    network = weights.load(tiny_weights)[0]
+    network = models.load(tiny_weights)[0]
     torch.manual_seed(1)
     for parameter in network.parameters():  # biases and the scales of normalisations are not those of a new network
         parameter += 0.05 * torch.randn_like(parameter)
@@ -78,7 +78,7 @@ def test_without_a_wider_bottleneck_nothing_is_lost(small, wide_config):
 
 
 def test_layer_normalisation_costs_little():
-    lite = weights.load("fdikp-lite")[0]
+    lite = models.load("fdikp-lite")[0]
     torch.manual_seed(0)
     base = expand(lite, PRESETS["fdikp-base"])
     x = torch.rand(1, 3, 96, 96)
@@ -123,10 +123,10 @@ def test_what_does_not_fit_is_refused(small, wide_config, change, message):
 def test_a_run_expands_the_weights_it_starts_from(recipe, tiny_weights, wide_config, monkeypatch):
     monkeypatch.setitem(PRESETS, "wide", wide_config)
     written = train(recipe.override(config="wide", start=str(tiny_weights), expand=True, steps=1, lr=1e-12)).weights
-    network, about = weights.load(written)
+    network, about = models.load(written)
     assert network.config == wide_config
     assert about.name == "wide"
-    old = weights.load(tiny_weights)[0].dsrm.encoder.to_full.weight
+    old = models.load(tiny_weights)[0].dsrm.encoder.to_full.weight
     assert torch.allclose(network.dsrm.encoder.to_full.weight[: len(old)], old, atol=1e-9)
 
 

@@ -8,9 +8,9 @@ import torch
 from PIL import Image
 from skimage import data
 
-from fdikp import weights
+from fdikp import models
 from fdikp.errors import DataError
-from fdikp.metrics.focus import score
+from fdikp.metrics.before_after import score
 from fdikp.training.checkpoint import load_checkpoint
 from fdikp.training.loop import train
 from fdikp.training.numerics import Numerics
@@ -44,7 +44,7 @@ def test_each_average_on_each_set(recipe, own_pairs, kodak, log_of):
     assert "loss" not in line["validation"]
     state = load_checkpoint(recipe.runtime.output)
     for name, file in (("0.1", "weights.safetensors"), ("0.9", "weights-ema-0.9.safetensors")):
-        network, about = weights.load(recipe.runtime.output / file)
+        network, about = models.load(recipe.runtime.output / file)
         assert about.name == "tiny"
         average = state["averages"][name]
         assert all(torch.equal(v, average[f"module.{key}"]) for key, v in network.state_dict().items())
@@ -66,7 +66,7 @@ def test_kodak_photos_are_rendered_with_their_numbers_as_seeds(kodak):
 
 
 def test_scores_are_those_of_the_centre_of_each_pair(own_pairs, tiny_weights):
-    network, _ = weights.load(tiny_weights)
+    network, _ = models.load(tiny_weights)
     validation_set = load_set("mine", own_pairs, 100)
     assert all(crop.source.shape == (3, 96, 96) for crop in validation_set.crops)
     means, strip = validate(network, validation_set, Numerics.of(RuntimeGroup(precision="fp32"), CPU))

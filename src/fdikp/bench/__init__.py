@@ -1,1 +1,1 @@
-"""How fast models are: `timing` in turn, what the `machine` can do, the `suite` of both, and how to `show` it."""
+"""Speed of models: `timing` of calls in turn, peak rates of the `machine`, the `suite` of both, and its `report`."""

@@ -1,4 +1,4 @@
-"""What the machine can do: the most that a matrix product and a convolution reach here, in the same type."""
+"""Reference rates of the machine: a matrix product and a convolution in the same data type."""
 
 import os
 
@@ -9,22 +9,22 @@ from fdikp.bench.timing import Call
 from fdikp.inference.devices import processor
 
 CHANNELS = 64
-"""Channels of the convolution that shares are quoted against: those of the paper's network."""
+"""Channels of the reference convolution: those of the paper's network."""
 
-PICTURE = 512
-"""Side of the map that it runs over."""
+SIDE = 512
+"""Side of its feature map, pixels."""
 
 
 def matrix_product(device: torch.device, dtype: torch.dtype) -> tuple[Call, float]:
-    """A large product of matrices, and its billions of operations."""
+    """A large matrix product, and its billions of operations."""
     side = 2048 if device.type == "cpu" else 8192
     a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
     return lambda: a @ b, 2 * side**3 / 1e9
 
 
 def convolution(device: torch.device, dtype: torch.dtype) -> tuple[Call, float]:
-    """A 3×3 convolution of 64 channels to as many, channels last, and its billions of operations."""
-    side = PICTURE if device.type == "cpu" else 2 * PICTURE
+    """A 3×3 convolution from 64 to 64 channels, channels-last, and its billions of operations."""
+    side = SIDE if device.type == "cpu" else 2 * SIDE
     x = torch.randn(1, CHANNELS, side, side, device=device).to(dtype, memory_format=torch.channels_last)
     weight = torch.randn(CHANNELS, CHANNELS, 3, 3, device=device).to(dtype, memory_format=torch.channels_last)
 
@@ -36,7 +36,7 @@ def convolution(device: torch.device, dtype: torch.dtype) -> tuple[Call, float]:
 
 
 def describe(device: torch.device) -> str:
-    """The processor or GPU, in words."""
+    """The name of the processor or GPU, with cores and threads."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

@@ -1,4 +1,4 @@
-"""A benchmark as a table and as plots."""
+"""A benchmark as a Markdown table and as plots."""
 
 from typing import TYPE_CHECKING
 
@@ -20,18 +20,18 @@ HEAD = (
     "megapixels/s",
     "GFLOP",
     "GFLOP/s",
-    "share of the convolution's rate",
+    "relative to the convolution",
     "peak MiB",
-    "time against the first",
+    "time relative to the first",
 )
 
 
-def markdown(found: Benchmark) -> str:
-    """The table, what the machine reached, and what the figures depend on."""
-    parts = [grid(HEAD, [_row(line) for line in found.lines])]
-    rates = [(rate.precision, f"{rate.matrix_product:.0f}", f"{rate.convolution:.0f}") for rate in found.rates]
+def markdown(benchmark: Benchmark) -> str:
+    """The table of models, the reference rates, and what they depend on."""
+    parts = [grid(HEAD, [_row(line) for line in benchmark.lines])]
+    rates = [(rate.precision, f"{rate.matrix_product:.0f}", f"{rate.convolution:.0f}") for rate in benchmark.rates]
     parts.append(grid(("precision", "matrix product, GFLOP/s", "64-channel 3×3 convolution, GFLOP/s"), rates))
-    parts.append("\n".join(f"- {name}: {value}" for name, value in found.about.items()))
+    parts.append("\n".join(f"- {name}: {value}" for name, value in benchmark.about.items()))
     return "\n\n".join(parts) + "\n"
 
 
@@ -47,9 +47,9 @@ def _row(line: Line) -> tuple[str, ...]:
         f"{line.width * line.height / 1e6 / seconds:.3g}",
         "" if line.gflop is None else f"{line.gflop:.0f}",
         "" if line.gflop is None else f"{line.gflop / seconds:.0f}",
-        "" if line.share is None else f"{line.share:.0%}",
+        "" if line.relative_rate is None else f"{line.relative_rate:.0%}",
         "" if line.peak_mib is None else f"{line.peak_mib:.0f}",
-        "" if line.against is None else _times(line.against),
+        "" if line.relative_time is None else _times(line.relative_time),
     )
 
 
@@ -58,21 +58,21 @@ def _times(ratio: Times) -> str:
     return f"×{ratio.median:.2f} ({low:.2f} to {high:.2f})"
 
 
-def plots(found: Benchmark) -> np.ndarray:
-    """Seconds and peak memory against pixels, for each model and precision: [H, W, 3] uint8."""
-    from fdikp.plots.canvas import drawn
+def plots(benchmark: Benchmark) -> np.ndarray:
+    """Seconds and peak memory over megapixels for each model and precision, [H, W, 3] uint8."""
+    from fdikp.plots.canvas import render
 
-    return drawn(compose(found))
+    return render(compose(benchmark))
 
 
-def compose(found: Benchmark) -> "Figure":
+def compose(benchmark: Benchmark) -> "Figure":
     """The figure that `plots` draws."""
     from fdikp.plots.canvas import grid_figure
 
     figure, axes = grid_figure(1, 2, 4.2)
-    curves = dict.fromkeys((line.model, line.precision) for line in found.lines)
+    curves = dict.fromkeys((line.model, line.precision) for line in benchmark.lines)
     for number, (model, precision) in enumerate(curves):
-        lines = [line for line in found.lines if (line.model, line.precision) == (model, precision)]
+        lines = [line for line in benchmark.lines if (line.model, line.precision) == (model, precision)]
         lines.sort(key=lambda line: line.width * line.height)
         pixels = [line.width * line.height / 1e6 for line in lines]
         style = {"color": f"C{number}", "marker": "osv^Dxp*"[number % 8], "label": f"{model}, {precision}"}

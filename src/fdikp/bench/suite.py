@@ -1,4 +1,4 @@
-"""Sizes × precisions × models, timed in turn, with what the machine could do in the same minutes."""
+"""Models at several sizes and precisions, timed in turn with the machine's reference rates."""
 
 import importlib
 import json
@@ -19,19 +19,20 @@ from fdikp.inference.deblurrer import Deblurrer
 from fdikp.inference.devices import PRECISIONS
 
 PRODUCT, CONVOLUTION = "a matrix product", "a convolution"
-"""Calls that measure the machine, beside the models."""
+"""Names of the reference calls."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """Something that restores pictures, to be timed."""
+    """A model or network to time."""
 
     name: str
     restore: Callable[[torch.Tensor], object]
-    """Takes [3, H, W] float32 in 0..1 on the CPU for our models, [1, 3, H, W] on the device for a peer."""
-    peer: bool
+    """Takes [3, H, W] float32 in 0..1 on the CPU for our models, [1, 3, H, W] on the device for others."""
+    foreign: bool
+    """Whether it is a network of others."""
     gflop: Callable[[int, int], float | None]
-    """Billions of operations for a picture of height and width."""
+    """Billions of operations for an image of this height and width."""
 
 
 @dataclass(frozen=True)
@@ -44,16 +45,16 @@ class Line:
     height: int
     seconds: Times
     gflop: float | None
-    share: float | None
-    """Of the rate that the convolution reached in the same rounds."""
+    relative_rate: float | None
+    """Operations per second relative to the reference convolution in the same rounds."""
     peak_mib: float | None
-    against: Times | None
-    """How many times as long as the first model, round by round; None for the first."""
+    relative_time: Times | None
+    """Time relative to the first model, round by round; None for the first."""
 
 
 @dataclass(frozen=True)
 class Rate:
-    """What the machine reached in one precision, in billions of operations a second."""
+    """Reference rates of the machine in one precision, billions of operations per second."""
 
     precision: str
     matrix_product: float
@@ -62,27 +63,29 @@ class Rate:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """All that was measured."""
+    """All measurements of a run."""
 
     lines: tuple[Line, ...]
     rates: tuple[Rate, ...]
     about: dict[str, str]
 
     def to_json(self) -> str:
-        """One document."""
+        """The benchmark as a JSON document."""
         return json.dumps(asdict(self), indent=1, allow_nan=False) + "\n"
 
 
-def ours(model: Deblurrer) -> Subject:
-    """A model of ours, by the way that every picture takes: tiles and transfers included."""
+def own_model(model: Deblurrer) -> Subject:
+    """One of our models, with the tiles and transfers of normal use."""
     return Subject(model.name, model.predict, False, lambda height, width: gflop(model.config, height, width))
 
 
-def peer(text: str, device: torch.device, dtype: torch.dtype) -> Subject:
-    """Any network: `package.module:factory`, where factory() gives an `nn.Module` that takes [1, 3, H, W] in 0..1.
+def foreign_network(text: str, device: torch.device, dtype: torch.dtype) -> Subject:
+    """Any importable network, from `package.module:factory`.
+
+    factory() returns an `nn.Module` that takes [1, 3, H, W] in 0..1.
 
     Raises:
-        FdikpError: there is no such factory, or it gives something else.
+        FdikpError: the factory cannot be imported, fails, or returns something else.
     """
     name, colon, factory = text.partition(":")
     try:
@@ -90,9 +93,9 @@ def peer(text: str, device: torch.device, dtype: torch.dtype) -> Subject:
             raise ValueError("must be package.module:factory")
         network = getattr(importlib.import_module(name), factory)()
         if not isinstance(network, nn.Module):
-            raise TypeError(f"{factory}() gives {type(network).__name__}, not an nn.Module")
-    except Exception as error:  # whatever a stranger's module raises
-        raise FdikpError(f"--against {text}: {str(error).partition(chr(10))[0]}") from error
+            raise TypeError(f"{factory}() returned {type(network).__name__}, not an nn.Module")
+    except Exception as error:  # a foreign module may raise anything
+        raise FdikpError(f"{text}: {str(error).partition(chr(10))[0]}") from error
     network = network.eval().to(device=device, dtype=dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @torch.inference_mode()
@@ -114,17 +117,17 @@ def measure(
     precisions: Sequence[str],
     device: torch.device,
     runs: int,
-    say: Callable[[str], None] = lambda line: None,
+    progress: Callable[[str], None] = lambda line: None,
 ) -> Benchmark:
     """Time every model at every size (width, height) in every precision.
 
     Args:
-        subjects: the models in a precision, the first of which the others are compared with.
-        sizes: of the pictures, pixels.
+        subjects: returns the models for a precision; the others are compared with the first.
+        sizes: of the images, pixels.
         precisions: names in `PRECISIONS`.
-        device: where.
-        runs: rounds that count, after one that does not.
-        say: hears what is being measured.
+        device: where to compute.
+        runs: rounds that count, after one to warm up.
+        progress: called with a description of the next measurement.
     """
     lines: list[Line] = []
     rates: list[Rate] = []
@@ -135,7 +138,7 @@ def measure(
         conv, conv_gflop = convolution(device, dtype)
         reached: list[tuple[float, float]] = []
         for width, height in sizes:
-            say(f"{precision}, {width}x{height}")
+            progress(f"{precision}, {width}x{height}")
             calls = {subject.name: _call(subject, width, height, device, dtype) for subject in models}
             times = in_turn(calls | {PRODUCT: product, CONVOLUTION: conv}, runs, device=device)
             rate = conv_gflop / times[CONVOLUTION].median
@@ -148,7 +151,7 @@ def measure(
 
 def _call(subject: Subject, width: int, height: int, device: torch.device, dtype: torch.dtype) -> Call:
     x = torch.rand(3, height, width, generator=torch.Generator().manual_seed(0))
-    if subject.peer:
+    if subject.foreign:
         x = x[None].to(device=device, dtype=dtype, memory_format=torch.channels_last)
     return lambda: subject.restore(x)
 
@@ -187,6 +190,6 @@ def _about(device: torch.device, runs: int) -> dict[str, str]:
         "machine": describe(device),
         "versions": ", ".join(f"{k} {v}" for k, v in versions.items()) + f", Python {platform.python_version()}",
         "how": f"median of {runs} rounds after one to warm up; in each round every call once, in turn; "
-        "one picture at a time, tiles and transfers included for models of ours",
-        "operations": "of the whole picture at once, without what tiles share; a multiplication and an addition two",
+        "one image at a time, including tiles and transfers for our models",
+        "operations": "of the whole image at once, without the overlap of tiles; a multiply-add counts as two",
     }

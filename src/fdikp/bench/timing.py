@@ -1,4 +1,4 @@
-"""Times of calls that can be compared on a machine that is not quiet."""
+"""Timing of calls that compares them fairly on a machine with other load."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -12,18 +12,18 @@ Call = Callable[[], object]
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds of one call, run by run."""
+    """Seconds of one call in each run."""
 
     seconds: tuple[float, ...]
 
     @property
     def median(self) -> float:
-        """The middle run."""
+        """The median run."""
         return median(self.seconds)
 
     @property
     def spread(self) -> tuple[float, float]:
-        """The first and the third quartile; of fewer than three runs the extremes.
+        """The first and third quartile; for fewer than three runs, minimum and maximum.
 
         >>> Times((1.0, 2.0, 3.0, 4.0, 5.0)).spread
         (2.0, 4.0)
@@ -41,18 +41,17 @@ def in_turn(
     device: torch.device = torch.device("cpu"),  # noqa: B008 (a constant)
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, Times]:
-    """Time calls side by side: each once in every round, in an order that turns from round to round.
+    """Time calls in turn: each once per round, in an order that rotates from round to round.
 
-    A machine's speed drifts, and what runs first in a round may find other caches than what runs last; so all calls
-    meet the same drift, and each comes first as often as the others. Work that a device does behind our back is
-    waited for before each reading of the clock.
+    The speed of a machine drifts, and the first call of a round finds other cache contents than the last. So all calls
+    meet the same drift, and each comes first equally often. The device is synchronised before each clock reading.
 
     Args:
         calls: by name.
         runs: rounds that count.
-        warm_up: rounds that do not, first.
-        device: what the calls run on.
-        clock: seconds.
+        warm_up: rounds before them that do not count.
+        device: where the calls run.
+        clock: returns seconds.
     """
     names = list(calls)
     seconds: dict[str, list[float]] = {name: [] for name in names}
@@ -69,12 +68,12 @@ def in_turn(
 
 
 def ratio(one: Times, other: Times) -> Times:
-    """How many times as long one call took as another, round by round: drift that meets both cancels."""
+    """The time of one call divided by that of another, round by round, so that common drift cancels."""
     return Times(tuple(a / b for a, b in zip(one.seconds, other.seconds, strict=True)))
 
 
 def synchronise(device: torch.device) -> None:
-    """Wait for what the device was given to do."""
+    """Wait until the device has finished all queued work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     elif device.type == "mps":

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 NAMES = ("overview.png", "blur_map.png", "kernels.png", "coefficients.png", "analysis.npz", "analysis.json")
 """What is written beside the result."""
 
-STAGES = ("coarse", "middle", "fine")
 IMAGES = ("blurry", "previous stage")
 """What the axes of the kernels stand for, in the order of `Analysis.kernels`."""
 
@@ -157,8 +156,8 @@ def _numbers(analysis: "Analysis", model: "Deblurrer") -> dict[str, Any]:
         "height": height,
         "model": {
             "name": model.name,
-            "weights_sha256": model.weights.sha256,
-            "parameters": model.weights.parameters,
+            "weights_sha256": model.descriptor.sha256,
+            "parameters": model.descriptor.parameters,
             "device": str(model.device),
             "precision": str(model.precision).removeprefix("torch."),
             "tile": model.tile,
@@ -190,6 +189,8 @@ def _numbers(analysis: "Analysis", model: "Deblurrer") -> dict[str, Any]:
 
 def _kernel_numbers(kernels: "np.ndarray") -> Iterator[dict[str, Any]]:
     """For each kernel of a tile [stages, 2, N, K, K]: its sum, middle tap and energy (the sum of squares)."""
+    from fdikp.plots.canvas import STAGES
+
     middle = kernels.shape[-1] // 2
     for stage, of_stage in zip(STAGES, kernels, strict=True):
         for image, of_image in zip(IMAGES, of_stage, strict=True):

@@ -68,10 +68,9 @@ def run(options: Options) -> int:
     if output.exists() and not options.overwrite:
         raise WeightsError(f"{output} exists; give --overwrite or another --output")
 
-    from fdikp import weights
-    from fdikp.weights.mean import cancelled, mean
+    from fdikp import models
 
-    networks, files = zip(*(weights.load(name) for name in options.inputs), strict=True)
+    networks, files = zip(*(models.load(name) for name in options.inputs), strict=True)
     for network, file in zip(networks, files, strict=True):
         ours, theirs = network.config.to_dict(), networks[0].config.to_dict()
         if differing := [name for name in ours if ours[name] != theirs[name]]:
@@ -82,11 +81,11 @@ def run(options: Options) -> int:
     parts = [{"sha256": file.sha256, "share": share / sum(shares)} for file, share in zip(files, shares, strict=True)]
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        weights.save(mean(networks, shares), output, name=output.stem, half=options.half, mean_of=parts)
+        models.save(models.average(networks, shares), output, name=output.stem, half=options.half, mean_of=parts)
     except OSError as error:
         raise WeightsError(cannot_be_written(output, error)) from error
-    console.result(f"{' '.join(options.inputs)} -> {output}, sha256 {weights.sha256(output)}")
-    if (lost := cancelled(networks)) > APART:
+    console.result(f"{' '.join(options.inputs)} -> {output}, sha256 {models.sha256(output)}")
+    if (lost := models.cancellation(networks)) > APART:
         console.problem(
             f"{output}: {lost:.0%} of these weights cancel in their mean, which is weak for it: average runs that "
             "began from the same weights"

@@ -1,4 +1,4 @@
-"""`fdikp benchmark`: how fast models are here, beside what this machine can do and beside others' networks."""
+"""`fdikp benchmark`: time models beside reference rates of the machine and networks of others."""
 
 import re
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from fdikp.cli.console import UsageError
 from fdikp.cli.model_options import Flag
 from fdikp.errors import FdikpError
 from fdikp.files import atomic_write, cannot_be_written
-from fdikp.weights import DEFAULT
+from fdikp.models import DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Time models: sizes, precisions, and networks of others in turn with ours.
+    """Time models at several sizes and precisions, in turn with other networks.
 
-    In each round every model restores one picture, and a large matrix product
-    and a convolution run beside them: so drift of the machine meets all alike,
-    and a share of what the machine can do is of the same minutes. Medians and
-    quartiles are over rounds; ratios are taken round by round.
+    In each round every model restores one image, and a large matrix product and
+    a convolution run too. So drift of the machine affects all of them equally,
+    and rates are relative to what the machine reached in the same minutes.
+    Medians and quartiles are over rounds; ratios are taken round by round.
 
-    --against times any torch network that can be imported: a function without
-    arguments that gives an nn.Module, which takes [1, 3, H, W] in 0..1.
+    --against times any importable torch network: a function without arguments
+    that returns an nn.Module, which takes [1, 3, H, W] in 0..1.
 
     Examples:
     fdikp benchmark
@@ -42,38 +42,38 @@ class Options:
     fdikp benchmark --sizes 256 --against my_package.models:build
     """
 
-    # Shipped models or .safetensors files; the first is what others are compared with.
+    # Shipped models or .safetensors files; the others are compared with the first.
     inputs: Annotated[
         tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="MODEL ...", help_behavior_hint="")
     ] = ()
 
-    # Pictures to restore: WIDTHxHEIGHT, or the side of a square.
+    # Image sizes: WIDTHxHEIGHT, or the side of a square.
     sizes: Annotated[tuple[str, ...], tyro.conf.arg(metavar="SIZE ...")] = ("256", "512")
 
-    # Arithmetic of the convolutions.
+    # Data types of the convolutions.
     precisions: tuple[Literal["auto", "float32", "bfloat16", "float16"], ...] = ("auto",)
 
-    # Rounds that count.
+    # Number of timed rounds.
     runs: int = 5
 
-    # Side of the tiles of our models, a multiple of 16 and at least 64; 0 is whole pictures.
+    # Side of the tiles of our models, a multiple of 16 and at least 64; 0 computes whole images.
     tile: int = 512
 
-    # Networks of others.
+    # Networks of others to time too.
     against: Annotated[tuple[str, ...], tyro.conf.arg(metavar="PACKAGE.MODULE:FACTORY ...", help_behavior_hint="")] = ()
 
-    # Where to compute; auto takes a GPU if there is one.
+    # Where to compute; auto uses a GPU if there is one.
     device: Annotated[str, tyro.conf.arg(metavar="{auto,cpu,cuda,cuda:1,mps,...}")] = "auto"
 
     # Folder for benchmark.json, benchmark.md and benchmark.png.
-    out: Annotated[Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="")] = None
+    output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"], metavar="DIR", help_behavior_hint="")] = None
 
-    # Print errors only, beside the table.
+    # Print the table and errors only.
     quiet: Flag = False
 
 
 def run(options: Options) -> int:
-    """Do what the command line asks; returns the exit code."""
+    """Run the subcommand; returns the exit code."""
     sizes = _check(options)
     configure_malloc()
     from fdikp.bench.report import markdown
@@ -82,18 +82,18 @@ def run(options: Options) -> int:
 
     device = choose_device(options.device)
     precisions = [str(choose_precision(p, device)).removeprefix("torch.") for p in options.precisions]
-    found = measure(
+    benchmark = measure(
         lambda precision: _subjects(options, precision, device),
         sizes,
         list(dict.fromkeys(precisions)),
         device,
         options.runs,
-        say=(lambda line: None) if options.quiet else console.problem,
+        progress=(lambda line: None) if options.quiet else console.problem,
     )
-    found = replace(found, about=found.about | {"tile": str(options.tile or "none")})
-    text = markdown(found)
-    if options.out:
-        _keep(options.out, found, text)
+    benchmark = replace(benchmark, about=benchmark.about | {"tile": str(options.tile or "none")})
+    text = markdown(benchmark)
+    if options.output:
+        _save(options.output, benchmark, text)
     for line in text.rstrip("\n").split("\n"):
         console.result(line)
     return 0
@@ -101,35 +101,45 @@ def run(options: Options) -> int:
 
 def _subjects(options: Options, precision: str, device: "torch.device") -> "Sequence[Subject]":
     from fdikp import load_model
-    from fdikp.bench.suite import ours, peer
+    from fdikp.bench.suite import foreign_network, own_model
     from fdikp.inference.devices import PRECISIONS
 
-    wanted = dict.fromkeys(options.inputs) or {DEFAULT: None}
-    models = [ours(load_model(name, str(device), precision, tile=options.tile)) for name in wanted]
+    given = dict.fromkeys(options.inputs) or {DEFAULT: None}
+    models = [own_model(load_model(name, str(device), precision, tile=options.tile)) for name in given]
     names = [model.name for model in models]
     models = [
-        replace(model, name=given) if names.count(model.name) > 1 else model
-        for model, given in zip(models, wanted, strict=True)
+        replace(model, name=name) if names.count(model.name) > 1 else model
+        for model, name in zip(models, given, strict=True)
     ]
-    return [*models, *(peer(text, device, PRECISIONS[precision]) for text in dict.fromkeys(options.against))]
+    try:
+        return [
+            *models,
+            *(foreign_network(text, device, PRECISIONS[precision]) for text in dict.fromkeys(options.against)),
+        ]
+    except FdikpError as error:
+        raise FdikpError(f"--against {error}") from error
 
 
-def _keep(folder: Path, found: "Benchmark", text: str) -> None:
+def _save(folder: Path, benchmark: "Benchmark", text: str) -> None:
     from fdikp.bench.report import plots
     from fdikp.imaging import Photo, write_photo
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, content in (("benchmark.json", found.to_json()), ("benchmark.md", text)):
+        for name, content in (("benchmark.json", benchmark.to_json()), ("benchmark.md", text)):
             with atomic_write(folder / name) as file:
                 file.write(content.encode())
     except OSError as error:
         raise FdikpError(cannot_be_written(folder, error)) from error
-    write_photo(Photo(plots(found)), folder / "benchmark.png")
+    write_photo(Photo(plots(benchmark)), folder / "benchmark.png")
 
 
 def _check(options: Options) -> list[tuple[int, int]]:
-    """The sizes (width, height), or a refusal of what cannot be meant."""
+    """Validate the options; returns the sizes (width, height).
+
+    Raises:
+        UsageError: an option is malformed or out of range.
+    """
     sizes = []
     for given in options.sizes:
         found = re.fullmatch(r"([1-9]\d{0,4})(?:[x×]([1-9]\d{0,4}))?", given)

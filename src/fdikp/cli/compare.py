@@ -1,4 +1,4 @@
-"""`fdikp compare`: folders of results by any methods in; scores, a ranking and how sure it is out."""
+"""`fdikp compare`: score and rank folders of images that any methods made."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ from fdikp.cli.progress import Bars
 from fdikp.errors import DataError
 
 if TYPE_CHECKING:
-    from fdikp.evaluation.folders import Case, Folder
+    from fdikp.evaluation.folders import Folder
     from fdikp.evaluation.protocols import Protocol
     from fdikp.evaluation.results import Evaluation
     from fdikp.evaluation.tables import Table
@@ -27,17 +27,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Compare methods by the pictures they made, whatever made them.
+    """Compare methods by the images they made.
 
-    Each folder holds one method's results. A result belongs to the target of
-    the same name; what a method appends to names, as in photo_deblurred.png,
-    is seen by itself. All are scored under one protocol and ranked. Each two
-    methods are compared on the same pictures: the mean difference with its
-    95 % bootstrap interval, wins, ties and losses, best and worst picture.
+    Each folder holds the results of one method. A result belongs to the target
+    of the same name; a suffix that the method appends, as in
+    photo_deblurred.png, is detected. All methods are scored under one protocol
+    and ranked. Methods are compared pairwise on the images they share: mean
+    difference with its 95 % bootstrap interval, wins, ties and losses, and the
+    best and worst image.
 
     Examples:
     fdikp compare fdikp/ restormer/ --target DPDD/test_c/target
-    fdikp compare a/ b/ --target sharp/ --source blurred/    also what each gained
+    fdikp compare a/ b/ --target sharp/ --source blurred/    also prints gains
     fdikp compare a/ b/ --target sharp/ --metric lpips --markdown
     fdikp compare a/ b/ --target sharp/ --json results.json --csv results.csv
     """
@@ -47,38 +48,38 @@ class Options:
         tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")
     ] = ()
 
-    # The folder of sharp pictures.
+    # The folder of sharp images.
     target: Annotated[str, tyro.conf.arg(metavar="FOLDER")]
 
-    # The folder of blurred pictures, to tell what each method gained. One target may then belong to all of them.
+    # The folder of blurred images, to compute gains. A single target may then belong to all of them.
     source: Annotated[str | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")] = None
 
-    # How pictures are cut, rounded and scored.
+    # How images are cropped, rounded and scored.
     protocol: str = "defocus"
 
-    # What the data set is called; protocols have rules for some: rtf, realdof.
+    # Name of the data set; protocols have rules for rtf and realdof.
     data: Annotated[
         str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="(default: the target folder's name)")
     ] = None
 
-    # What ranks the methods.
+    # The metric that ranks the methods.
     metric: Literal["psnr", "ssim", "mae", "lpips"] = "psnr"
 
-    # Weights of LPIPS: a file, or download; by default the file that FDIKP_LPIPS names, or what was downloaded before.
+    # LPIPS weights: a file, or "download"; by default the file that FDIKP_LPIPS names, or an earlier download.
     lpips: Annotated[str | None, tyro.conf.arg(metavar="FILE", help_behavior_hint="")] = None
 
-    # Print Markdown on a terminal too.
+    # Print Markdown on a terminal too, as in a pipe.
     markdown: Flag = False
 
-    # Write the scores of each picture, and all they depend on, as fdikp evaluate does.
+    # Write the scores of each image and what they depend on, in the format of "fdikp evaluate".
     json: Annotated[str | None, tyro.conf.arg(metavar="FILE.json", help_behavior_hint="")] = None
 
-    # Write the scores of each picture as a table.
+    # Write the scores of each image as a table.
     csv: Annotated[str | None, tyro.conf.arg(metavar="FILE.csv", help_behavior_hint="")] = None
 
 
 def run(options: Options) -> int:
-    """Do what the command line asks; returns the exit code."""
+    """Run the subcommand; returns the exit code."""
     _check(options)
     try:
         _compare(options)
@@ -101,23 +102,27 @@ def _compare(options: Options) -> None:
         raise UsageError(f"--protocol {error}") from None
     data = options.data or Path(options.target).resolve().name
     target, source, methods = _folders(options)
-    cases = match(target, methods, source)
-    smallest = min(min(size) for size in check(cases, protocol, data))
+    images = match(target, methods, source)
+    smallest = min(min(size) for size in check(images, protocol, data))
     lpips, about_lpips = _lpips(options, protocol, smallest)
-    with Bars(len(cases), "pictures") as bars:
-        results = score_folders(cases, protocol, lpips, data, bars.end)
-    about = {"protocol": protocol.describe()} | _about(options, cases) | {"LPIPS": about_lpips}
+    with Bars(len(images), "images") as bars:
+        results = score_folders(images, protocol, lpips, data, bars.end)
+    about = {"protocol": protocol.describe()} | _about(options, len(images)) | {"LPIPS": about_lpips}
     models = tuple(ModelInfo(method.title, None, None, None, None) for method in methods)
     evaluation = Evaluation(options.protocol, about, models, results)
     if options.json is not None:
         _write(options.json, evaluation.to_json())
     if options.csv is not None:
-        _write(options.csv, _lines(evaluation))
+        _write(options.csv, _csv(evaluation))
     _print(tables(evaluation, options.metric), evaluation, options.markdown or not sys.stdout.isatty())
 
 
 def _check(options: Options) -> None:
-    """Refuse what cannot be meant."""
+    """Validate the options.
+
+    Raises:
+        UsageError: options conflict or a path is empty.
+    """
     if "" in (*options.inputs, options.target, options.source, options.json, options.csv):
         raise UsageError("a folder or file is empty; give a path (. is the current folder)")
     if not options.inputs:
@@ -132,7 +137,7 @@ def _check(options: Options) -> None:
 
 
 def _folders(options: Options) -> "tuple[Folder, Folder | None, list[Folder]]":
-    """Target, source and methods; every folder that cannot be used is told."""
+    """Target, source and methods; raises DataError with every folder that cannot be used."""
     from fdikp.data.faults import raise_faults
     from fdikp.data.listing import IMAGE_SUFFIXES
     from fdikp.evaluation.folders import gather
@@ -147,7 +152,7 @@ def _folders(options: Options) -> "tuple[Folder, Folder | None, list[Folder]]":
             found = search.find([place])
             raise_faults([str(one.error) for one in found if one.error])
             if not found:
-                raise DataError(f"{place}: no pictures in it; give a folder with JPEG, PNG, WebP or TIFF files")
+                raise DataError(f"{place}: no images in it; give a folder with JPEG, PNG, WebP or TIFF files")
             folders.append(gather(title, [(one.place, one.path) for one in found]))
         except DataError as error:
             faults += error.faults
@@ -157,7 +162,7 @@ def _folders(options: Options) -> "tuple[Folder, Folder | None, list[Folder]]":
 
 
 def titles(folders: Sequence[str]) -> list[str]:
-    """What methods are called: as few last parts of their paths as tell them apart.
+    """Titles of the methods: the fewest last parts of their paths that are distinct.
 
     >>> titles(["runs/a/out", "runs/b/out"])
     ['a/out', 'b/out']
@@ -170,31 +175,31 @@ def titles(folders: Sequence[str]) -> list[str]:
 
 
 def _lpips(options: Options, protocol: "Protocol", smallest: int) -> "tuple[LPIPS | None, str]":
-    """The measure, or none, and what is to be said about it."""
+    """The LPIPS metric or None, and its description for the table."""
     from hashlib import sha256
 
-    from fdikp.evaluation.protocols import LEAST_FOR_LPIPS
+    from fdikp.evaluation.protocols import MIN_LPIPS_SIDE
     from fdikp.metrics.lpips import LPIPS
     from fdikp.metrics.lpips_weights import VARIABLE, find_lpips
 
     file = find_lpips(options.lpips) if protocol.lpips else None
-    if file is not None and smallest >= LEAST_FOR_LPIPS:
+    if file is not None and smallest >= MIN_LPIPS_SIDE:
         lpips = LPIPS(file)
         return lpips, f"v0.1, {lpips.backbone}, weights sha256 {sha256(file.read_bytes()).hexdigest()}"
     if protocol.lpips is None:
-        why, remedy = f"the protocol {protocol.name} has none", "choose another --protocol"
+        why, remedy = f"the protocol {protocol.name} does not use it", "choose another --protocol"
     elif file is None:
         why, remedy = "there are no weights", f"give --lpips FILE or set {VARIABLE}"
     else:
-        why, remedy = f"a picture has a side of less than {LEAST_FOR_LPIPS} pixels", "leave small pictures out"
+        why, remedy = f"an image has a side below {MIN_LPIPS_SIDE} pixels", "remove small images"
     if options.metric == "lpips":
         raise UsageError(f"--metric lpips: {why}; {remedy}, or rank by another metric")
-    console.problem(f"LPIPS is left out, for {why}; {remedy}")
-    return None, f"left out, for {why}"
+    console.problem(f"LPIPS is left out, because {why}; {remedy}")
+    return None, f"left out, because {why}"
 
 
-def _about(options: Options, cases: "Sequence[Case]") -> dict[str, str]:
-    """What the numbers depend on."""
+def _about(options: Options, images: int) -> dict[str, str]:
+    """What the scores depend on."""
     import platform
 
     import torch
@@ -205,18 +210,18 @@ def _about(options: Options, cases: "Sequence[Case]") -> dict[str, str]:
     versions = f"fdikp {fdikp.__version__}, torch {torch.__version__}, Python {platform.python_version()}"
     folders = {f"folder of {title}": name for title, name in zip(titles(options.inputs), options.inputs, strict=True)}
     return {
-        "pictures": str(len(cases)),
+        "images": str(images),
         "target": options.target,
         **({"source": options.source} if options.source else {}),
         **folders,
-        "intervals": f"of the mean of pictures, 95 %, bootstrap (BCa), {RESAMPLES} resamples, seed 0",
+        "intervals": f"of the mean over images, 95 %, bootstrap (BCa), {RESAMPLES} resamples, seed 0",
         "versions": versions,
         "command": shlex.join(["fdikp", *sys.argv[1:]]),
     }
 
 
-def _lines(evaluation: "Evaluation") -> str:
-    """A line for each picture of each method."""
+def _csv(evaluation: "Evaluation") -> str:
+    """CSV with a line for each image of each method."""
     from fdikp.evaluation.tables import csv_rows
 
     rows, text = csv_rows(evaluation), io.StringIO()
@@ -236,10 +241,10 @@ def _write(name: str, text: str) -> None:
         raise DataError(cannot_be_written(name, error)) from error
 
 
-def _print(found: "Sequence[Table]", evaluation: "Evaluation", markdown: bool) -> None:
-    """The tables, and below them what they depend on."""
+def _print(tables: "Sequence[Table]", evaluation: "Evaluation", markdown: bool) -> None:
+    """Print the tables, and below them what they depend on."""
     if markdown:
-        for table in found:
+        for table in tables:
             for line in table.markdown().splitlines():
                 console.result(line)
             console.result("")
@@ -251,7 +256,7 @@ def _print(found: "Sequence[Table]", evaluation: "Evaluation", markdown: bool) -
     from rich.text import Text
 
     screen = Console()
-    for table in found:
+    for table in tables:
         grid = Grid(title=table.title, title_justify="left", title_style="bold", box=None, pad_edge=False)
         for n, name in enumerate(table.head):
             grid.add_column(name, justify="right" if n else "left", overflow="fold")

@@ -42,7 +42,7 @@ class DataOptions:
                 raise UsageError(f"--data {argument}: must be NAME=PATH, such as dpdd=DPDD/")
         names = [argument.partition("=")[0] for argument in self.data]
         if repeated := {name for name in names if names.count(name) > 1}:
-            raise UsageError(f"--data: more than one set is named {', '.join(sorted(repeated))}; choose another name")
+            raise UsageError(f"--data: the name {', '.join(sorted(repeated))} is used more than once; choose another")
         if self.limit is not None and self.limit < 1:
             raise UsageError(f"--limit {self.limit}: must be at least 1")
 

@@ -152,13 +152,13 @@ def _models() -> Iterator[Finding]:
     """A finding for each shipped model: whether its weights are whole, and its speed on the default device."""
     import numpy as np
 
-    from fdikp import load_model, weights
+    from fdikp import load_model, models
     from fdikp.errors import FdikpError
 
-    if not weights.available():
+    if not models.available():
         yield Finding("models", {"error": "no weights ship with this installation; reinstall fdikp"}, ok=False)
     picture = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
-    for name in weights.available():
+    for name in models.available():
         try:
             model = load_model(name)
             model(picture)
@@ -175,14 +175,14 @@ def _models() -> Iterator[Finding]:
             f"model {name}",
             {
                 "weights": "verified",
-                "parameters": model.weights.parameters,
+                "parameters": model.descriptor.parameters,
                 "device": str(model.device),
                 "precision": str(model.precision).removeprefix("torch."),
                 "size": f"{SIDE}x{SIDE}",
                 "seconds": round(seconds, 4),
                 "megapixels_per_second": round(SIDE * SIDE / 1e6 / seconds, 3),
-                "sha256": model.weights.sha256,
-                "path": str(model.weights.path),
+                "sha256": model.descriptor.sha256,
+                "path": str(model.descriptor.path),
             },
         )
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from fdikp.cli.console import UsageError
-from fdikp.weights import DEFAULT
+from fdikp.models import DEFAULT
 
 if TYPE_CHECKING:
     from fdikp.inference.deblurrer import Deblurrer

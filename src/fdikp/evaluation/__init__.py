@@ -1,7 +1,6 @@
-"""Measuring restored photographs as the field does.
+"""Measuring models and methods on data sets.
 
-`protocols` say how each paper's script takes the numbers of `fdikp.metrics`;
-`evaluate` puts models on data sets, and `results`, `store`, `tables`, `paper` and `report/` hold and show what came
-out. `folders`, `compare` and `statistics` do the same for results of any method. `ablations` and `reproduce` train and
-score the paper's variants, `figures/` draws its figures, and `kernel_path/` asks whether the kernels earn their place.
+`protocols` defines how each paper's script scores images with `fdikp.metrics`. `evaluate` runs models on data sets;
+`results` holds what it measured, `store` keeps it in a folder, `tables` and `report/` show it, and `cost` counts
+operations and memory. `folders`, `compare` and `statistics` do the same for images that any method made.
 """

@@ -1,4 +1,4 @@
-"""What a network costs: arithmetic, and memory while it runs."""
+"""The cost of a network: operations, and peak memory while it runs."""
 
 import sys
 from contextlib import suppress
@@ -12,30 +12,30 @@ from fdikp.network import FDIKP, NetworkConfig
 from fdikp.network.ops.pac_cpu import operations
 
 SIDE = 256
-"""Side of the picture that arithmetic is quoted for."""
+"""Default side of the image that operations are counted for, pixels."""
 
 
 def counter() -> FlopCounterMode:
-    """torch's counter of operations, which knows of position adaptive convolution; a context."""
+    """torch's operation counter, extended by position adaptive convolution; a context manager."""
     return FlopCounterMode(display=False, custom_mapping={torch.ops.fdikp.pac: operations})
 
 
 def gflop(config: NetworkConfig, height: int = SIDE, width: int = SIDE) -> float:
-    """Billions of operations of one forward pass over [1, 3, height, width], a multiplication and an addition two.
+    """Billions of operations of one forward pass over [1, 3, height, width]; a multiply-add counts as two.
 
-    Convolutions, matrix products and the weighing of position adaptive convolution are counted, as the field's
-    counters do; Fourier transforms, sampling and what works on single values are not. Nothing is computed.
+    Like other counters of the field it counts convolutions, matrix products and the weighted sums of position adaptive
+    convolution, but not Fourier transforms, sampling and elementwise operations. Nothing is computed.
     """
-    # With gradients, which cost nothing here: attention is then products that torch counts, and no pass goes unseen
+    # With gradients enabled, attention is matrix products that torch counts, and no fused kernel hides operations
     with FakeTensorMode(), counter() as counted:
         FDIKP(config).eval()(torch.empty(1, 3, height, width))
     return counted.get_total_flops() / 1e9
 
 
 class PeakMemory:
-    """The most memory in use since this was made: of the device for a GPU, of the process for the CPU.
+    """The peak memory since this object was made: of the device for a GPU, of the process for the CPU.
 
-    On Linux the system's own mark is set back; where it cannot be, the peak is that of the process so far.
+    On Linux the system's high-water mark is reset; where that is not possible, the peak is that of the process so far.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -47,7 +47,7 @@ class PeakMemory:
                 Path("/proc/self/clear_refs").write_text("5")
 
     def mib(self) -> float | None:
-        """MiB, or None where the system does not tell."""
+        """The peak in MiB, or None if the system does not report it."""
         if self.device.type == "cuda":
             return torch.cuda.max_memory_allocated(self.device) / 2**20
         with suppress(OSError, IndexError, ValueError):

@@ -1,4 +1,4 @@
-"""Models on data sets: each picture restored and scored, under one protocol."""
+"""Models on data sets: restore and score each image under one protocol."""
 
 import platform
 import time
@@ -23,61 +23,63 @@ from fdikp.metrics.lpips import LPIPS
 from fdikp.metrics.no_reference import no_reference
 from fdikp.metrics.overshoot import overshoot
 
-SMALLEST = 32
-"""Shortest side, pixels, that every metric can read."""
+MIN_SIDE = 32
+"""Shortest side that every metric accepts, pixels."""
 
 WARM_UP = 256
-"""Side of the piece of the first picture that each model restores before time is taken."""
+"""Side of the crop of the first image that each model restores before timing starts, pixels."""
 
 
 @dataclass(frozen=True)
 class Restored:
-    """A picture that was just scored, for whoever wants to look at it or keep it."""
+    """An image that was just scored, with its tensors."""
 
     result: ImageResult
     source: Tensor
-    """[3, H, W] float32 0..1, as the protocol prepared it."""
+    """[3, H, W] float32 in 0..1, as the protocol prepared it."""
     output: Tensor
     """[3, H, W] float32, not clamped."""
     target: Tensor | None
+    """[3, H, W] float32 in 0..1; None without ground truth."""
 
 
 @dataclass(frozen=True)
 class Evaluator:
-    """What is the same for every picture of an evaluation."""
+    """The settings that all images of an evaluation share."""
 
     protocol: Protocol
     lpips: LPIPS | None = None
-    """None: that column is left out."""
+    """None leaves that column out."""
     strength: float = 1.0
+    """Factor of the change that the model makes."""
 
     def about(self, models: Sequence[Deblurrer]) -> dict[str, str]:
-        """Everything beside data and protocol that the numbers depend on. The models run alike."""
+        """Everything besides the data that the results depend on, as table entries."""
         return {
             "protocol": self.protocol.describe(),
             "LPIPS": f"v0.1, {self.lpips.backbone}" if self.lpips else "left out: no weights",
             "tile": " ".join(dict.fromkeys(str(model.tile or "none") for model in models)),
             "precision": " ".join(dict.fromkeys(str(model.precision).removeprefix("torch.") for model in models)),
             "strength": f"{self.strength:g}",
-            **({"ensemble": "mean of eight positions"} if any(model.ensemble for model in models) else {}),
-            "device": " ".join(dict.fromkeys(_device(model.device) for model in models)),
-            "time": "the network alone, tiles and transfers included; one picture at a time, after one to warm up",
+            **({"ensemble": "mean of eight flips and rotations"} if any(model.ensemble for model in models) else {}),
+            "device": " ".join(dict.fromkeys(_device_name(model.device) for model in models)),
+            "time": "the network alone, with tiles and transfers; one image at a time, after one to warm up",
             "versions": f"fdikp {fdikp.__version__}, torch {torch.__version__}, Python {platform.python_version()}",
         }
 
     def results(
         self, model: Deblurrer, data: EvaluationSet, skip: Collection[str] = (), limit: int | None = None
     ) -> Iterator[Restored]:
-        """Each picture of a set, in its order, restored and scored.
+        """Restore and score each image of a set, in its order.
 
         Args:
-            model: what restores.
+            model: restores the images.
             data: the set.
-            skip: names of pictures that are known already.
-            limit: only so many of the set's first pictures.
+            skip: names of images to leave out, because they are scored already.
+            limit: stop after this many images of the set.
 
         Raises:
-            DataError: a picture cannot be read, or is too small to be scored.
+            DataError: an image cannot be read, or is too small to be scored.
         """
         warm = False
         for sample in data.samples[:limit]:
@@ -88,7 +90,7 @@ class Evaluator:
                 model.predict(source[0, :, :WARM_UP, :WARM_UP])
                 warm = True
             started = time.perf_counter()
-            output = model.predict(source[0], strength=self.strength)  # on the CPU: the device has finished
+            output = model.predict(source[0], strength=self.strength)  # returns a CPU tensor, so the device is done
             seconds = time.perf_counter() - started
             before, after = self._scores(source, output[None], target, data.kind)
             height, width = self.protocol.scored(source if target is None else target, data.kind).shape[-2:]
@@ -98,23 +100,23 @@ class Evaluator:
             yield Restored(result, source[0], output, None if target is None else target[0])
 
     def prepared(self, data: EvaluationSet, sample: Sample) -> tuple[Tensor, Tensor | None]:
-        """What the network is given of a picture, and the target in the same frame, [1, 3, H, W] in 0..1.
+        """The network's input for an image, and the target cropped and padded alike, [1, 3, H, W] in 0..1.
 
         Raises:
-            DataError: the picture cannot be read, or is too small to be scored.
+            DataError: the image cannot be read, or is too small to be scored.
         """
         source, target = sample.load()
-        if min(source.shape[:2]) < SMALLEST:
+        if min(source.shape[:2]) < MIN_SIDE:
             raise DataError(
                 f"{data.name} {sample.name}: {source.shape[1]}x{source.shape[0]} is too small to be scored; "
-                f"remove it (the least is {SMALLEST} pixels a side)"
+                f"remove it (sides must be at least {MIN_SIDE} pixels)"
             )
         return self.protocol.prepare(_tensor(source), None if target is None else _tensor(target), data.kind)
 
     def _scores(
         self, source: Tensor, output: Tensor, target: Tensor | None, kind: str
     ) -> tuple[dict[str, float], dict[str, float]]:
-        """Scores of the input and of the output, [1, 3, H, W] each."""
+        """The scores of the input and of the output; all are [1, 3, H, W]."""
         shift = float((output.clamp(0, 1) - source).double().mean(dim=(0, 2, 3)).abs().mean())
         if target is None:
             before, after = no_reference(source[0]), no_reference(output[0].clamp(0, 1))
@@ -122,8 +124,8 @@ class Evaluator:
             before, after = (self.protocol.score(image, target, self.lpips, kind) for image in (source, output))
             if SETS[kind].aligned:
                 for scores, image in ((before, source), (after, output)):
-                    whole = (self.protocol.scored(picture.clamp(0, 1), kind) for picture in (image, target))
-                    scores["overshoot"] = float(overshoot(*whole))
+                    pair = (self.protocol.scored(each.clamp(0, 1), kind) for each in (image, target))
+                    scores["overshoot"] = float(overshoot(*pair))
             if source.shape == target.shape and (sharp := sharp_pixels(source[0], target[0])).any():
                 for scores, image in ((before, source), (after, output)):
                     error = (image.clamp(0, 1) - target).square().mean(dim=1)[0].double()
@@ -132,9 +134,9 @@ class Evaluator:
 
 
 def model_info(model: Deblurrer, peak_mib: float | None = None) -> ModelInfo:
-    """What a table says of a model."""
+    """The facts about a model that tables list."""
     return ModelInfo(
-        model.name, model.weights.sha256, model.weights.parameters, round(gflop(model.config), 1), peak_mib
+        model.name, model.descriptor.sha256, model.descriptor.parameters, round(gflop(model.config), 1), peak_mib
     )
 
 
@@ -147,20 +149,20 @@ def evaluate(
     strength: float = 1.0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
-    """Measure one model on one data set.
+    """Evaluate one model on one data set.
 
     >>> evaluate("fdikp-lite", "DPDD/").summary_rows()                 # doctest: +SKIP
 
     Args:
-        model: a loaded model; or the name of one that ships or a weights file, which then computes in float32.
-        data: an opened set, or its folder, whose layout is then recognised.
-        protocol: a name that `find_protocol` knows.
-        lpips: without it that column is left out.
-        strength: how much of the change to apply.
-        progress: called with the number of pictures done and of all.
+        model: a loaded model, or the name of a shipped model or a weights file, which then computes in float32.
+        data: an opened set, or its folder, whose layout is detected.
+        protocol: a name that `find_protocol` accepts.
+        lpips: the LPIPS metric; without it that column is left out.
+        strength: factor of the change that the model makes.
+        progress: called with the number of finished images and the total.
 
     Raises:
-        FdikpError: no such protocol, or model or data cannot be used; all faults of the data at once.
+        FdikpError: the protocol does not exist, or model or data cannot be used; lists all faults of the data.
     """
     evaluator = Evaluator(find_protocol(protocol), lpips, strength)
     loaded = model if isinstance(model, Deblurrer) else load_model(model, precision="float32")
@@ -179,7 +181,7 @@ def _tensor(pixels: np.ndarray) -> Tensor:
     return torch.tensor(pixels).permute(2, 0, 1)[None].contiguous()
 
 
-def _device(device: torch.device) -> str:
+def _device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{device.type}, {torch.get_num_threads()} threads" if device.type == "cpu" else device.type

@@ -1,4 +1,4 @@
-"""Folders of results, by any method: which file belongs to which target, and what each scores."""
+"""Folders of images that any methods made: match their files to targets, and score them."""
 
 import re
 from collections import Counter
@@ -25,72 +25,73 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Folder:
-    """The pictures below one folder."""
+    """The images in a folder and its subfolders."""
 
     title: str
-    """What it is called in tables and messages."""
+    """Its name in tables and messages."""
     files: dict[str, Path]
-    """By name: the path below the folder, without the extension."""
+    """By name, which is the path relative to the folder without the extension."""
 
 
 @dataclass(frozen=True)
-class Case:
-    """One picture and what every method made of it."""
+class MatchedImage:
+    """A target, its source, and the output of each method."""
 
     name: str
     target: Path
     source: Path | None
     outputs: dict[str, Path]
-    """By the method's title."""
+    """By the title of the method's folder."""
 
     @property
     def files(self) -> list[Path]:
-        """All of them, the target first."""
+        """All its files, the target first."""
         return [self.target, *([self.source] if self.source else []), *self.outputs.values()]
 
 
 def gather(title: str, files: Iterable[tuple[Path, Path]]) -> Folder:
-    """A folder of pictures, each given as its path below the folder and the path to open.
+    """A folder from pairs of paths: relative to the folder, and the one to open.
 
     Raises:
-        DataError: some differ in nothing but the extension.
+        DataError: files differ in the extension alone.
     """
     named: dict[str, Path] = {}
     faults = []
-    for place, file in files:
-        name = place.with_suffix("").as_posix()
+    for relative, file in files:
+        name = relative.with_suffix("").as_posix()
         if named.setdefault(name, file) is not file:
             faults.append(f"{file}: {named[name].name} has the same name; remove one of them")
     raise_faults(faults)
     return Folder(title, named)
 
 
-def ending(names: Collection[str], keys: Collection[str]) -> str | None:
-    """What a method appends to names, such as `_deblurred`; "" if nothing, None if it may be several things.
+def common_suffix(names: Collection[str], keys: Collection[str]) -> str | None:
+    """The suffix that a method appends to names, such as `_deblurred`; "" if none, None if ambiguous.
 
-    It is the ending that most names have. Two that as many have are ambiguous, but for the empty one.
+    It is the suffix that turns most names into keys. A tie is ambiguous, unless the empty suffix is among the first.
 
-    >>> ending(["a", "b"], ["a_out", "b_out"])
+    >>> common_suffix(["a", "b"], ["a_out", "b_out"])
     '_out'
-    >>> ending(["1", "10"], ["1_out", "10_out"])
+    >>> common_suffix(["1", "10"], ["1_out", "10_out"])
     '_out'
-    >>> ending(["a", "b"], ["a_x", "b_x", "a_y", "b_y"]) is None
+    >>> common_suffix(["a", "b"], ["a_x", "b_x", "a_y", "b_y"]) is None
     True
     """
     counts = Counter(key[len(name) :] for name in names for key in keys if key.startswith(name))
-    most = max(counts.values(), default=0)
-    often = [each for each, count in counts.items() if count == most]
-    if "" in often or not often:
+    highest = max(counts.values(), default=0)
+    most_frequent = [suffix for suffix, count in counts.items() if count == highest]
+    if "" in most_frequent or not most_frequent:
         return ""
-    return often[0] if len(often) == 1 else None
+    return most_frequent[0] if len(most_frequent) == 1 else None
 
 
-def match(target: Folder, methods: Sequence[Folder], source: Folder | None = None) -> list[Case]:
-    """A case for each picture, in the order of names; those of the source if there is one. A single target belongs to
-    every source.
+def match(target: Folder, methods: Sequence[Folder], source: Folder | None = None) -> list[MatchedImage]:
+    """Match the files of all folders by name, sorted by the names of the sources, or targets without sources.
+
+    A single target belongs to every source.
 
     Raises:
-        DataError: pictures without a counterpart, or a folder whose files may be matched in several ways; all of them.
+        DataError: images without a counterpart, or a folder whose files match in several ways; lists all of them.
     """
     first = source or target
     faults: list[str] = []
@@ -101,7 +102,7 @@ def match(target: Folder, methods: Sequence[Folder], source: Folder | None = Non
     outputs = {method.title: _matched(first, method, faults) for method in methods}
     raise_faults(faults)
     return [
-        Case(
+        MatchedImage(
             name,
             targets[name],
             source.files[name] if source else None,
@@ -112,27 +113,29 @@ def match(target: Folder, methods: Sequence[Folder], source: Folder | None = Non
 
 
 def _matched(first: Folder, other: Folder, faults: list[str]) -> dict[str, Path]:
-    """The files of `other` by the names of `first`; what is wrong is added to `faults`."""
+    """The files of `other` by the names of `first`; problems are appended to `faults`."""
     if first is other:
         return first.files
     captured = by_capture(first, other)
     if captured:
         return captured
-    appended = ending(first.files, other.files)
-    if appended is None:
-        faults.append(f"{other.title}: several files for each picture of {first.title}; keep the results alone")
+    suffix = common_suffix(first.files, other.files)
+    if suffix is None:
+        faults.append(f"{other.title}: several files for each image of {first.title}; keep only the results")
         return {}
-    wanted = {name + appended: name for name in first.files}
-    missing = [key for key in wanted if key not in other.files]
-    stray = [file for key, file in other.files.items() if key not in wanted]
-    faults += [f"{other.title}: no picture {key} for {first.files[wanted[key]]}; add or remove it" for key in missing]
-    faults += [f"{file}: no picture of that name in {first.title}; add or remove it" for file in stray]
-    return {wanted[key]: file for key, file in other.files.items() if key in wanted}
+    expected = {name + suffix: name for name in first.files}
+    missing = [key for key in expected if key not in other.files]
+    stray = [file for key, file in other.files.items() if key not in expected]
+    faults += [f"{other.title}: no image {key} for {first.files[expected[key]]}; add or remove it" for key in missing]
+    faults += [f"{file}: no image of that name in {first.title}; add or remove it" for file in stray]
+    return {expected[key]: file for key, file in other.files.items() if key in expected}
 
 
 def by_capture(first: Folder, other: Folder) -> dict[str, Path] | None:
-    """The files of `other` by the names of `first`, if their names are DPDD's, which names source and target by two
-    captures, one taken after the other; None if they are not."""
+    """The files of `other` by the names of `first` if both are named as in DPDD, else None.
+
+    DPDD names source and target of a pair by the numbers of two captures, one taken shortly after the other.
+    """
     orders = [sorted(folder.files, key=_capture) for folder in (first, other)]
     numbers = [[_capture(name) for name in order] for order in orders]
     if len(orders[0]) != len(orders[1]) or set(numbers[0]) & set(numbers[1]):
@@ -142,17 +145,17 @@ def by_capture(first: Folder, other: Folder) -> dict[str, Path] | None:
 
 
 def _capture(name: str) -> int:
-    """The number in a name of DPDD's, such as 1P0A0917; -1 if it is none."""
+    """The number in a DPDD name such as 1P0A0917, or -1."""
     number = re.search(r"1P0A(\d+)", name)
     return int(number[1]) if number else -1
 
 
-def check(cases: Sequence[Case], protocol: "Protocol", data: str = "") -> list[tuple[int, int]]:
-    """Height and width of each case as the protocol prepares it, from the files' headers.
+def check(images: Sequence[MatchedImage], protocol: "Protocol", data: str = "") -> list[tuple[int, int]]:
+    """Height and width of each image as the protocol prepares it, from the files' headers.
 
     Raises:
-        DataError: files that cannot be read, that have neither the size of their target nor the one that the
-            protocol makes of it, or that are too small for it; all of them.
+        DataError: files cannot be read, are too small for the protocol, or have neither the size of their target nor
+            its prepared size; lists all of them.
     """
 
     @cache
@@ -163,57 +166,63 @@ def check(cases: Sequence[Case], protocol: "Protocol", data: str = "") -> list[t
 
     sizes: dict[Path, tuple[int, int]] = {}
     faults: list[str] = []
-    found: list[tuple[int, int]] = []
-    for file in dict.fromkeys(file for case in cases for file in case.files):
+    prepared_sizes: list[tuple[int, int]] = []
+    for file in dict.fromkeys(file for image in images for file in image.files):
         try:
             sizes[file] = image_size(file)
         except DataError as error:
             faults += error.faults
-    for case in cases:
-        if case.target not in sizes:
+    for image in images:
+        if image.target not in sizes:
             continue
-        size = sizes[case.target]
+        size = sizes[image.target]
         try:
-            found.append(prepared(*size))
+            prepared_sizes.append(prepared(*size))
         except DataError as error:
-            faults.append(f"{case.target}: {error}")
+            faults.append(f"{image.target}: {error}")
             continue
-        allowed = {file: {size} if file == case.source else {size, found[-1]} for file in case.files}
+        allowed = {file: {size} if file == image.source else {size, prepared_sizes[-1]} for file in image.files}
         faults += [
-            f"{file} is {_shown(sizes[file])} but its target {case.target.name} {_shown(size)}; "
-            "pictures that are compared must have one size"
-            for file in case.files
+            f"{file} is {_size_text(sizes[file])} but its target {image.target.name} {_size_text(size)}; "
+            "compare images of one size"
+            for file in image.files
             if file in sizes and sizes[file] not in allowed[file]
         ]
     raise_faults(faults)
-    return found
+    return prepared_sizes
 
 
 def score_folders(
-    cases: Sequence[Case],
+    images: Sequence[MatchedImage],
     protocol: "Protocol",
     lpips: LPIPS | None = None,
     data: str = "",
     done: Callable[[], None] = lambda: None,
 ) -> tuple[ImageResult, ...]:
-    """What each method's picture of each case scores, and its input where there is a source.
+    """Score the output of each method for each image, and the source if there is one.
 
-    `data` is what the results call the set, and what the protocol goes by; `done` is called after each case. No more
-    than the pictures of one case are held.
+    Only the files of one image are in memory at a time.
+
+    Args:
+        images: the matched files.
+        protocol: how images are scored.
+        lpips: the LPIPS metric; without it that score is left out.
+        data: name of the set in the results, and its kind for the protocol's rules.
+        done: called after each image.
 
     Raises:
-        DataError: pictures that are damaged within or not finite; all of them.
+        DataError: files are damaged or hold values that are not finite; lists all of them.
     """
     results: list[ImageResult] = []
     faults: list[str] = []
-    for case in cases:
+    for image in images:
         try:
-            target = _unit(case.target)
-            before, _ = _scores(case.source, target, protocol, lpips, data) if case.source else ({}, target)
+            target = _unit(image.target)
+            before, _ = _scores(image.source, target, protocol, lpips, data) if image.source else ({}, target)
         except DataError as error:
             faults += error.faults
         else:
-            for title, file in case.outputs.items():
+            for title, file in image.outputs.items():
                 try:
                     after, scored = _scores(file, target, protocol, lpips, data)
                 except DataError as error:
@@ -221,7 +230,7 @@ def score_folders(
                     continue
                 height, width = (int(side) for side in scored.shape[-2:])
                 results.append(
-                    ImageResult(title, data, case.name, None, width, height, dict(before), dict(after), None)
+                    ImageResult(title, data, image.name, None, width, height, dict(before), dict(after), None)
                 )
         done()
     raise_faults(list(dict.fromkeys(faults)))
@@ -231,22 +240,22 @@ def score_folders(
 def _scores(
     file: Path, target: Tensor, protocol: "Protocol", lpips: LPIPS | None, data: str
 ) -> tuple[Mapping[str, float], Tensor]:
-    """The scores of a file, and the target as it was scored."""
-    picture = _unit(file)
-    if picture.shape == target.shape:
-        picture, target = (protocol.prepare(image, None, data)[0] for image in (picture, target))
-    else:  # a method that saved what the protocol had prepared for it
+    """The scores of a file, and the scored part of its target."""
+    output = _unit(file)
+    if output.shape == target.shape:
+        output, target = (protocol.prepare(image, None, data)[0] for image in (output, target))
+    else:  # the method saved its result at the prepared size
         target = protocol.prepare(target, None, data)[0]
     with torch.inference_mode():
-        scores = protocol.score(picture, target, lpips, data)
+        scores = protocol.score(output, target, lpips, data)
     return scores, protocol.scored(target, data)
 
 
 def _unit(file: Path) -> Tensor:
-    """[1, 3, H, W] float32, 0..1 but for a float file, which may go beyond."""
+    """[1, 3, H, W] float32 in 0..1; float files may exceed that range."""
     pixels = as_unit(read_image(file))
     return torch.from_numpy(pixels).permute(2, 0, 1)[None].contiguous()
 
 
-def _shown(size: tuple[int, int]) -> str:
+def _size_text(size: tuple[int, int]) -> str:
     return f"{size[1]}x{size[0]}"

@@ -1,4 +1,4 @@
-"""The folder of an evaluation: what is measured is kept at once, so that a stopped one goes on where it was."""
+"""The folder of an evaluation: every result is saved at once, so that a stopped evaluation can be resumed."""
 
 import csv
 import io
@@ -14,55 +14,54 @@ from fdikp.evaluation.results import Evaluation, ImageResult, ModelInfo
 from fdikp.evaluation.tables import Table, csv_rows, latex, markdown
 from fdikp.files import atomic_write, cannot_be_written
 
-PARTS = "images.jsonl"
-"""A line for each picture, written as it is measured; the first line says what all numbers depend on."""
+IMAGES_FILE = "images.jsonl"
+"""A line for each result, written at once; the first line holds the settings that all results share."""
 
 
 class Store:
     """Results in a folder.
 
-    While pictures are measured it holds `images.jsonl`; `finish` writes results.json, images.csv, table.md and
-    table.tex beside it.
+    During an evaluation it holds `images.jsonl`; `finish` adds results.json, images.csv, table.md and table.tex.
 
     Args:
-        folder: made if need be.
-        about: what makes numbers comparable; another means another evaluation.
-        resume: go on with what is there.
+        folder: created if it does not exist.
+        about: the settings that make results comparable; an evaluation resumes only with equal settings.
+        resume: continue the evaluation in the folder, if there is one.
 
     Raises:
-        DataError: the folder holds an evaluation and `resume` was not asked for, or one of other settings, or it
-            cannot be written.
+        DataError: the folder holds an evaluation and `resume` is False, or one with other settings, or it cannot be
+            written.
     """
 
     def __init__(self, folder: Path, about: Mapping[str, Any], *, resume: bool) -> None:
-        self.folder, self.file = folder, folder / PARTS
+        self.folder, self.file = folder, folder / IMAGES_FILE
         self.about = json.loads(json.dumps(about))
-        self.known: dict[tuple[str, str, str], ImageResult] = {}
-        """By model, data set and picture."""
+        self.results: dict[tuple[str, str, str], ImageResult] = {}
+        """The results so far, by model, data set and image."""
         self.peaks: dict[str, float] = {}
-        """Most memory, MiB, of each model so far."""
-        there = self.file.exists()
-        if there and not resume:
-            raise DataError(f"{folder}: has an evaluation in it; go on with --resume, or give another --out")
-        whole = self._read() if there else b""
+        """Peak memory of each model so far, MiB."""
+        exists = self.file.exists()
+        if exists and not resume:
+            raise DataError(f"{folder}: already holds an evaluation; resume it, or choose another folder")
+        lines = self._read() if exists else b""
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            if there:
-                os.truncate(self.file, len(whole))  # a line that a killed run left unfinished
-            self._lines = self.file.open("ab")
-            if not whole:
+            if exists:
+                os.truncate(self.file, len(lines))  # drops the line that a killed run left unfinished
+            self._open_file = self.file.open("ab")
+            if not lines:
                 self._write(self.about)
         except OSError as error:
             raise DataError(cannot_be_written(self.file, error)) from error
 
     def add(self, result: ImageResult, peak_mib: float | None) -> None:
-        """Keep a picture's scores.
+        """Save a result.
 
         Raises:
-            DataError: they cannot be written.
+            DataError: the file cannot be written.
         """
-        self.known[result.model, result.data, result.image] = result
-        self._remember(result.model, peak_mib)
+        self.results[result.model, result.data, result.image] = result
+        self._update_peak(result.model, peak_mib)
         try:
             self._write(asdict(result) | {"peak_mib": peak_mib})
         except OSError as error:
@@ -72,7 +71,7 @@ class Store:
         """Write the documents of a finished evaluation, with further tables below the results.
 
         Raises:
-            DataError: they cannot be written.
+            DataError: a document cannot be written.
         """
         table = io.StringIO(newline="")
         rows = csv_rows(evaluation)
@@ -93,43 +92,44 @@ class Store:
                 raise DataError(cannot_be_written(self.folder / name, error)) from error
 
     def close(self) -> None:
-        """No more is added."""
-        self._lines.close()
+        """Close the file; nothing can be added afterwards."""
+        self._open_file.close()
 
     def with_peak(self, model: ModelInfo) -> ModelInfo:
-        """The model with the most memory it took, in this run and in those before."""
+        """The model with its peak memory over this run and the resumed ones."""
         return replace(model, peak_mib=self.peaks.get(model.name))
 
     def _write(self, line: Any) -> None:
-        self._lines.write(json.dumps(line).encode() + b"\n")
-        self._lines.flush()
+        self._open_file.write(json.dumps(line).encode() + b"\n")
+        self._open_file.flush()
 
     def _read(self) -> bytes:
-        """Take over what is in the file; returns its whole lines."""
+        """Load the results in the file; returns its complete lines."""
         try:
             data = self.file.read_bytes()
             whole = data[: data.rfind(b"\n") + 1]
             first, *lines = whole.splitlines() or [b"null"]
             about = json.loads(first)
             if whole and not isinstance(about, dict):
-                raise ValueError("its first line says nothing of its settings")
+                raise ValueError("its first line does not hold the settings")
             results = [json.loads(line) for line in lines]
             for fields in results:
                 peak = fields.pop("peak_mib")
                 result = ImageResult(**fields)
-                self.known[result.model, result.data, result.image] = result
-                self._remember(result.model, peak)
+                self.results[result.model, result.data, result.image] = result
+                self._update_peak(result.model, peak)
         except OSError as error:
-            raise DataError(f"{self.file}: cannot be read: {error.strerror}; give another --out") from error
+            raise DataError(f"{self.file}: cannot be read: {error.strerror}; choose another folder") from error
         except (ValueError, TypeError, KeyError) as error:
-            raise DataError(f"{self.file}: is damaged ({error}); give another --out") from error
+            raise DataError(f"{self.file}: is damaged ({error}); choose another folder") from error
         if whole and about != self.about:
-            other = [name for name in self.about if name not in about or about[name] != self.about[name]]
+            changed = [name for name in self.about if name not in about or about[name] != self.about[name]]
             raise DataError(
-                f"{self.folder}: was begun with other settings ({', '.join(other) or 'fewer'}); give another --out"
+                f"{self.folder}: its evaluation has other settings ({', '.join(changed) or 'more'}); "
+                "choose another folder"
             )
         return whole
 
-    def _remember(self, model: str, peak_mib: float | None) -> None:
+    def _update_peak(self, model: str, peak_mib: float | None) -> None:
         if peak_mib is not None:
             self.peaks[model] = max(peak_mib, self.peaks.get(model, 0.0))

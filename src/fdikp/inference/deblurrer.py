@@ -8,14 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fdikp import weights
 from fdikp.errors import ArgumentError
 from fdikp.imaging import Photo
 from fdikp.inference.callbacks import Cancel, Progress
 from fdikp.inference.image_types import Encoded, Readable, SameKind, Scalar, is_image, map_image, pixels_of
 from fdikp.inference.restoring import dilation, dilation_and_coefficients, restore, restored_bands
 from fdikp.inference.results import Analysis, Restoration, RestoredBands
-from fdikp.inference.tiled import DEFAULT_TILE, Engine, TiledInference
+from fdikp.inference.tiled import Engine, TiledInference
+from fdikp.models import ModelDescriptor
 from fdikp.network import FDIKP, NetworkConfig
 
 if TYPE_CHECKING:
@@ -32,27 +32,34 @@ class Deblurrer:
 
     Args:
         network: in float32, in evaluation mode.
-        about: where its weights come from.
+        descriptor: the model, with the limits of its tiles.
         device: where it runs.
         precision: the type in which its convolutions compute.
-        tile: side of the tiles in pixels, a multiple of 16; 0 for no tiles.
+        tile: side of the tiles in pixels, 0 for no tiles; by default that of the descriptor.
         ensemble: restore each tile in eight orientations and average the results.
+
+    Raises:
+        ArgumentError: the descriptor does not allow such tiles.
     """
 
     def __init__(
         self,
         network: FDIKP,
-        about: weights.Weights,
+        descriptor: ModelDescriptor,
         *,
         device: torch.device,
         precision: torch.dtype,
-        tile: int = DEFAULT_TILE,
+        tile: int | None = None,
         ensemble: bool = False,
     ) -> None:
-        self.weights = about
+        tile = descriptor.default_tile if tile is None else tile
+        if not descriptor.allows_tile(tile):
+            limits = f"a multiple of {descriptor.size_multiple} and at least {descriptor.min_tile}"
+            raise ArgumentError(f"must be {limits}, or 0 for no tiles", argument="tile", value=tile)
+        self.descriptor = descriptor
         float32 = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         working = float32 if precision == torch.float32 else copy.deepcopy(float32).to(precision)
-        self.engine = Engine(about.name, working, float32, device, precision, tile, ensemble)
+        self.engine = Engine(descriptor, working, float32, device, precision, tile, ensemble)
 
     def __repr__(self) -> str:
         precision = str(self.precision).removeprefix("torch.")
@@ -62,7 +69,7 @@ class Deblurrer:
     @property
     def name(self) -> str:
         """The model's name."""
-        return self.weights.name
+        return self.descriptor.name
 
     @property
     def device(self) -> torch.device:

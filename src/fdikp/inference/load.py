@@ -2,20 +2,17 @@
 
 import os
 
-from fdikp import weights
-from fdikp.errors import ArgumentError
+from fdikp import models
 from fdikp.inference.deblurrer import Deblurrer
 from fdikp.inference.devices import choose_device, choose_precision
-from fdikp.inference.tiled import DEFAULT_TILE, MIN_TILE
-from fdikp.network import GRID
 
 
 def load_model(
-    name_or_path: str | os.PathLike[str] = weights.DEFAULT,
+    name_or_path: str | os.PathLike[str] = models.DEFAULT,
     device: str = "auto",
     precision: str = "auto",
     *,
-    tile: int = DEFAULT_TILE,
+    tile: int | None = None,
     ensemble: bool = False,
 ) -> Deblurrer:
     """Load a model that restores out-of-focus images.
@@ -27,12 +24,12 @@ def load_model(
     >>> model("blurred.jpg").save("sharp.jpg")      # doctest: +SKIP
 
     Args:
-        name_or_path: a shipped model (`fdikp.weights.available()`), or the path of a `.safetensors` file.
+        name_or_path: a shipped model (`fdikp.models.available()`), or the path of a `.safetensors` file.
         device: `auto`, or a torch device such as `cpu`, `cuda`, `cuda:1`, `mps`.
         precision: of the convolutions: `auto`, `float32`, `bfloat16` or `float16`. Fourier transforms and sampling use
             float32 in any case.
         tile: side of the tiles that an image is cut into, in pixels: a multiple of 16, at least 64; 0 for no tiles.
-            Memory grows with it.
+            By default 512, which the model's descriptor advises. Memory grows with it.
         ensemble: restore each tile in eight orientations and average the results: slightly better, and eight times as
             slow.
 
@@ -41,12 +38,8 @@ def load_model(
         ArgumentError: the device cannot be used here, or the precision or the tile is none of the above. It is a
             `ValueError` too.
     """
-    if tile and (tile % GRID or tile < MIN_TILE):
-        raise ArgumentError(
-            f"must be a multiple of {GRID} and at least {MIN_TILE}, or 0 for no tiles", argument="tile", value=tile
-        )
     chosen = choose_device(device)
-    network, about = weights.load(name_or_path)
+    network, descriptor = models.load(name_or_path)
     return Deblurrer(
-        network, about, device=chosen, precision=choose_precision(precision, chosen), tile=tile, ensemble=ensemble
+        network, descriptor, device=chosen, precision=choose_precision(precision, chosen), tile=tile, ensemble=ensemble
     )

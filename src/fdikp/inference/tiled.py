@@ -14,20 +14,11 @@ from fdikp.imaging.tiles import Span, blend, spans
 from fdikp.inference.callbacks import Cancel, Progress
 from fdikp.inference.ensemble import ensemble_stages
 from fdikp.inference.pixels import to_rgb
-from fdikp.network import FDIKP, GRID, Stage
+from fdikp.models.descriptor import ModelDescriptor
+from fdikp.network import FDIKP, Stage
 from fdikp.network.fdikp import pad, working_size
 
 log = logging.getLogger(__name__)
-
-DEFAULT_TILE = 512
-"""Default side of a tile, in pixels. The pooled predictors and Fourier blocks read a whole tile, so it stays near the
-sizes of training."""
-
-MIN_OVERLAP = 64
-"""Minimum overlap of neighbouring tiles, in pixels. Tiles below 256 pixels overlap by a quarter of their side."""
-
-MIN_TILE = 4 * GRID
-"""The smallest tile, in pixels. When memory runs out, tiles are halved down to this."""
 
 BATCH_PIXELS = {"cuda": 1680 * 1120}
 """How many pixels of tiles the network processes at once, by device type; elsewhere it processes one tile at a time.
@@ -42,8 +33,8 @@ TilePosition = tuple[slice, slice]
 class Engine:
     """A network on a device, and the settings by which it restores images."""
 
-    name: str
-    """The model's name, for messages."""
+    descriptor: ModelDescriptor
+    """The model, with the limits of its tiles."""
     network: FDIKP
     """The network in the precision that it computes in."""
     float32: FDIKP
@@ -51,7 +42,7 @@ class Engine:
     device: torch.device
     precision: torch.dtype
     tile: int
-    """Side of the tiles in pixels, a multiple of 16; 0 for no tiles."""
+    """Side of the tiles in pixels, as `descriptor.allows_tile` permits; 0 for no tiles."""
     ensemble: bool
     """Whether each tile is restored in eight orientations and the results are averaged."""
 
@@ -104,7 +95,7 @@ class TiledInference:
         """
         tile, batch = self.engine.tile, 0
         while True:
-            rows, columns = (spans(side, tile, min(MIN_OVERLAP, tile // 4), GRID) for side in pixels.shape[:2])
+            rows, columns = (self._spans(side, tile) for side in pixels.shape[:2])
             batch = batch or self._batch_size(rows, columns)
             try:
                 yield from self._blended(pixels, outputs, rows, columns, batch)
@@ -124,6 +115,11 @@ class TiledInference:
             if self.engine.device.type == "cuda":
                 torch.cuda.empty_cache()
 
+    def _spans(self, length: int, tile: int) -> list[Span]:
+        """Cut one side of the image into tiles; small ones overlap by a quarter of their side."""
+        model = self.engine.descriptor
+        return spans(length, tile, min(model.tile_overlap, tile // 4), model.size_multiple)
+
     def _batch_size(self, rows: Sequence[Span], columns: Sequence[Span]) -> int:
         """The number of tiles per batch: within the device's limit, and such that batches are about equal."""
         tiles = len(rows) * len(columns)
@@ -133,8 +129,9 @@ class TiledInference:
         return -(-tiles // batches)
 
     def _half_tile(self, tile: int) -> int:
-        half = tile // 2 // GRID * GRID
-        if half < MIN_TILE:
+        model = self.engine.descriptor
+        half = tile // 2 // model.size_multiple * model.size_multiple
+        if half < model.min_tile:
             raise FdikpError(
                 f"out of memory even with tiles of {tile} pixels; close other programs or compute on the CPU",
                 code="out_of_memory",
@@ -207,7 +204,7 @@ class TiledInference:
             stages = self._run_network(engine.float32, x)
             if bool(stages[-1].image.isfinite().all()):
                 return stages
-        raise FdikpError(f"{engine.name}: its result is not finite even in float32; use other weights")
+        raise FdikpError(f"{engine.descriptor.name}: its result is not finite even in float32; use other weights")
 
     def _note(self, note: str) -> None:
         """Report a note to the caller, and log it."""

@@ -23,8 +23,8 @@ class Engine(Protocol):
     """Restores photos. A job calls it from one thread at a time."""
 
     @property
-    def weights(self) -> Model:
-        """The model that it runs."""
+    def descriptor(self) -> Model:
+        """The model it runs."""
 
     def restore(
         self,

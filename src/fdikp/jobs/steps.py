@@ -212,8 +212,8 @@ def _restore(decoded: DecodedPhoto, engine: Engine, progress: Progress | None, c
         photo.pixels if request.compare is not None else None,
         restored.blur_map,
         restored.tiles,
-        engine.weights.name,
-        engine.weights.sha256,
+        engine.descriptor.name,
+        engine.descriptor.sha256,
         (*decoded.notes, *photo.notes, *restored.notes),
     )
 

@@ -1,4 +1,4 @@
-"""LPIPS v0.1 (Zhang et al. 2018): distance of two pictures in the features of a classification network."""
+"""LPIPS v0.1 (Zhang et al. 2018): distance of two images in the features of a classification network."""
 
 import os
 from typing import Literal
@@ -17,15 +17,15 @@ Backbone = Literal["alex", "squeeze", "vgg"]
 
 
 class LPIPS(nn.Module):
-    """Perceptual distance, 0 for equal pictures; for comparisons, and as the loss of eq. 11.
+    """Perceptual distance, 0 for equal images; used as a metric, and as the loss of eq. 11.
 
     Args:
-        weights: safetensors with the backbone's `features.N.weight/bias` and the heads' `linN.model.1.weight`; by
-            default what `find_lpips` finds. Which backbone it holds, AlexNet, SqueezeNet 1.1 or VGG16, is seen from
-            the shapes.
+        weights: a safetensors file with the backbone's `features.N.weight/bias` and the heads' `linN.model.1.weight`;
+            by default the file that `find_lpips` finds. The shapes identify the backbone: AlexNet, SqueezeNet 1.1 or
+            VGG16.
 
     Raises:
-        WeightsError: no weights were given, or the file is not there or none of LPIPS.
+        WeightsError: no weights were found, or the file is missing or does not hold LPIPS weights.
     """
 
     shift: Tensor
@@ -35,10 +35,10 @@ class LPIPS(nn.Module):
         super().__init__()
         file = find_lpips(weights)
         if file is None:
-            raise WeightsError(f"no LPIPS weights: give a file of them, or set {VARIABLE}")
+            raise WeightsError(f"no LPIPS weights found; pass a weights file, or set {VARIABLE}")
         try:
             tensors = load_file(file)
-            self.backbone: Backbone = _recognised(tensors)
+            self.backbone: Backbone = _identify_backbone(tensors)
             self.slices = nn.ModuleList({"alex": _alexnet, "squeeze": _squeezenet, "vgg": _vgg16}[self.backbone]())
             self.heads = nn.ParameterList(tensors[f"lin{n}.model.1.weight"] for n in range(len(self.slices)))
             layers = (layer for part in self.slices for layer in part)  # type: ignore[attr-defined]
@@ -47,7 +47,7 @@ class LPIPS(nn.Module):
             )
         except (SafetensorError, KeyError, RuntimeError) as error:
             reason = str(error).partition("\n")[0][:120]
-            raise WeightsError(f"{file}: not LPIPS weights as safetensors ({reason}); give another file") from error
+            raise WeightsError(f"{file}: not LPIPS weights as safetensors ({reason}); choose another file") from error
         self.register_buffer("shift", torch.tensor([-0.030, -0.088, -0.188])[:, None, None])
         self.register_buffer("scale", torch.tensor([0.458, 0.448, 0.450])[:, None, None])
         self.requires_grad_(False).eval()
@@ -64,20 +64,20 @@ class LPIPS(nn.Module):
 
 
 def _unit(features: Tensor) -> Tensor:
-    """Features of each position scaled to length 1; the published code's epsilon, where the gradient stays finite."""
+    """Features of each position scaled to length 1, with the published epsilon; the clamp keeps the gradient finite."""
     length = features.square().sum(dim=1, keepdim=True).clamp_min(1e-20).sqrt()
     return features / (length + 1e-10)
 
 
-def _recognised(tensors: dict[str, Tensor]) -> Backbone:
-    """AlexNet begins with 11x11 filters; of the other two only VGG16 has its second convolution right after."""
+def _identify_backbone(tensors: dict[str, Tensor]) -> Backbone:
+    """AlexNet begins with 11x11 filters; of the other two, only VGG16 has its second convolution at index 2."""
     if tensors["features.0.weight"].shape[-1] == 11:
         return "alex"
     return "vgg" if "features.2.weight" in tensors else "squeeze"
 
 
 def _alexnet() -> list[nn.Sequential]:
-    """The convolutions of AlexNet, cut after each ReLU."""
+    """The convolutions of AlexNet, one slice up to each ReLU."""
 
     def conv(i: int, o: int, kernel: int, stride: int, padding: int) -> nn.Sequential:
         return nn.Sequential(nn.Conv2d(i, o, kernel, stride, padding), nn.ReLU())
@@ -93,7 +93,7 @@ def _alexnet() -> list[nn.Sequential]:
 
 
 class _Fire(nn.Module):
-    """SqueezeNet's module: few channels, then many by 1x1 and by 3x3."""
+    """SqueezeNet's fire module: a 1x1 squeeze, then 1x1 and 3x3 expansions side by side."""
 
     def __init__(self, channels: int, squeezed: int, expanded: int) -> None:
         super().__init__()
@@ -107,7 +107,7 @@ class _Fire(nn.Module):
 
 
 def _squeezenet() -> list[nn.Sequential]:
-    """SqueezeNet 1.1, cut where LPIPS reads it."""
+    """SqueezeNet 1.1, one slice up to each layer that LPIPS reads."""
     pool = nn.MaxPool2d(3, 2, ceil_mode=True)
     return [
         nn.Sequential(nn.Conv2d(3, 64, 3, 2), nn.ReLU()),
@@ -121,7 +121,7 @@ def _squeezenet() -> list[nn.Sequential]:
 
 
 def _vgg16() -> list[nn.Sequential]:
-    """The convolutions of VGG16, cut before each halving."""
+    """The convolutions of VGG16, one slice up to each pooling."""
     slices: list[nn.Sequential] = []
     channels = 3
     for wide, count in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):

@@ -1,4 +1,4 @@
-"""Where the weights of LPIPS come from: a path, the environment, or the published files, fetched once and verified."""
+"""LPIPS weights: from a path, the environment, or the published files, downloaded once and verified."""
 
 import hashlib
 import io
@@ -17,29 +17,29 @@ from fdikp.errors import WeightsError
 from fdikp.files import atomic_write
 
 VARIABLE = "FDIKP_LPIPS"
-"""Environment variable that names a file of LPIPS weights."""
+"""Environment variable with the path of an LPIPS weights file."""
 
 DOWNLOAD = "download"
-"""Given in place of a path: fetch the published files."""
+"""In place of a path: download the published files."""
 
 BACKBONE = "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth"
-"""AlexNet trained on ImageNet, as torchvision has it; the name ends with the first digits of its sha256."""
+"""AlexNet trained on ImageNet, as torchvision publishes it; the name ends with the first digits of its sha256."""
 
 HEADS = "https://github.com/richzhang/PerceptualSimilarity/raw/master/lpips/weights/v0.1/alex.pth"
 """The linear heads of LPIPS v0.1, as its authors publish them."""
 
 CONTENT = "007c110a0dcbff8843dfa68963415f6d8deed560e66a3ea549470afea73d7f3f"
-"""sha256 of the names and numbers (`content`) that the two files must make together."""
+"""sha256 over the names and values of the tensors of both files (`content`)."""
 
 
 def find_lpips(choice: str | os.PathLike[str] | None = None) -> Path | None:
-    """The file of LPIPS weights to use, or None if there is none to be had without a download.
+    """The LPIPS weights file to use, or None if there is none without a download.
 
-    `choice` is a path or `download`; without one the file that FDIKP_LPIPS names is taken, or what was downloaded
-    before.
+    Args:
+        choice: a path, or `download`; by default the file that FDIKP_LPIPS names, or the one downloaded before.
 
     Raises:
-        WeightsError: the file that was chosen is not there, or cannot be fetched.
+        WeightsError: the chosen file does not exist or cannot be downloaded.
     """
     if choice is not None and str(choice) == DOWNLOAD:
         return cached() if cached().is_file() else download()
@@ -47,22 +47,22 @@ def find_lpips(choice: str | os.PathLike[str] | None = None) -> Path | None:
     if named:
         if not Path(named).is_file():
             whose = "" if choice else f" (from {VARIABLE})"
-            raise WeightsError(f"{named}{whose}: no such file of LPIPS weights; give a path, or --lpips {DOWNLOAD}")
+            raise WeightsError(f"{named}{whose}: no such file of LPIPS weights; give an existing path, or '{DOWNLOAD}'")
         return Path(named)
     return cached() if cached().is_file() else None
 
 
 def cached() -> Path:
-    """Where downloaded weights are kept."""
+    """The path of the downloaded weights."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "fdikp" / "lpips-v0.1-alex.safetensors"
 
 
 def download() -> Path:
-    """Fetch the published weights (233 MB, of which 10 are kept), verify them, and keep them; returns the file.
+    """Download the published weights (233 MB, of which 10 MB are kept), verify and store them; returns the file.
 
     Raises:
-        WeightsError: they cannot be fetched, kept, or are not what was published.
+        WeightsError: they cannot be downloaded or stored, or are not the published files.
     """
     from safetensors.torch import save
 
@@ -70,7 +70,7 @@ def download() -> Path:
     heads = _unpickled(HEADS, True, _fetch(HEADS))
     tensors = {name: t for name, t in backbone.items() if name.startswith("features.")} | dict(heads)
     if content(tensors) != CONTENT:
-        raise WeightsError(f"{HEADS}: not the LPIPS weights that were published as v0.1; give a file with --lpips")
+        raise WeightsError(f"{HEADS}: not the LPIPS weights published as v0.1; give a weights file instead")
     file = cached()
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -82,7 +82,7 @@ def download() -> Path:
 
 
 def content(tensors: Mapping[str, Tensor]) -> str:
-    """sha256 over each tensor's name and its numbers, in the order of the names."""
+    """sha256 over the name and values of each tensor, in the order of the names."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
         digest.update(name.encode())
@@ -98,17 +98,17 @@ def _fetch(url: str) -> bytes:
     except (urllib.error.URLError, OSError) as error:
         reason = getattr(error, "reason", error)
         raise WeightsError(
-            f"{url}: cannot be fetched ({reason}); check the network, or give a file with --lpips"
+            f"{url}: cannot be downloaded ({reason}); check the network, or give a weights file instead"
         ) from error
 
 
-def _unpickled(url: str, known: bool, data: bytes) -> Mapping[str, Tensor]:
-    """The tensors of a published file; torch's restricted reader runs no code of it."""
+def _unpickled(url: str, verified: bool, data: bytes) -> Mapping[str, Tensor]:
+    """The tensors of a published file; torch's restricted unpickler runs no code from it."""
     try:
-        if not known:
-            raise ValueError("its sha256 is another")
+        if not verified:
+            raise ValueError("its sha256 differs")
         tensors: dict[str, Any] = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         return {name: t for name, t in tensors.items() if isinstance(t, Tensor)}
     except (ValueError, RuntimeError, EOFError, AttributeError, pickle.UnpicklingError) as error:
         reason = str(error).partition("\n")[0][:120]
-        raise WeightsError(f"{url}: not the file that was published ({reason}); give one with --lpips") from error
+        raise WeightsError(f"{url}: not the published file ({reason}); give a weights file instead") from error

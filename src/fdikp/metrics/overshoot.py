@@ -7,24 +7,24 @@ from torch.nn import functional as F
 from fdikp.metrics.psnr import error
 
 WINDOW = 5
-"""Side of the window whose minimum and maximum an output may not leave, and within which an edge counts as near."""
+"""Side of the window that gives the allowed minimum and maximum, and within which an edge counts as near."""
 
 EDGE_PERCENTILE = 80
-"""Pixels of the target with a gradient magnitude above this percentile are its edges."""
+"""Edges are the pixels of the target whose gradient magnitude is above this percentile."""
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of R, G and B in BT.601's luma."""
 
 
 def overshoot(output: Tensor, target: Tensor) -> Tensor:
-    """Ours: how far an output leaves the range of the target around each pixel, near the target's edges, in 1/255.
+    """Ours: how far an output leaves the target's local range near edges, in units of 1/255.
 
-    Halos and ringing lie beside edges, darker or brighter than anything that the target has there; PSNR hardly notices
-    them. At each pixel and channel the excess is what the output lies below the target's minimum or above its maximum
-    over the 5x5 window, minus 1/255 (the rounding of an 8-bit file), and not below 0. The score is the mean excess over
-    channels and over pixels within 2 pixels of an edge: pixels whose luma gradient (central differences) is above the
-    80th percentile of the target. 0 for an output that is its target, or for a target without edges. The target must
-    be aligned to the pixel.
+    Halos and ringing beside edges are darker or brighter than the target's surroundings, and hardly change PSNR. The
+    excess of a pixel and channel is how far the output lies below the minimum or above the maximum of the target over
+    the 5x5 window, minus 1/255 (the rounding of an 8-bit file), and at least 0. The score is the mean excess over
+    channels and over pixels within 2 pixels of an edge. Edges are pixels whose luma gradient (central differences) is
+    above the 80th percentile of the target. The score is 0 if the output equals the target or the target has no edges.
+    The target must be aligned to the pixel.
 
     >>> step = torch.zeros(1, 3, 16, 16)
     >>> step[..., 8:] = 0.5
@@ -33,7 +33,7 @@ def overshoot(output: Tensor, target: Tensor) -> Tensor:
 
     Args:
         output: [B, C, H, W] in 0..1; C is 1 or 3.
-        target: alike.
+        target: the same shape and range.
     """
     error(output, target)
     reach = WINDOW // 2

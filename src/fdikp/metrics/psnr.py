@@ -1,21 +1,34 @@
-"""PSNR and MAE as scikit-image, MATLAB and BasicSR compute them, and what papers do to images before.
+"""PSNR and MAE as scikit-image, MATLAB and BasicSR compute them, and the rounding and luma that papers apply first.
 
-Each metric takes two [B, C, H, W] in 0..1 (what lies outside is not clamped here) and returns a float64 [B], one number
-for each image; papers report the mean of these. Sums run in float64, as scikit-image's do. A `Protocol` says which of
-them a paper means, after which rounding and on which pixels.
+Each metric takes two [B, C, H, W] in 0..1, does not clamp them, and returns a float64 [B], one number for each image;
+papers report the mean of these. Sums are in float64, as scikit-image's are. A `Protocol` states which of them a paper
+reports, after which rounding and on which pixels.
 """
 
 from torch import Tensor
 
+MAX_PSNR = 100.0
+"""Equal images count as this many dB in means and in JSON, which has no infinity."""
+
 
 def psnr(output: Tensor, target: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio in dB, peak 1; infinite for equal pictures.
+    """Peak signal-to-noise ratio in dB, peak 1; infinite for equal images.
 
     >>> import torch
     >>> psnr(torch.full((1, 3, 8, 8), 0.6), torch.full((1, 3, 8, 8), 0.5)).round(decimals=3)
     tensor([20.], dtype=torch.float64)
     """
     return -10.0 * error(output, target).square().mean(dim=(1, 2, 3)).log10()
+
+
+def capped_psnr(output: Tensor, target: Tensor) -> Tensor:
+    """`psnr`, at most `MAX_PSNR` dB.
+
+    >>> import torch
+    >>> capped_psnr(torch.ones(1, 3, 8, 8), torch.ones(1, 3, 8, 8))
+    tensor([100.], dtype=torch.float64)
+    """
+    return psnr(output, target).clamp_max(MAX_PSNR)
 
 
 def mae(output: Tensor, target: Tensor) -> Tensor:
@@ -29,7 +42,7 @@ def mae(output: Tensor, target: Tensor) -> Tensor:
 
 
 def rounded(image: Tensor, bits: int) -> Tensor:
-    """A picture, any shape, 0..1, as integers of `bits` bits hold it, still 0..1; halves go to the even integer.
+    """An image of any shape in 0..1 rounded to integers of `bits` bits, back in 0..1; halves round to even.
 
     >>> import torch
     >>> rounded(torch.tensor([0.5, 0.501, 1.0]), bits=8) * 255
@@ -40,13 +53,13 @@ def rounded(image: Tensor, bits: int) -> Tensor:
 
 
 def luma(image: Tensor) -> Tensor:
-    """Y of BT.601 in its studio range, as MATLAB's `rgb2ycbcr` and BasicSR compute it, not rounded.
+    """Y of BT.601 in its studio range, as MATLAB's `rgb2ycbcr` and BasicSR compute it, without rounding.
 
     Args:
         image: [B, 3, H, W] RGB in 0..1.
 
     Returns:
-        [B, 1, H, W] in 16/255..235/255. Errors shrink by 219/255 at the least: a PSNR on Y is not one on RGB.
+        [B, 1, H, W] in 16/255..235/255. Errors shrink by 219/255 or more, so a PSNR on Y does not compare with RGB.
 
     >>> import torch
     >>> (luma(torch.ones(1, 3, 1, 1)) * 255).round()
@@ -60,8 +73,8 @@ def error(output: Tensor, target: Tensor) -> Tensor:
     """output - target in float64.
 
     Raises:
-        ValueError: they are not two [B, C, H, W] alike.
+        ValueError: the shapes differ or are not [B, C, H, W].
     """
     if output.shape != target.shape or output.ndim != 4:
-        raise ValueError(f"expected two [B, C, H, W] alike, got {tuple(output.shape)} and {tuple(target.shape)}")
+        raise ValueError(f"expected two [B, C, H, W] of one shape, got {tuple(output.shape)} and {tuple(target.shape)}")
     return output.double() - target.double()

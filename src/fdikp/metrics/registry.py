@@ -1,4 +1,4 @@
-"""Every number that an evaluation may hold for an image: its title, which way is better, and how it is printed."""
+"""Every metric that an evaluation may hold for an image: its title, which way is better, and how it is printed."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,14 +6,14 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Metric:
-    """A kind of number that tells how good a picture is."""
+    """A metric as tables show it."""
 
     title: str
     better: Literal["higher", "lower"]
     digits: int
-    """Decimals that tables print."""
+    """Decimals in tables."""
     everywhere: bool = True
-    """Whether every picture has it; others are means over those pictures that do."""
+    """Whether every image must have it for a mean; the mean of other metrics is over the images that have it."""
 
 
 METRICS: dict[str, Metric] = {
@@ -25,14 +25,10 @@ METRICS: dict[str, Metric] = {
     "lpips-squeeze": Metric("LPIPS (SqueezeNet)", "lower", 4),
     "lpips-vgg": Metric("LPIPS (VGG)", "lower", 4),
     "blur": Metric("blur effect", "lower", 4),
-    "focus": Metric("error in focus", "lower", 6, everywhere=False),
+    "focus": Metric("in-focus error", "lower", 6, everywhere=False),
     "overshoot": Metric("overshoot", "lower", 3, everywhere=False),
     "shift": Metric("colour shift", "lower", 5),
 }
-"""Every number that an evaluation may hold for an image, in the order of tables. `lpips` is that of the protocol's
-own backbone, `blur` that of `no_reference`, which needs no target. `focus` is the mean squared error on pixels that
-show detail in focus already, where an image has such; `overshoot` is for sets whose targets are aligned to the pixel;
-`shift` the change of the picture's mean."""
-
-MOST_PSNR = 100.0
-"""Equal pictures count as this many dB in means and in JSON, which knows no infinity."""
+"""In the order of tables. `lpips` uses the protocol's backbone; `blur` is that of `no_reference`, without a target.
+`focus` is the mean squared error on pixels that show detail in focus (`focus.sharp_pixels`), for images that have such
+pixels. `overshoot` is for sets whose targets are aligned to the pixel. `shift` is the change of the image's mean."""

@@ -1,7 +1,8 @@
-"""The network of the paper's Figure 3, a file a box.
+"""The network of the paper's Figure 3, one file for each box.
 
-`config` says what a network is made of, `fdikp` runs its three stages, `kernels` predicts inverse kernels (FIKP) and
-`pac` applies them, `dsrm` predicts the coefficient maps with `strips` and `dual_domain` at its bottleneck.
+`config` describes a network, and `fdikp` runs its three stages. `fikp` deconvolves images with the kernels that `dikp`
+predicts and the dilation map of `dilation`. `dsrm` predicts the coefficient maps, with `dual_domain` and `strips` at
+its bottleneck. All of them compute with the operations in `ops`, which has a plain body and faster kernels for each.
 
 Importing this module is cheap: torch is loaded when a name that needs it is first used.
 """
@@ -9,14 +10,14 @@ Importing this module is cheap: torch is loaded when a name that needs it is fir
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from fdikp.network.config import PRESETS, NetworkConfig
+from fdikp.network.config import MIN_SIZE, PRESETS, SCALES, SIZE_MULTIPLE, NetworkConfig
 
-_LAZY = ("FDIKP", "GRID", "SCALES", "SMALLEST", "Stage", "downsample")
+_LAZY = ("FDIKP", "Stage", "downsample")
 
-__all__ = ["FDIKP", "GRID", "PRESETS", "SCALES", "SMALLEST", "NetworkConfig", "Stage", "downsample"]
+__all__ = ["FDIKP", "MIN_SIZE", "PRESETS", "SCALES", "SIZE_MULTIPLE", "NetworkConfig", "Stage", "downsample"]
 
 if TYPE_CHECKING:
-    from fdikp.network.fdikp import FDIKP, GRID, SCALES, SMALLEST, Stage, downsample
+    from fdikp.network.fdikp import FDIKP, Stage, downsample
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""The residual block that encoder, decoder and the plain bottleneck are made of, and where precision is kept."""
+"""The residual block of encoder, decoder and plain bottleneck, and the convolution of pixels in full precision."""
 
 import torch
 import torch.nn.functional as F
@@ -8,7 +8,7 @@ from fdikp.network import ops
 
 
 class ResBlock(nn.Module):
-    """Two 3×3 convolutions beside a skip: conv, act, conv, + skip, act."""
+    """Two 3×3 convolutions with a skip: conv, act, conv, + skip, act."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -26,9 +26,9 @@ def resblocks(width: int, count: int) -> nn.Sequential:
 
 
 def convolve_pixels(conv: nn.Conv2d, x: Tensor) -> Tensor:
-    """A layer that works on pixels and not on features, in the pixels' own precision whatever that of its weights.
+    """Convolve pixels, as opposed to features, in the precision of the pixels, whatever that of the weights.
 
-    The result differs from the photograph by small sums of large terms, which 16 bits would round away.
+    The results are small sums of large terms, which 16 bits would round away.
     """
     with torch.autocast(x.device.type, enabled=False):
         bias = None if conv.bias is None else conv.bias.to(x.dtype)

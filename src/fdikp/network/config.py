@@ -1,16 +1,33 @@
-"""What the network is made of, as data: every variant of the paper is a configuration, none a fork of the code."""
+"""The network's configuration: every variant of the paper is a configuration, none is a fork of the code."""
 
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
+
+SCALES = (4, 2, 1)
+"""How many times smaller than the photo each stage's image is, coarse to fine."""
+
+SIZE_MULTIPLE = 16
+"""Sides of the images that stages work on are multiples of this, in pixels: the coarsest scale (4) times the encoder's
+two halvings (4)."""
+
+MIN_SIZE = 48
+"""Smallest side of the images that stages work on, in pixels: at the coarsest scale its half-plane spectrum is 7 wide,
+the least that the KernelPredictor's 11×11 convolution with padding 2 can read."""
+
+BlurReads = Literal["detail", "image"]
+KernelsActOn = Literal["codes", "light"]
+
+BLUR_READS: tuple[BlurReads, ...] = get_args(BlurReads)
+KERNELS_ACT_ON: tuple[KernelsActOn, ...] = get_args(KernelsActOn)
 
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """The shape of one FDIKP network; the defaults are the paper's full model (5,520,465 parameters, of
-    which 250 are the bank that is ours).
+    """The shape of one FDIKP network. The defaults are the paper's full model (5,520,465 parameters, of which 250 are
+    the bank of `KernelPredictor`, which is ours).
 
     Raises:
-        ValueError: a field holds a value no network can be built from; the message names the field.
+        ValueError: no network can be built from a field's value; the message names the field.
     """
 
     widths: tuple[int, int, int] = (64, 64, 160)
@@ -33,10 +50,10 @@ class NetworkConfig:
     """Attention heads of each strip direction; twice this must divide `widths[2]`."""
 
     predictor: Literal["frequency", "spatial", "fixed"] = "frequency"
-    """Where inverse kernels come from: the spectrum (DIKP), the image itself (Fig. 6), or a fixed bank (no FIKP)."""
+    """What predicts inverse kernels: DIKP from the spectrum, the image itself (Fig. 6), or nothing: fixed kernels."""
 
     predictor_width: int = 128
-    """Channels of the Predictor's 11×11 convolution."""
+    """Channels of the KernelPredictor's 11×11 convolution."""
 
     kernel_size: int = 5
     """K, odd: the side of an inverse kernel, in samples."""
@@ -48,18 +65,20 @@ class NetworkConfig:
     """Position adaptive convolution (eq. 9); without it the kernels are applied by plain convolution."""
 
     dilation_range: float = 2.0
-    """The largest dilation D(p). Ours: 2, so that the sigmoid's middle is 1, plain convolution."""
+    """The largest dilation D(p) in pixels, rounded to 1e-6. Ours: 2, so that the sigmoid's middle is 1, plain
+    convolution."""
 
-    blur_reads: Literal["detail", "image"] = "detail"
-    """What the dilated map is read from: the energy of detail, which is ours, or as in the paper the image."""
+    blur_reads: BlurReads = "detail"
+    """What the dilation map is computed from: the energy of detail (ours), or the image (the paper)."""
 
-    kernels_act_on: Literal["codes", "light"] = "codes"
-    """What inverse kernels are applied to: the encoded values of the picture, as in the paper, or linear light, where
-    blur happens."""
+    kernels_act_on: KernelsActOn = "codes"
+    """What inverse kernels are applied to: the image's sRGB values, as in the paper, or linear light, in which blur
+    happens."""
 
     def __post_init__(self) -> None:
         for name in ("widths", "encoder_blocks", "decoder_blocks"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
+        object.__setattr__(self, "dilation_range", round(self.dilation_range, 6))  # as `encoded_config` stores it
         if self.kernel_size < 1 or self.kernel_size % 2 == 0:
             raise ValueError(f"kernel_size must be odd and positive, not {self.kernel_size}")
         if self.kernels < 1:
@@ -71,17 +90,17 @@ class NetworkConfig:
 
     @property
     def candidates(self) -> int:
-        """Images that a stage blends: N deconvolved ones and the image itself, for each of its two inputs."""
+        """How many candidates a stage blends: N deconvolved images and the image itself, for each of its two images."""
         return 2 * (self.kernels + 1)
 
     def narrowed(self, factor: int) -> "NetworkConfig":
-        """The same network with 1/factor of the channels, for comparisons that must be quick.
+        """The same network with 1/factor of the channels, for quick comparisons.
 
         >>> NetworkConfig().narrowed(2).widths
         (32, 32, 80)
 
         Raises:
-            ValueError: no whole number of channels is left for each attention head.
+            ValueError: the widths are not multiples of the factor, or do not fit the attention heads.
         """
         if factor < 1 or any(width % factor for width in self.widths):
             raise ValueError(f"widths {self.widths} cannot be divided by {factor}")
@@ -108,7 +127,7 @@ BASE = NetworkConfig()
 LITE = NetworkConfig(
     widths=(32, 32, 64), encoder_blocks=(1, 2), decoder_blocks=(1, 2), bottleneck_depth=2, predictor_width=16
 )
-"""For CPUs. The same code; most of what is saved is saved at full resolution, where each layer costs most."""
+"""For CPUs. Most of the reduction is at full resolution, where each layer costs most."""
 
 SRAM = NetworkConfig(
     widths=(64, 128, 256), decoder_blocks=(3, 2), bottleneck="residual", bottleneck_depth=2, predictor="fixed"
@@ -133,4 +152,4 @@ PRESETS: dict[str, NetworkConfig] = {
     # Fig. 12
     **{f"kernel-{k}": replace(BASE, kernel_size=k, kernels=k) for k in (3, 5, 7, 9, 11, 15)},
 }
-"""Every network that has a name: what ships, and each variant of the paper's tables and figures."""
+"""Networks by name: the shipped models, and each variant of the paper's tables and figures."""

@@ -32,7 +32,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Back to full resolution, meeting the encoder's features on the way."""
+    """Back to full resolution, with skip connections from the encoder."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class Decoder(nn.Module):
         self.full_blocks = resblocks(full, config.decoder_blocks[0])
 
     def forward(self, full: Tensor, half: Tensor, quarter: Tensor) -> Tensor:
-        """The encoder's features, the last of them enhanced, to [B, c, H, W]."""
+        """The encoder's features, those at quarter resolution after the bottleneck, to [B, c, H, W]."""
         up = ops.conv_act(self.to_half, quarter)
         x = self.half_blocks(ops.conv_concat(self.meet_half, up, half))
         up = ops.conv_act(self.to_full, x)
@@ -54,18 +54,18 @@ class Decoder(nn.Module):
         return self.full_blocks(ops.conv_act(self.smooth, x, slope=1.0, skip=x))
 
 
-class Memory(NamedTuple):
-    """What one stage hands to the next: the hidden and cell state of its recurrent unit, [B, 2(N+1), H/2, W/2]."""
+class RecurrentState(NamedTuple):
+    """Hidden and cell state of the recurrent unit, which one stage passes to the next: [B, 2(N + 1), H/2, W/2]."""
 
     hidden: Tensor
     cell: Tensor
 
 
 class APU(nn.Module):
-    """The recurrent unit (Tao et al. 2018; Quan et al. 2021): features and memory to coefficient maps.
+    """The recurrent unit (Tao et al. 2018; Quan et al. 2021): features and state to coefficient maps.
 
-    A ConvLSTM at half resolution remembers across scales; a convolution with batch normalisation at full resolution
-    says where. The batch statistics are part of the weights and stay in float32 in training.
+    A ConvLSTM at half resolution carries a state across scales; a convolution with batch normalisation adds detail at
+    full resolution. The batch statistics are part of the weights and stay in float32 in training.
     """
 
     def __init__(self, width: int, maps: int) -> None:
@@ -76,20 +76,20 @@ class APU(nn.Module):
         self.maps = maps
 
     def initialise(self) -> None:
-        """Start with nothing to write into the memory: every coefficient is 0, and none of their gradients is."""
+        """Initialise the candidate cell state to zero: every coefficient starts at 0, with a gradient that is not 0."""
         nn.init.zeros_(self.gates.weight[3 * self.maps :])
         nn.init.zeros_(self.gates.bias[3 * self.maps :])  # type: ignore[index]
 
-    def forward(self, features: Tensor, memory: Memory | None) -> tuple[Tensor, Memory]:
-        """Features [B, c, H, W] to coefficients [B, maps, H, W] in -1..1, and the memory for the next stage."""
+    def forward(self, features: Tensor, state: RecurrentState | None) -> tuple[Tensor, RecurrentState]:
+        """Features [B, c, H, W] to coefficients [B, maps, H, W] in -1..1, and the state for the next stage."""
         pooled = F.avg_pool2d(features, 2)
-        if memory is None:
-            nothing = pooled.new_zeros(len(pooled), self.maps, *pooled.shape[-2:])
-            memory = Memory(nothing, nothing)
-        hidden, cell = (t.to(pooled.dtype) for t in memory)
-        gates, located = ops.conv_concat(self.gates, pooled, hidden), ops.conv_act(self.locate, features, slope=1.0)
+        if state is None:
+            zeros = pooled.new_zeros(len(pooled), self.maps, *pooled.shape[-2:])
+            state = RecurrentState(zeros, zeros)
+        hidden, cell = (part.to(pooled.dtype) for part in state)
+        gates, spatial = ops.conv_concat(self.gates, pooled, hidden), ops.conv_act(self.locate, features, slope=1.0)
         hidden, cell = ops.lstm_cell(gates, cell)
-        return ops.coefficient_maps(located, hidden, self.norm), Memory(hidden, cell)
+        return ops.coefficient_maps(spatial, hidden, self.norm), RecurrentState(hidden, cell)
 
 
 class DSRM(nn.Module):
@@ -105,9 +105,9 @@ class DSRM(nn.Module):
             self.initialise()
 
     def initialise(self) -> None:
-        """Ours: He's initialisation, residual branches small, so that features keep their size from layer to layer.
+        """Ours: He initialisation with small residual branches, so that activations keep their scale across layers.
 
-        torch's default shrinks them at each, and the recurrent unit at the end then hears its biases only.
+        torch's default shrinks them at each layer, and the recurrent unit at the end then sees its biases only.
         """
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
@@ -115,7 +115,7 @@ class DSRM(nn.Module):
                 transposed = isinstance(module, nn.ConvTranspose2d)
                 nn.init.kaiming_normal_(module.weight, a=ops.SLOPE, mode="fan_out" if transposed else "fan_in")
                 nn.init.zeros_(module.bias)  # type: ignore[arg-type]
-        # Blur shows in detail, which is small beside brightness: three quarters of the first filters see detail only
+        # Blur shows in detail, whose amplitude is small beside the brightness: 3/4 of the first filters have zero mean
         first = self.encoder.to_full.weight
         filters = first[: 3 * len(first) // 4]
         filters -= filters.mean(dim=(-2, -1), keepdim=True)
@@ -125,9 +125,9 @@ class DSRM(nn.Module):
                 module.second.weight *= 0.3
         self.apu.initialise()
 
-    def forward(self, x: Tensor, memory: Memory | None) -> tuple[Tensor, Memory]:
-        """A stage's input [B, 3, H, W] to coefficients [B, 2(N+1), H, W] in -1..1, and the memory it leaves."""
-        full, half, quarter = self.encoder(2 * x - 1)  # ours: centred, so that detail is not small beside brightness
+    def forward(self, x: Tensor, state: RecurrentState | None) -> tuple[Tensor, RecurrentState]:
+        """A stage's input [B, 3, H, W] to coefficients [B, 2(N + 1), H, W] in -1..1, and the state for the next."""
+        full, half, quarter = self.encoder(2 * x - 1)  # ours: centred on 0
         features = self.decoder(full, half, self.bottleneck(quarter))
-        coefficients, memory = self.apu(features, memory)
-        return coefficients, memory
+        coefficients, state = self.apu(features, state)
+        return coefficients, state

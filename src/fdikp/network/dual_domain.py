@@ -11,10 +11,10 @@ from fdikp.network.strips import StripAttention
 
 
 class FrequencyBlock(nn.Module):
-    """Two 3×3 convolutions beside two 1×1 convolutions on the spectrum, fused and added to the input.
+    """A spatial branch of two 3×3 convolutions and a frequency branch of two 1×1 convolutions, fused, plus the input.
 
-    The transform is orthonormal and computed in float32 whatever the precision of the rest. Real and imaginary parts
-    are channels, so that every learned operation is a real convolution.
+    The Fourier transform is orthonormal and computed in float32 whatever the precision of the rest. Real and imaginary
+    parts are channels, so every learned operation is a real convolution.
     """
 
     def __init__(self, width: int) -> None:
@@ -25,33 +25,33 @@ class FrequencyBlock(nn.Module):
         self.spectral = nn.Sequential(nn.Conv2d(2 * width, 2 * width, 1), nn.ReLU(), nn.Conv2d(2 * width, 2 * width, 1))
         self.fuse = nn.Conv2d(2 * width, width, 1)
 
-    def locally(self, x: Tensor) -> Tensor:
-        """The spatial branch: [B, width, H, W] to the same shape and type."""
-        return _rectified_between(self.local, x)
+    def spatial_branch(self, x: Tensor) -> Tensor:
+        """[B, width, H, W] to the same shape and type."""
+        return _conv_relu_conv(self.local, x)
 
-    def globally(self, x: Tensor) -> Tensor:
-        """The frequency branch: [B, width, H, W] to the same shape and type."""
+    def frequency_branch(self, x: Tensor) -> Tensor:
+        """[B, width, H, W] to the same shape and type."""
         size = x.shape[-2:]
-        # Transforms want planes, convolutions channels innermost: converted once each way, in the smaller type
+        # Transforms need contiguous planes, convolutions channels last: convert once each way, in the smaller type
         f = torch.view_as_real(torch.fft.rfft2(ops.at_least_float32(x.contiguous()), norm="ortho")).to(x.dtype)
         f = f.permute(0, 2, 3, 4, 1).flatten(-2).permute(0, 3, 1, 2)  # [B, 2 width, H, W // 2 + 1], real parts first
-        real, imaginary = ops.at_least_float32(_rectified_between(self.spectral, f).contiguous()).chunk(2, dim=1)
+        real, imaginary = ops.at_least_float32(_conv_relu_conv(self.spectral, f).contiguous()).chunk(2, dim=1)
         y = torch.fft.irfft2(torch.complex(real, imaginary), s=size, norm="ortho")
         return y.to(x.dtype).contiguous(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, width, H, W] to the same shape."""
-        return x + ops.conv_concat(self.fuse, self.locally(x), self.globally(x))
+        return x + ops.conv_concat(self.fuse, self.spatial_branch(x), self.frequency_branch(x))
 
 
-def _rectified_between(layers: nn.Sequential, x: Tensor) -> Tensor:
-    """A convolution, ReLU, and another."""
+def _conv_relu_conv(layers: nn.Sequential, x: Tensor) -> Tensor:
+    """A convolution, ReLU, another convolution."""
     first, _, second = layers
     return ops.conv_act(second, ops.conv_act(first, x, slope=0.0), slope=1.0)  # type: ignore[arg-type]
 
 
 class GatedFusion(nn.Module):
-    """Both stages side by side, weighed by a learned gate (Table 3c; the gate's form is ours)."""
+    """Spatial and frequency stage in parallel, weighted by a learned gate (Table 3c; the gate's form is ours)."""
 
     def __init__(self, spatial: nn.Module, frequency: nn.Module, width: int) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class GatedFusion(nn.Module):
 
 
 def dual_domain_module(config: NetworkConfig) -> nn.Module:
-    """The bottleneck that the configuration asks for, [B, d, H, W] to the same shape."""
+    """The configuration's bottleneck, [B, d, H, W] to the same shape."""
     width, depth = config.widths[2], config.bottleneck_depth
     if config.bottleneck == "residual":
         return resblocks(width, depth)

@@ -1,7 +1,7 @@
 """Intra- and inter-strip attention (Tsai et al. 2022, Stripformer): the spatial half of the dual-domain module.
 
 Half of the channels attend along rows, half along columns. Intra-strip attention relates the pixels of one strip;
-inter-strip attention relates whole strips to each other. Together they see the whole map for the price of its strips.
+inter-strip attention relates whole strips to each other. Together they cover the whole map at the cost of its strips.
 """
 
 from typing import Literal
@@ -34,8 +34,7 @@ class StripAttention(nn.Module):
         x = x.permute(0, 2, 3, 1)  # [B, H, W, width]
         horizontal, vertical = self.split(self.norm(x)).chunk(2, dim=-1)
         rows, columns = self.rows(horizontal), self.columns(vertical)
-        both = ops.attend_in_strips(rows, columns, self.heads, self.between)
-        x = x + self.fuse(both)
+        x = x + self.fuse(ops.attend_in_strips(rows, columns, self.heads, self.between))
         x = x + self.mlp(x)
         x = x.permute(0, 3, 1, 2)
         return x + self.position(x)

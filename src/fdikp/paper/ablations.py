@@ -1,8 +1,8 @@
-"""The paper's ablations: which variants each table compares, trained alike, and how they come out in order.
+"""The paper's ablations: the variants of each table, their training, and their order by PSNR.
 
-The real thing trains each variant by the paper's recipe on DPDD and scores it there; that takes a GPU for days. The
-*proxy* trains the same variants for a small equal budget, with fewer channels, on rendered pairs. Its numbers are not
-the paper's; what can be compared is which variant is ahead of which.
+The full reproduction trains each variant by the paper's recipe on DPDD, which takes days on a GPU. The *proxy* trains
+the same variants with fewer channels for a small equal budget on rendered pairs. Its scores do not compare with the
+paper's; the order of the variants does.
 """
 
 import itertools
@@ -22,18 +22,18 @@ class Variant:
     """One row of a table."""
 
     label: str
-    """As the paper calls it."""
+    """The name in the paper."""
     recipe: str
-    """What trains it: a name in `fdikp.training.recipes`."""
+    """The training recipe, a name in `fdikp.training.recipes`."""
     psnr: float | None
-    """The paper's PSNR on DPDD, dB; None where it shows a point but no number."""
+    """The paper's PSNR on DPDD, dB; None if the paper plots it without a number."""
 
 
 FULL = "paper-dpdd"
 
 
 def _rows_of(table: Table) -> tuple[Variant, ...]:
-    """The rows of one of the paper's tables of ablations."""
+    """The rows of one of the paper's ablation tables."""
     rows = (row for row in PAPER if row.table == table)
     return tuple(
         Variant(row.row, FULL if row.method == FDIKP else f"ablation/{row.method}", row.scores["psnr"]) for row in rows
@@ -60,27 +60,27 @@ ABLATIONS: dict[str, tuple[Variant, ...]] = {
 
 @dataclass(frozen=True)
 class Budget:
-    """What each variant of a proxy gets."""
+    """The training budget of each variant of a proxy."""
 
     steps: int = 600
-    """Of each variant of a proxy."""
+    """Training steps of each variant of a proxy."""
     crop: int = 64
-    """Side of its training pictures."""
+    """Side of its training crops, pixels."""
     batch: int = 4
-    """Pictures of a step."""
+    """Crops per step."""
     lr: float = 8e-4
-    """Peak of the learning rate."""
-    narrow: int = 2
-    """The channels of every network are divided by this."""
+    """Peak learning rate."""
+    width_divisor: int = 2
+    """Divisor of the channels of every network."""
     perceptual: bool = False
-    """Keep LPIPS in the loss. In a small budget it takes the PSNR below that of the input (table6, which always keeps
-    it, shows that), where an order of variants says little."""
+    """Keep LPIPS in the loss. With a small budget the PSNR then falls below that of the input (table6, which always
+    keeps it, shows that), and the order of the variants means little."""
 
     def describe(self) -> str:
-        """One line for tables."""
+        """The budget in one line, for tables."""
         return (
             f"{self.steps} steps of {self.batch} crops of {self.crop}×{self.crop}, Adam {self.lr:g}, cosine, "
-            f"channels divided by {self.narrow}, rendered pairs, "
+            f"channels divided by {self.width_divisor}, rendered pairs, "
             f"the paper's loss{'' if self.perceptual else ' without LPIPS'}"
         )
 
@@ -91,14 +91,14 @@ def budget_of(table: str, budget: Budget) -> Budget:
 
 
 def real_run(variant: Variant, data: Path, out: Path, seed: int) -> Recipe:
-    """The paper's training of a variant. `out` goes on with what is there."""
+    """The paper's training of a variant; resumes the run in `out` if there is one."""
     return named(variant.recipe).override(paths=(data,), output=out, seed=seed, resume=True)
 
 
 def proxy_run(variant: Variant, sharp: Sequence[Path], out: Path, seed: int, budget: Budget) -> Recipe:
-    """A small training of a variant: its network and its loss, and all else alike."""
+    """A small training run of a variant: its network and its loss, with all other settings equal."""
     return named(variant.recipe).override(
-        width_divisor=budget.narrow,
+        width_divisor=budget.width_divisor,
         paths=tuple(sharp),
         pairs="rendered",
         output=out,
@@ -124,34 +124,36 @@ def proxy_run(variant: Variant, sharp: Sequence[Path], out: Path, seed: int, bud
 
 @dataclass(frozen=True)
 class Ordering:
-    """Two variants, and by how much the second is ahead of the first, dB."""
+    """Two variants, and the lead of the second over the first, dB."""
 
     first: str
     second: str
     paper: float
     ours: float
     spread: float
-    """Largest difference between seeds of either, dB: a smaller lead says nothing."""
+    """The largest difference between seeds of either variant, dB; a smaller lead is not significant."""
 
     @property
     def verdict(self) -> str:
-        """Whether the paper's order came out: `yes`, `no`, or `undecided` where the lead is within the spread."""
+        """Whether the order agrees with the paper: `yes`, `no`, or `undecided` if the lead is within the spread."""
         if abs(self.ours) <= self.spread:
             return "undecided"
         return "yes" if (self.paper > 0) == (self.ours > 0) else "no"
 
 
 def orderings(variants: Sequence[Variant], scores: Mapping[str, Sequence[float]]) -> list[Ordering]:
-    """Each pair of variants whose numbers the paper gives, against ours.
+    """Compare the order of each pair of variants that has numbers in the paper.
 
-    scores: by label, the PSNR of each seed.
+    Args:
+        variants: of one table.
+        scores: the PSNR of each seed, by label.
 
     >>> pair = (Variant("a", "", 25.0), Variant("b", "", 26.0))
     >>> [o.verdict for o in orderings(pair, {"a": [20.0, 20.1], "b": [20.6, 20.5]})]
     ['yes']
     """
-    known = [v for v in variants if v.psnr is not None and scores.get(v.label)]
-    spread = {v.label: max(scores[v.label]) - min(scores[v.label]) for v in known}
+    scored = [v for v in variants if v.psnr is not None and scores.get(v.label)]
+    spread = {v.label: max(scores[v.label]) - min(scores[v.label]) for v in scored}
     return [
         Ordering(
             a.label,
@@ -160,12 +162,12 @@ def orderings(variants: Sequence[Variant], scores: Mapping[str, Sequence[float]]
             fmean(scores[b.label]) - fmean(scores[a.label]),
             max(spread[a.label], spread[b.label]),
         )
-        for a, b in itertools.combinations(known, 2)
+        for a, b in itertools.combinations(scored, 2)
     ]
 
 
-def ordering_rows(found: Sequence[Ordering]) -> list[dict[str, Any]]:
-    """For CSV and Markdown."""
+def ordering_rows(pairs: Sequence[Ordering]) -> list[dict[str, Any]]:
+    """The orderings as table rows."""
     return [
         {
             "first": o.first,
@@ -173,7 +175,7 @@ def ordering_rows(found: Sequence[Ordering]) -> list[dict[str, Any]]:
             "paper, dB": f"{o.paper:+.3f}",
             "proxy, dB": f"{o.ours:+.3f}",
             "between seeds, dB": f"{o.spread:.3f}",
-            "came out": o.verdict,
+            "agrees": o.verdict,
         }
-        for o in found
+        for o in pairs
     ]

@@ -4,10 +4,7 @@ from fdikp.evaluation.report import Published
 from fdikp.evaluation.results import Evaluation, ModelInfo, SummaryRow
 from fdikp.evaluation.tables import Table, grid
 from fdikp.metrics.registry import METRICS
-from fdikp.paper.numbers import FDIKP, INPUT, PAPER, PaperRow, paper_row, why_not_comparable
-
-TABLES = {"table1": "Table 1", "table5": "Table 5"}
-"""The paper's comparisons, by the names that `fdikp reproduce` takes: of models trained on DPDD, and on LFDOF."""
+from fdikp.paper.numbers import COMPARISONS, FDIKP, INPUT, PAPER, PaperRow, paper_row, why_not_comparable
 
 TABLE_METRICS = ("psnr", "ssim", "lpips")
 """Columns of Tables 1 and 5."""
@@ -61,21 +58,21 @@ def comparison_table(name: str, evaluation: Evaluation) -> str:
     A set that the paper's table does not have lists our models alone and is labelled a proxy.
 
     Args:
-        name: a key of `TABLES`.
+        name: a key of `COMPARISONS`.
         evaluation: of one or more models.
     """
-    parts = [f"# {TABLES[name]}"]
+    parts = [f"# {COMPARISONS[name]}"]
     parameters = {m.name: m.parameters for m in evaluation.models}
     wholes = [row for row in evaluation.summary_rows() if row.group is None]
     for row in wholes:
         if row.model != evaluation.models[0].name:
             continue
-        papers = [p for p in PAPER if p.table == TABLES[name] and p.data.lower() == row.data.lower()]
+        papers = [p for p in PAPER if p.table == COMPARISONS[name] and p.data.lower() == row.data.lower()]
         if papers:
             reasons = why_not_comparable(papers[-1], evaluation.protocol, row.images, row.sizes)
             about = "not comparable: " + "; ".join(reasons) if reasons else "comparable, as far as the paper tells"
         else:
-            about = f"proxy: {TABLES[name]} does not have this set"
+            about = f"proxy: {COMPARISONS[name]} does not have this set"
         scored = [(p.row, "paper", p.scores, p.parameters) for p in papers]
         scored += [("input", "here", row.before, None)] if row.before else []
         ours = [r for r in wholes if r.data == row.data]

@@ -1,8 +1,7 @@
-"""The numbers of the FDIKP paper (arXiv 2508.12736), to print beside ours: Tables 1, 2, 3, 5 and 6, and Fig. 12.
+"""The published numbers of the FDIKP paper (arXiv 2508.12736): Tables 1, 2, 3, 5 and 6, and Fig. 12.
 
-The tables stand here as they are printed, and are read when the module is. What the paper heads "# Params (MB)" are
-millions of parameters. Of Fig. 12 only the one point that the text states is known. The paper reports no parts of a set
-(DPDD's indoor and outdoor).
+The tables are transcribed as printed, and parsed at import. The column "# Params (MB)" of the paper holds millions of
+parameters. Of Fig. 12 the text states only one point. The paper reports no parts of a set (DPDD's indoor and outdoor).
 """
 
 import re
@@ -11,54 +10,57 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 INPUT = "input"
-"""The method that does nothing: the paper's rows "Blurry Input"."""
+"""The unrestored input: the paper's rows "Blurry Input"."""
 
 FDIKP = "fdikp-base"
-"""The method that the paper calls "Ours". Its ablations have the names of our networks and recipes."""
+"""The method "Ours" of the paper. Its ablations have the names of our networks and recipes."""
+
+COMPARISONS: "dict[str, Table]" = {"table1": "Table 1", "table5": "Table 5"}
+"""The paper's comparisons of methods by the names that `fdikp reproduce` takes: trained on DPDD, and on LFDOF."""
 
 Table = Literal["Table 1", "Table 2", "Table 3", "Table 5", "Table 6", "Fig. 12"]
 
 
 @dataclass(frozen=True)
 class PaperRow:
-    """What one row of a table says of one data set."""
+    """The scores of one table row on one data set."""
 
     table: Table
     row: str
-    """The method as the paper names it; where it has check marks instead, what they stand for."""
+    """The method's name in the paper, or the meaning of its check marks."""
     method: str
-    """`INPUT`, one of our networks or recipes, or another paper's method without its year."""
+    """`INPUT`, one of our networks or recipes, or another method without its year."""
     data: str
     trained_on: str
-    """The set whose training part the model saw; "" for the input."""
+    """The training set of the model; "" for the input."""
     scores: dict[str, float]
-    """By names of `METRICS`."""
+    """The scores by names of `METRICS`."""
     parameters: float | None
-    """Millions."""
+    """In millions."""
     seconds: float | None
-    """For a picture of DPDD's test set, mean, on an RTX 3090; warm-up and synchronisation are not stated."""
+    """Mean time of an image of DPDD's test set on an RTX 3090; the paper states neither warm-up nor synchronisation."""
     note: str
-    """What makes the row hard to compare with others, or not what it seems; "" where nothing is known to."""
+    """Why the row is hard to compare or looks wrong; "" if there is no known reason."""
 
 
 @dataclass(frozen=True)
 class _PaperSet:
     images: int
     size: tuple[int, int]
-    """As scored, pixels."""
-    about: bool
-    """Whether the sizes of its pictures vary."""
+    """Width and height as scored, pixels."""
+    sizes_vary: bool
+    """Whether the sizes of its images vary around `size`."""
 
 
 _SETS = {
-    "DPDD": _PaperSet(76, (1680, 1120), about=False),
-    "LFDOF": _PaperSet(725, (1008, 688), about=False),
-    "RealDOF": _PaperSet(50, (2320, 1536), about=True),
-    "RTF": _PaperSet(22, (352, 352), about=False),
+    "DPDD": _PaperSet(76, (1680, 1120), sizes_vary=False),
+    "LFDOF": _PaperSet(725, (1008, 688), sizes_vary=False),
+    "RealDOF": _PaperSet(50, (2320, 1536), sizes_vary=True),
+    "RTF": _PaperSet(22, (352, 352), sizes_vary=False),
 }
 
 _AS_DEFOCUS = ("defocus", "ifan", "drbnet", "p2ikt-half")
-"""Protocols whose numbers are computed alike and which differ in size alone."""
+"""Protocols that score alike and differ only in the size of the scored images."""
 
 # PSNR, SSIM, LPIPS on each of three sets; millions of parameters; seconds
 _TABLE_1 = """
@@ -86,7 +88,7 @@ P2IKT (2024)      30.81 0.895 0.117  23.93 0.709 0.403  27.82 0.898 0.133  3.32 
 Ours              31.12 0.899 0.114  24.21 0.736 0.348  28.16 0.909 0.080  5.52   -
 """
 
-# On DPDD: PSNR, SSIM, MAE, LPIPS; millions of parameters. Which parts a row has is read from the text and the counts
+# On DPDD: PSNR, SSIM, MAE, LPIPS; millions of parameters. Parts of a row are inferred from the text and the counts
 _TABLE_2 = """
 sram       SRAM               25.49 0.784 0.0409 0.216  5.51
 sram-fikp  SRAM + FIKP        25.89 0.797 0.0385 0.205  5.62
@@ -125,11 +127,11 @@ _NOTES = {
     ("Table 5", "IFAN", "LFDOF"): f"{_RETRAINED} on LFDOF; SSIM and LPIPS repeat those of the row above, DPDNet's",
     ("Table 6", "loss-l2-lpips-freq", "DPDD"): "LPIPS repeats that of the row above, though its loss is added",
 }
-"""By table, method and set ("" for all of them)."""
+"""By table, method and set ("" for all sets)."""
 
 
 def _wide(table: Table, text: str, sets: tuple[str, ...], trained_on: str) -> Iterator[PaperRow]:
-    """The rows of a table that has three sets side by side."""
+    """The rows of a table with three sets side by side."""
     for line in text.strip().splitlines():
         row, *cells = line.rsplit(maxsplit=11)
         method = {"Blurry Input": INPUT, "Ours": FDIKP}.get(row, row.partition(" (")[0])
@@ -141,7 +143,7 @@ def _wide(table: Table, text: str, sets: tuple[str, ...], trained_on: str) -> It
 
 
 def _ablation(table: Table, text: str) -> Iterator[PaperRow]:
-    """The rows of a table of variants, trained and tested on DPDD."""
+    """The rows of an ablation table, trained and tested on DPDD."""
     for line in text.strip().splitlines():
         method, rest = line.split(maxsplit=1)
         row, *cells = rest.rsplit(maxsplit=5)
@@ -159,52 +161,54 @@ PAPER: tuple[PaperRow, ...] = (
     *_wide("Table 1", _TABLE_1, ("DPDD", "RealDOF", "RTF"), "DPDD"),
     *_ablation("Table 2", _TABLE_2),
     *_ablation("Table 3", _TABLE_3),
-    # The paper heads its first three columns DPDD; its caption and text say LFDOF, and so do the input's numbers
+    # The paper labels its first three columns DPDD; caption, text and the scores of the input say LFDOF
     *_wide("Table 5", _TABLE_5, ("LFDOF", "RealDOF", "RTF"), "LFDOF"),
     *_ablation("Table 6", _TABLE_6),
     *_ablation("Fig. 12", _FIG_12),
 )
-"""Every number, in the paper's order."""
+"""All rows, in the order of the paper."""
 
 
 def paper_row(method: str, data: str, group: str | None = None) -> PaperRow | None:
-    """What the paper says of a method on a set, or None where it says nothing.
+    """The paper's scores of a method on a set, or None if it has none.
 
     Args:
-        method: as in `PaperRow.method`; capitals do not matter. `fdikp-lite` and the kernel size 5 of Fig. 12 are
-            held against the paper's full model.
-        data: the set's name; capitals do not matter.
-        group: a part of the set; the paper reports none.
+        method: as in `PaperRow.method`, in any case. `fdikp-lite` and the kernel size 5 of Fig. 12 map to the paper's
+            full model.
+        data: the name of the set, in any case.
+        group: a part of the set, for which the paper reports nothing.
 
     Returns:
-        The first row; with the numbers that only a later table has of the same model, such as its MAE. Of sets that
-        the paper tests twice it is that of the model trained on DPDD.
+        The first row, completed by scores of the same model that only a later table has, such as its MAE. For sets that
+        the paper tests twice, it is the row of the model trained on DPDD.
     """
     name = {"fdikp-lite": FDIKP, "kernel-5": FDIKP}.get(method.lower(), method.lower())
-    found = [r for r in PAPER if r.method.lower() == name and r.data.lower() == data.lower() and group is None]
-    if not found:
+    rows = [r for r in PAPER if r.method.lower() == name and r.data.lower() == data.lower() and group is None]
+    if not rows:
         return None
-    same = [row for row in found if row.trained_on == found[0].trained_on]
-    return replace(found[0], scores={name: s for row in reversed(same) for name, s in row.scores.items()})
+    same = [row for row in rows if row.trained_on == rows[0].trained_on]
+    return replace(rows[0], scores={name: s for row in reversed(same) for name, s in row.scores.items()})
 
 
 def why_not_comparable(row: PaperRow, protocol: str, images: int, sizes: str) -> list[str]:
-    """Reasons not to hold our numbers against a row's; none where sizes and protocol agree as far as is known.
+    """Reasons not to compare our scores with a row; empty if protocol, number of images and sizes agree.
 
     Args:
-        row: what the paper says.
-        protocol: a name that `find_protocol` takes.
-        images: how many pictures ours are the mean of.
-        sizes: what was scored, such as `1680×1120` or `2220×1536 to 2320×1536`.
+        row: of the paper.
+        protocol: a name that `find_protocol` accepts.
+        images: the number of images behind our mean.
+        sizes: the scored sizes, such as `1680×1120` or `2220×1536 to 2320×1536`.
     """
     expected = _SETS[row.data]
-    reasons = [] if protocol in _AS_DEFOCUS else [f"protocol {protocol}, where the paper's is taken to be defocus"]
+    reasons = [] if protocol in _AS_DEFOCUS else [f"protocol {protocol}, where the paper's is presumably defocus"]
     if images != expected.images:
         reasons.append(f"{images} images, where the paper has {expected.images}")
     scored = [sorted((int(w), int(h)), reverse=True) for w, h in re.findall(r"(\d+)×(\d+)", sizes)]
-    apart = 0.15 if expected.about else 0.0
-    wanted = expected.size
-    if any(abs(side / want - 1) > apart for size in scored for side, want in zip(size, wanted, strict=True)):
-        about = "about " if expected.about else ""
-        reasons.append(f"scored {sizes}, where the paper has {about}{wanted[0]}×{wanted[1]}")
+    tolerance = 0.15 if expected.sizes_vary else 0.0
+    width_height = expected.size
+    if any(
+        abs(side / paper - 1) > tolerance for size in scored for side, paper in zip(size, width_height, strict=True)
+    ):
+        about = "about " if expected.sizes_vary else ""
+        reasons.append(f"scored {sizes}, where the paper has {about}{width_height[0]}×{width_height[1]}")
     return reasons

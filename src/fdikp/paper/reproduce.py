@@ -1,4 +1,4 @@
-"""Train the variants of one of the paper's tables, score them alike, and put them beside the paper's numbers."""
+"""Train and score the variants of one of the paper's tables, and compare them with the paper's numbers."""
 
 import csv
 import io
@@ -20,13 +20,13 @@ from fdikp.paper.ablations import ABLATIONS, Variant, ordering_rows, orderings
 from fdikp.training.loop import train
 from fdikp.training.recipe import Recipe
 
-SHOWN = ("psnr", "ssim", "mae", "lpips")
-"""What tables of variants print, as the paper's do."""
+TABLE_METRICS = ("psnr", "ssim", "mae", "lpips")
+"""The metrics of the paper's ablation tables."""
 
 
 @dataclass(frozen=True)
-class Job:
-    """One variant to train with one seed."""
+class VariantRun:
+    """The training run of one variant with one seed."""
 
     variant: Variant
     seed: int
@@ -34,142 +34,150 @@ class Job:
 
     @property
     def weights(self) -> Path:
-        """What its run leaves."""
+        """The weights file of the finished run."""
         return self.recipe.runtime.output / "weights.safetensors"
 
 
 @dataclass(frozen=True)
 class Score:
-    """What one trained variant reached on one set."""
+    """The scores of one trained variant on one set."""
 
-    job: Job
+    run: VariantRun
     parameters: int
     row: SummaryRow
 
 
-def trained(job: Job) -> bool:
-    """Whether the run is finished, by this recipe. Where it lies and on how many threads it ran do not matter."""
+def is_trained(run: VariantRun) -> bool:
+    """Whether the run is finished with this recipe. Its folder and its number of threads do not matter."""
     try:
-        summary = json.loads((job.recipe.runtime.output / "summary.json").read_text())
+        summary = json.loads((run.recipe.runtime.output / "summary.json").read_text())
         before = Recipe.from_dict(summary["recipe"]).options()
     except (OSError, ValueError):
         return False
-    other = {name for name, value in job.recipe.options().items() if before[name] != value}
-    return bool(summary["budget_used"] >= 1.0 and other <= {"output", "resume", "threads", "log_every"})
+    changed = {name for name, value in run.recipe.options().items() if before[name] != value}
+    return bool(summary["budget_used"] >= 1.0 and changed <= {"output", "resume", "threads", "log_every"})
 
 
-def run(
-    jobs: Sequence[Job],
+def train_and_score(
+    runs: Sequence[VariantRun],
     sets: Sequence[EvaluationSet],
     evaluator: Evaluator,
     *,
     device: str = "auto",
     limit: int | None = None,
-    say: Callable[[str], None] = lambda line: None,
+    progress: Callable[[str], None] = lambda line: None,
 ) -> Iterator[Score]:
-    """Train what is not trained yet, then score each on each set; what was done before a stop is not done again.
+    """Train each run that is not finished, then score it on each set. Resumes after a stop, and keeps finished scores.
 
     Raises:
-        FdikpError: a run cannot begin or go on, or it was stopped before its end.
+        FdikpError: a run cannot start or resume.
+        KeyboardInterrupt: a run was stopped; the same call resumes it.
     """
-    for number, job in enumerate(jobs, 1):
-        if not trained(job):
-            folder = job.recipe.runtime.output
-            say(f"{number} of {len(jobs)}: training {job.variant.label}, seed {job.seed}, in {folder}")
-            outcome = train(job.recipe, printed=False)
+    for number, run in enumerate(runs, 1):
+        if not is_trained(run):
+            folder = run.recipe.runtime.output
+            progress(f"{number} of {len(runs)}: training {run.variant.label}, seed {run.seed}, in {folder}")
+            outcome = train(run.recipe, printed=False)
             if outcome.done < 1.0:
-                raise KeyboardInterrupt  # the run has kept what it needs to go on
-        model = load_model(job.weights, device, "float32")
+                raise KeyboardInterrupt  # the run saved its checkpoint
+        model = load_model(run.weights, device, "float32")
         for data in sets:
-            say(f"{number} of {len(jobs)}: scoring {job.variant.label}, seed {job.seed}, on {data.name}")
+            progress(f"{number} of {len(runs)}: scoring {run.variant.label}, seed {run.seed}, on {data.name}")
             yield Score(
-                job, model.weights.parameters, _scored(job, model.weights.sha256, data, evaluator, model, limit)
+                run, model.descriptor.parameters, _scored(run, model.descriptor.sha256, data, evaluator, model, limit)
             )
 
 
 def _scored(
-    job: Job, sha256: str, data: EvaluationSet, evaluator: Evaluator, model: Any, limit: int | None
+    run: VariantRun, sha256: str, data: EvaluationSet, evaluator: Evaluator, model: Any, limit: int | None
 ) -> SummaryRow:
-    """Scores of one model on one set, kept beside its weights."""
+    """Scores of one model on one set, cached beside its weights."""
     names = [sample.name for sample in data.samples[:limit]]
-    kept = job.recipe.runtime.output / "scores.json"
+    cache = run.recipe.runtime.output / "scores.json"
     key = f"{data.name} {evaluator.protocol.name} {len(names)} {evaluator.lpips is not None} {sha256}"
     try:
-        known = json.loads(kept.read_text())
+        cached = json.loads(cache.read_text())
     except (OSError, ValueError):
-        known = {}
-    if key not in known:
-        known[key] = [vars(restored.result) for restored in evaluator.results(model, data, (), limit)]
+        cached = {}
+    if key not in cached:
+        cached[key] = [vars(restored.result) for restored in evaluator.results(model, data, (), limit)]
         try:
-            with atomic_write(kept) as file:
-                file.write(json.dumps(known).encode())
+            with atomic_write(cache) as file:
+                file.write(json.dumps(cached).encode())
         except OSError as error:
-            raise DataError(cannot_be_written(kept, error)) from error
-    results = [ImageResult(**fields) for fields in known[key]]
-    return SummaryRow.of((data.name, job.variant.label, None), results)
+            raise DataError(cannot_be_written(cache, error)) from error
+    results = [ImageResult(**fields) for fields in cached[key]]
+    return SummaryRow.of((data.name, run.variant.label, None), results)
 
 
 def table(name: str, scores: Sequence[Score], kind: str, about: dict[str, str]) -> str:
-    """Markdown: each variant with the mean over seeds and their range, the paper's PSNR, and the orders that came out.
+    """Markdown: each variant with mean and range over seeds, the paper's PSNR, and whether the order agrees.
 
-    kind: what the numbers are, such as `proxy: 600 steps ...`; it stands in the heading of each part.
+    Args:
+        name: of the table, a key of `ABLATIONS`.
+        scores: of all runs on all sets.
+        kind: what the scores are, such as `proxy: 600 steps ...`, for the heading of each part.
+        about: what the scores depend on.
     """
     parts = [f"# {name}, {kind}"]
     for data in dict.fromkeys(score.row.data for score in scores):
         of_set = [score for score in scores if score.row.data == data]
-        metrics = [metric for metric in SHOWN if all(metric in score.row.after for score in of_set)]
+        metrics = [metric for metric in TABLE_METRICS if all(metric in score.row.after for score in of_set)]
         before = of_set[0].row
         head = ("variant", "parameters", *(METRICS[m].title for m in metrics), "seeds", "paper's PSNR on DPDD")
         inputs = ("input", "", *(_number(m, [before.before[m]]) for m in metrics), "", "")
         rows = [inputs]
         for variant in ABLATIONS[name]:
-            mine = [score for score in of_set if score.job.variant == variant]
-            if mine:
-                means = (_number(m, [score.row.after[m] for score in mine]) for m in metrics)
+            of_variant = [score for score in of_set if score.run.variant == variant]
+            if of_variant:
+                means = (_number(m, [score.row.after[m] for score in of_variant]) for m in metrics)
                 paper = "" if variant.psnr is None else f"{variant.psnr:.2f}"
-                rows.append((variant.label, f"{mine[0].parameters:,}", *means, str(len(mine)), paper))
-        parts += [f"## {data}, {before.images} pictures of {before.sizes} ({kind})", grid(head, rows)]
+                rows.append((variant.label, f"{of_variant[0].parameters:,}", *means, str(len(of_variant)), paper))
+        parts += [f"## {data}, {before.images} images of {before.sizes} ({kind})", grid(head, rows)]
         psnr = {
-            variant.label: [score.row.after["psnr"] for score in of_set if score.job.variant == variant]
+            variant.label: [score.row.after["psnr"] for score in of_set if score.run.variant == variant]
             for variant in ABLATIONS[name]
         }
-        found = ordering_rows(orderings(ABLATIONS[name], psnr)) if "psnr" in metrics else []
-        if found:
-            parts += ["Which of the paper's orderings came out:", grid(list(found[0]), [r.values() for r in found])]
+        order = ordering_rows(orderings(ABLATIONS[name], psnr)) if "psnr" in metrics else []
+        if order:
+            parts += [
+                "Does the order of the variants agree with the paper?",
+                grid(list(order[0]), [r.values() for r in order]),
+            ]
     parts.append("\n".join(f"- {key}: {value}" for key, value in about.items()))
     return "\n\n".join(parts) + "\n"
 
 
 def rows(name: str, scores: Sequence[Score], kind: str) -> str:
-    """CSV: a line for each variant, seed and set."""
+    """CSV with a line for each variant, seed and set."""
     text = io.StringIO(newline="")
     fields = ["table", "kind", "variant", "recipe", "parameters", "seed", "data", "images", "sizes"]
-    fields += [f"{metric}{when}" for metric in SHOWN for when in (" in", "")] + ["paper psnr on DPDD"]
+    fields += [f"{metric}{when}" for metric in TABLE_METRICS for when in (" in", "")] + ["paper psnr on DPDD"]
     writer = csv.DictWriter(text, fields)
     writer.writeheader()
     for score in scores:
-        variant, row = score.job.variant, score.row
+        variant, row = score.run.variant, score.row
         line = {
             "table": name,
             "kind": kind,
             "variant": variant.label,
             "recipe": variant.recipe,
             "parameters": score.parameters,
-            "seed": score.job.seed,
+            "seed": score.run.seed,
             "data": row.data,
             "images": row.images,
             "sizes": row.sizes,
             "paper psnr on DPDD": variant.psnr,
         }
-        line |= {f"{m} in": f"{row.before[m]:.5f}" for m in SHOWN if m in row.before}
-        line |= {m: f"{row.after[m]:.5f}" for m in SHOWN if m in row.after}
+        line |= {f"{m} in": f"{row.before[m]:.5f}" for m in TABLE_METRICS if m in row.before}
+        line |= {m: f"{row.after[m]:.5f}" for m in TABLE_METRICS if m in row.after}
         writer.writerow(line)
     return text.getvalue()
 
 
 def _number(metric: str, values: Sequence[float]) -> str:
-    """The mean, and where there are several how far the farthest is from it."""
+    """The mean and, for several values, the largest deviation from it."""
     mean = sum(values) / len(values)
-    off = max(abs(value - mean) for value in values)
+    deviation = max(abs(value - mean) for value in values)
     digits = METRICS[metric].digits
-    return f"{mean:.{digits}f}" + (f" ± {off:.{digits}f}" if len(values) > 1 else "")
+    return f"{mean:.{digits}f}" + (f" ± {deviation:.{digits}f}" if len(values) > 1 else "")

@@ -1,1 +1,1 @@
-"""Drawing: the `canvas` that every figure is drawn on, pictures of an `analysis`, and the aperture `gallery`."""
+"""Drawing: the `canvas` that every figure is drawn on, the figures of an `analysis`, and the aperture `gallery`."""

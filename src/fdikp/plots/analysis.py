@@ -1,4 +1,4 @@
-"""Pictures of what the network saw and did in one photograph, for `fdikp analyse` and `fdikp deblur`."""
+"""Figures of one restored photo: before and after, blur map, inverse kernels and coefficient maps."""
 
 import math
 from collections.abc import Sequence
@@ -7,22 +7,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fdikp.plots.canvas import (
+    KERNEL_INPUTS,
     SIGNED,
-    STAGES,
+    STAGE_TITLES,
     UNSIGNED,
     WIDTH,
     colour_bar_below,
-    drawn,
     grid_figure,
     height_of,
-    in_8_bits,
     most_changed,
     new_figure,
+    render,
     root_scale,
     root_ticks,
+    show_image,
     show_map,
-    show_picture,
-    shrunk,
+    shrink,
+    to_uint8,
 )
 
 if TYPE_CHECKING:
@@ -30,62 +31,62 @@ if TYPE_CHECKING:
 
 
 def side_by_side(before: np.ndarray, after: np.ndarray, longest: int = 1600) -> np.ndarray:
-    """Both pictures [H, W, C] (uint8, uint16, or floats in 0..1) as one in uint8, with a thin white line between."""
-    left, right = (in_8_bits(picture, longest) for picture in (before, after))
+    """Two images [H, W, C] (uint8, uint16, or floats in 0..1) as one in uint8, with a thin white line between them."""
+    left, right = (to_uint8(image, longest) for image in (before, after))
     line = np.full((len(left), max(1, left.shape[1] // 200), left.shape[2]), 255, np.uint8)
     return np.concatenate((left, line, right), axis=1)
 
 
 def blur_map(values: np.ndarray, title: str) -> np.ndarray:
-    """The dilated map [H, W], 0..2, as a picture with its scale."""
+    """The dilation map [H, W], in pixels, as an image with a colour bar."""
     figure, grid = grid_figure(1, 1, height_of(values.shape, WIDTH))
-    picture = show_map(grid[0, 0], shrunk(values, 1200), cmap=UNSIGNED, vmin=0, vmax=max(2.0, float(values.max())))
+    mapped = show_map(grid[0, 0], shrink(values, 1200), cmap=UNSIGNED, vmin=0, vmax=max(2.0, float(values.max())))
     scale = "dilation D(p), pixels between the taps of the inverse kernels (1 is plain convolution)"
-    return _finished(figure, picture, scale, title)
+    return _finished(figure, mapped, scale, title)
 
 
 def kernels(values: np.ndarray, title: str) -> np.ndarray:
-    """The inverse kernels [3, 2, N, K, K] of one tile as a picture: a row for each stage and image."""
-    # At the coarsest stage there is no stage before: both images are the same, and so are the kernels
-    rows = [(0, 0, "photograph"), *((s, i, ("photograph", "result before")[i]) for s in (1, 2) for i in (0, 1))]
+    """The inverse kernels [3, 2, N, K, K] of one tile, a row for each stage and input."""
+    # The coarsest stage has no previous result: both of its inputs are the same, and so are the kernels
+    rows = [(0, 0, KERNEL_INPUTS[0]), *((s, i, KERNEL_INPUTS[i]) for s in (1, 2) for i in (0, 1))]
     count = values.shape[2]
     figure, grid = grid_figure(len(rows), count, len(rows) * min((WIDTH - 1.3) / count, 1.8) + 0.3)
     limit = float(np.abs(values).max()) or 1.0
     for axes_row, (stage, image, what) in zip(grid, rows, strict=True):
         for n, axes in enumerate(axes_row):
-            picture = show_map(axes, values[stage, image, n], cmap=SIGNED, norm=root_scale(limit))
+            mapped = show_map(axes, values[stage, image, n], cmap=SIGNED, norm=root_scale(limit))
             if stage == 0:
                 axes.set_title(f"kernel {n + 1}" if count < 8 else str(n + 1), fontsize=10)
-        axes_row[0].set_ylabel(f"{STAGES[stage]}:\n{what}", rotation=0, ha="right", va="center", fontsize=9)
+        axes_row[0].set_ylabel(f"{STAGE_TITLES[stage]}:\n{what}", rotation=0, ha="right", va="center", fontsize=9)
     scale = "weight of the tap (white is 0; colours on a square-root scale)"
-    return _finished(figure, picture, scale, title, root_ticks(limit))
+    return _finished(figure, mapped, scale, title, root_ticks(limit))
 
 
 def coefficients(values: np.ndarray, names: tuple[str, ...], title: str) -> np.ndarray:
-    """The coefficient maps [2(N + 1), H, W], -1..1, as a picture: a small map for each candidate image."""
+    """The coefficient maps [2(N + 1), H, W], in -1..1, a small map for each candidate image."""
     columns = 3
     rows = math.ceil(len(values) / columns)
     figure, grid = grid_figure(rows, columns, rows * (height_of(values.shape[1:], WIDTH / columns) + 0.28))
     places = grid.ravel()
     limit = max(float(values.max()), -float(values.min())) or 1.0
     for axes, name, value in zip(places, names, values, strict=False):
-        picture = show_map(axes, shrunk(value, 500), cmap=SIGNED, vmin=-limit, vmax=limit)
+        mapped = show_map(axes, shrink(value, 500), cmap=SIGNED, vmin=-limit, vmax=limit)
         axes.set_title(name, fontsize=10)
     for axes in places[len(values) :]:
         axes.set_axis_off()
-    return _finished(figure, picture, "weight of the candidate image (white is 0)", title)
+    return _finished(figure, mapped, "weight of the candidate image (white is 0)", title)
 
 
 def overview(
     before: np.ndarray, after: np.ndarray, dilation: np.ndarray, kernels: np.ndarray, title: str
 ) -> np.ndarray:
-    """One picture of everything: before and after, where they differ most enlarged, blur map and kernels.
+    """One figure: before and after, the part that changed most enlarged, the blur map, and kernels.
 
     Args:
         before, after: [H, W, 3], uint8, uint16, or floats in 0..1.
-        dilation: [H, W], the dilated map.
+        dilation: [H, W], the dilation map, pixels.
         kernels: [N, K, K], the inverse kernels of the finest stage.
-        title: what to write above.
+        title: heading.
     """
     from matplotlib.patches import Rectangle
 
@@ -94,19 +95,19 @@ def overview(
     heights = [whole + part + 0.7, whole + 0.5]
     figure = new_figure(sum(heights))
     rows = figure.add_gridspec(2, 1, height_ratios=heights)
-    pictures, below = figure.add_subfigure(rows[0]), figure.add_subfigure(rows[1])
+    images, below = figure.add_subfigure(rows[0]), figure.add_subfigure(rows[1])
     columns = below.add_gridspec(1, 2)
     left, right = below.add_subfigure(columns[0]), below.add_subfigure(columns[1])
-    grid = pictures.subplots(2, 2, height_ratios=[whole, part], squeeze=False)
+    grid = images.subplots(2, 2, height_ratios=[whole, part], squeeze=False)
     for column, name, image in ((0, "before", before), (1, "after", after)):
-        small = in_8_bits(image, 1200)
+        small = to_uint8(image, 1200)
         scale = len(small) / len(image)
         corner, side = (x.start * scale, y.start * scale), (y.stop - y.start) * scale
-        show_picture(grid[0, column], small, name)
+        show_image(grid[0, column], small, name)
         grid[0, column].add_patch(Rectangle(corner, side, side, fill=False, color="white", linewidth=1.5))
-        show_picture(grid[1, column], in_8_bits(image[y, x], 1200), f"{name}, the frame enlarged")
+        show_image(grid[1, column], to_uint8(image[y, x], 1200), f"{name}, the frame enlarged")
     axes = left.subplots()
-    show_map(axes, shrunk(dilation, 1200), cmap=UNSIGNED, vmin=0, vmax=max(2.0, float(dilation.max())))
+    show_map(axes, shrink(dilation, 1200), cmap=UNSIGNED, vmin=0, vmax=max(2.0, float(dilation.max())))
     axes.set_title("blur map: the yellower, the more out of focus", fontsize=10)
     height = max(1, math.isqrt(len(kernels)))
     places = right.subplots(height, math.ceil(len(kernels) / height), squeeze=False).ravel()
@@ -115,15 +116,15 @@ def overview(
         show_map(place, kernel, cmap=SIGNED, norm=root_scale(limit))
     for place in places[len(kernels) :]:
         place.set_axis_off()
-    right.suptitle("inverse kernels: brown adds, purple takes away", fontsize=10)
+    right.suptitle("inverse kernels: brown is positive, purple negative", fontsize=10)
     figure.suptitle(title)
-    return drawn(figure)
+    return render(figure)
 
 
 def _finished(
-    figure: "Figure", picture: Any, scale: str, title: str, ticks: Sequence[float] | None = None
+    figure: "Figure", mapped: Any, scale: str, title: str, ticks: Sequence[float] | None = None
 ) -> np.ndarray:
-    """Add title and colour bar, and draw: [H, W, 3] uint8."""
-    colour_bar_below(figure, picture, scale, ticks)
+    """Add title and colour bar, and render to [H, W, 3] uint8."""
+    colour_bar_below(figure, mapped, scale, ticks)
     figure.suptitle(title)
-    return drawn(figure)
+    return render(figure)

@@ -1,4 +1,4 @@
-"""The sheet of `fdikp render --gallery`: one scene with lights in it through each kind of aperture, for the eye."""
+"""A sheet that shows one scene with lights, rendered through each kind of aperture."""
 
 import math
 from typing import Any
@@ -9,12 +9,12 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from fdikp.imaging.limits import white_level
-from fdikp.light import linear_to_srgb, srgb_to_linear
-from fdikp.plots.canvas import UNSIGNED, drawn, shrunk
+from fdikp.plots.canvas import UNSIGNED, render, shrink
 from fdikp.synthesis import Aperture, Field, RenderSettings, Scene, Surface, render_scene
 from fdikp.synthesis.depth import coverage, smooth_noise
 from fdikp.synthesis.lens import ThinLens, draw_lens
 from fdikp.synthesis.rng import RandomStream
+from fdikp.transfer_functions import linear_to_srgb, srgb_to_linear
 
 APERTURES = {
     "circle": Aperture(edge=0.05, diffraction=0.3),
@@ -27,20 +27,20 @@ APERTURES = {
 }
 
 LONGEST = 480
-"""Longest side of the scene in pixels; larger photographs are reduced."""
+"""Longest side of the scene, pixels; larger photos are reduced."""
 
 LIGHTS = 0.1, 0.5, 0.9
-"""Where lights stand along either side; lines through them meet in nine."""
+"""Positions of the lights along each side, as fractions; they form a grid of nine."""
 
 BRIGHTNESS = 0.4
-"""Linear light of a light's largest disc."""
+"""Linear brightness of a light's disc at the largest radius."""
 
 
 def gallery(pixels: np.ndarray, settings: RenderSettings, seed: int) -> np.ndarray:
-    """The sheet [H, W, 3] uint8 for a photograph [H, W, 1 or 3]."""
+    """The sheet [H, W, 3] uint8 for a photo [H, W, 1 or 3]."""
     white = white_level(pixels.dtype.name)
-    picture = torch.from_numpy(shrunk(pixels, LONGEST) / white).float().permute(2, 0, 1).expand(3, -1, -1)
-    light = _with_lights(srgb_to_linear(picture), BRIGHTNESS * math.pi * settings.max_radius**2)
+    image = torch.from_numpy(shrink(pixels, LONGEST) / white).float().permute(2, 0, 1).expand(3, -1, -1)
+    light = _with_lights(srgb_to_linear(image), BRIGHTNESS * math.pi * settings.max_radius**2)
     height, width = light.shape[-2:]
     scene = _scene(RandomStream(seed), height, width, settings.max_radius)
     field = Field.of_tile(0, 0, width, height, width, height)
@@ -59,13 +59,13 @@ def gallery(pixels: np.ndarray, settings: RenderSettings, seed: int) -> np.ndarr
         for axes in row:
             axes.set_xticks([])
             axes.set_yticks([])
-    for axes, title in zip(grid[0], ("all in focus", "blur radius", "as photographed", "its lights"), strict=True):
+    for axes, title in zip(grid[0], ("all in focus", "blur radius", "rendered", "its lights"), strict=True):
         axes.set_title(title, fontsize=14)
-    return drawn(figure)
+    return render(figure)
 
 
 def chart(height: int = 320, width: int = 480) -> np.ndarray:
-    """A picture [H, W, 3] uint8 with edges, texture and dark parts, for want of a photograph."""
+    """A test image [H, W, 3] uint8 with edges, texture and dark parts, to use without a photo."""
     y, x = np.mgrid[:height, :width]
     tiles = ((x // 40 + y // 40) % 2).astype(np.float32)
     stripes = (np.sin(x * (2 + y / 40) / 12) > 0).astype(np.float32)
@@ -77,7 +77,7 @@ def chart(height: int = 320, width: int = 480) -> np.ndarray:
 
 
 def _with_lights(light: Tensor, brightness: float) -> Tensor:
-    """A picture [3, H, W] dimmed, so that lights show, with nine of them in two colours."""
+    """An image [3, H, W] dimmed, with nine lights in two colours."""
     light = 0.5 * light
     for n, (row, column) in enumerate(_places(light)):
         light[:, row, column] = torch.tensor((1.0, 0.8, 0.5) if n % 2 else (0.7, 0.85, 1.0)) * brightness
@@ -90,7 +90,7 @@ def _places(light: Tensor) -> list[tuple[int, int]]:
 
 
 def _scene(draws: RandomStream, height: int, width: int, max_radius: float) -> Scene:
-    """A wall that leads away to the right, an object in focus before it, and one out of focus in front of that."""
+    """A wall that recedes to the right, an object in focus before it, and one out of focus in front of that."""
     lens: ThinLens = draw_lens(draws, max(height, width), max_radius)
 
     def surface(low: float, high: float, matte: Tensor, **content: Any) -> Surface:
@@ -115,7 +115,7 @@ def _scene(draws: RandomStream, height: int, width: int, max_radius: float) -> S
 
 
 def _lights(blurred: Tensor, half: int) -> Tensor:
-    """[3, H, W] the surroundings of each light, side by side as they stand in the picture."""
+    """The surroundings of each light as one image [3, H, W], arranged as in the scene."""
     padded = torch.nn.functional.pad(blurred, (half, half, half, half))
     size = 2 * half + 1
     crops = [padded[:, row : row + size, column : column + size] for row, column in _places(blurred)]

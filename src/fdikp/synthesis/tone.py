@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from fdikp.light import linear_to_srgb, srgb_to_linear
 from fdikp.synthesis.rng import RandomStream
+from fdikp.transfer_functions import linear_to_srgb, srgb_to_linear
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from fdikp import weights
+from fdikp import models
 from fdikp.errors import TrainingError
 from fdikp.files import cannot_be_written
 from fdikp.training.average import measured_statistics
@@ -271,7 +271,7 @@ def _save(state: TrainingState, recipe: Recipe) -> Path:
     try:
         save_checkpoint(folder, state.to_checkpoint())
         for n, (decay, average) in enumerate(state.averages.by_decay.items()):
-            weights.save(
+            models.save(
                 average.network,
                 folder / f"weights-ema-{decay}.safetensors" if n else file,
                 name=state.name,

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from fdikp.network import FDIKP, NetworkConfig
 from fdikp.network.blocks import ResBlock
+from fdikp.network.dikp import KernelPredictor
 from fdikp.network.dsrm import APU, Decoder, Encoder
 from fdikp.network.dual_domain import FrequencyBlock
-from fdikp.network.kernels import Predictor
 from fdikp.network.ops import SLOPE
 from fdikp.network.strips import StripAttention
 
@@ -96,7 +96,7 @@ def _concatenated(*parts: tuple[int, int]) -> Tensor:
     return torch.cat([start + torch.arange(small) for start, (small, _) in zip(starts, parts, strict=True)])
 
 
-def _predictor(small: Predictor, big: Predictor) -> None:
+def _predictor(small: KernelPredictor, big: KernelPredictor) -> None:
     _place(small.read, big.read)
     _place(small.mix, big.mix)
     _place(small.last, big.last)

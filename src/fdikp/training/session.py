@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from fdikp import weights
+from fdikp import models
 from fdikp.errors import TrainingError
 from fdikp.inference.devices import choose_device
 from fdikp.metrics.lpips import LPIPS
@@ -92,7 +92,7 @@ def build_session(recipe: Recipe, inputs: RunInputs, fabric: "Fabric") -> Sessio
     # After the averages, which would copy its hook
     supervision = BlurSupervision(network).to(fabric.device) if rendered and (loss.blur or loss.radius_hint) else None
     lpips = LPIPS(inputs.lpips).to(fabric.device) if inputs.lpips else None
-    teacher = weights.load(loss.teacher)[0] if loss.teacher else None
+    teacher = models.load(loss.teacher)[0] if loss.teacher else None
     optimizer = build_optimizer(network, supervision, recipe.optim)
     state = TrainingState(name, network, supervision, averages, optimizer, WorkClock())
     _prepare_output(recipe, sum(p.numel() for p in network.parameters()))
@@ -112,7 +112,7 @@ def _initial_network(recipe: Recipe) -> tuple[FDIKP, str]:
     options = recipe.network
     name = options.config if options.width_divisor == 1 else f"{options.config} / {options.width_divisor}"
     if options.start:
-        network, about = weights.load(options.start)
+        network, about = models.load(options.start)
         if options.expand:
             try:
                 network = expand(network, options.architecture)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 import fdikp
-from fdikp import weights
+from fdikp import models
 from fdikp.files import atomic_write
 from fdikp.training.log import LOG_FILE, read_log
 from fdikp.training.options import flag_of
@@ -56,7 +56,7 @@ def _facts(output: Path, state: TrainingState, done: float, lines: list[dict[str
     facts: dict[str, Any] = {
         "model": state.name,
         "parameters": sum(p.numel() for p in state.network.parameters()),
-        "weights_sha256": weights.sha256(output / "weights.safetensors"),
+        "weights_sha256": models.sha256(output / "weights.safetensors"),
         "budget_used": round(done, 4),
         "steps": state.step,
         "steps_skipped": state.skipped,

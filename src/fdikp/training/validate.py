@@ -13,9 +13,9 @@ from fdikp.data import PairSet, find_pairs, layouts, read_image
 from fdikp.data.faults import map_all, raise_faults
 from fdikp.errors import DataError
 from fdikp.imaging import as_unit
-from fdikp.metrics.focus import score, summarise
+from fdikp.metrics.before_after import score, summarise
 from fdikp.metrics.lpips import LPIPS
-from fdikp.network import FDIKP, GRID
+from fdikp.network import FDIKP, SIZE_MULTIPLE
 from fdikp.training.data import Batch
 from fdikp.training.numerics import Numerics
 
@@ -99,7 +99,7 @@ def load_pairs(name: str, pairs: PairSet, crop: int, where: str) -> ValidationSe
     Raises:
         DataError: images cannot be read, do not match, or are smaller than the network's grid.
     """
-    pairs.check(smallest=GRID)
+    pairs.check(smallest=SIZE_MULTIPLE)
 
     def crop_of(file: Path) -> Tensor:
         image = read_image(file)
@@ -125,7 +125,7 @@ def _centre(image: Tensor, side: int) -> Tensor:
 
 def _central(length: int, most: int) -> slice:
     """The centre of an axis, at most `most` long and a multiple of the network's grid."""
-    size = min(most, length) // GRID * GRID
+    size = min(most, length) // SIZE_MULTIPLE * SIZE_MULTIPLE
     first = (length - size) // 2
     return slice(first, first + size)
 
@@ -144,7 +144,7 @@ def validate(
         loss: the recipe's; reported if the set asks for it.
 
     Returns:
-        Mean scores by name (those of `focus.Summary` that could be measured, and `loss`), and the strip [3, H, W] in
+        Mean scores by name (those of `before_after.Summary` that could be measured, and `loss`), and the strip [3, H, W] in
         0..1: a row for each of the first crops, from left to right source, result and target.
     """
     training = network.training

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from fdikp.network import blur
+from fdikp.network.dilation import detail
 from fdikp.network.ops import fused_cpu, native, pac_cpu, residuals
 from fdikp.network.ops.pac import sampled
 from fdikp.network.ops.reference_bodies import attend_within_rows
@@ -71,17 +71,17 @@ def check_detail(x: Tensor, threads: int) -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        torch.testing.assert_close(blur.detail(x).double(), blur.detail(x.double()), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(detail(x).double(), detail(x.double()), atol=1e-5, rtol=1e-5)
     finally:
         torch.set_num_threads(before)
-    assert torch.equal(blur.detail(x.requires_grad_()), blur.detail(x.detach()))
+    assert torch.equal(detail(x.requires_grad_()), detail(x.detach()))
 
 
 def test_detail_of_what_is_not_a_number() -> None:
     x = torch.full((1, 3, 60, 60), 0.5)
     x[0, 1, 30, 30] = torch.nan
-    found = blur.detail(x).isnan()[0]
-    assert torch.equal(found, blur.detail(x.double()).isnan()[0])
+    found = detail(x).isnan()[0]
+    assert torch.equal(found, detail(x.double()).isnan()[0])
     assert found[2, 20:41, 20:41].all()
 
 

@@ -1,4 +1,4 @@
-"""Distributions, drawn as SVG: a block for each picture, so that every one of them can be pointed at."""
+"""Distributions as SVG: a block for each image, so that a reader can point at every one."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -11,28 +11,28 @@ from fdikp.evaluation.results import ImageResult
 from fdikp.metrics.registry import METRICS
 
 WIDTH, MARGIN = 540.0, 16.0
-"""Of the drawing, and what is left free at its sides."""
+"""Width of the drawing, and of the margins at its sides."""
 
-TALLEST, BLOCK = 110.0, 13.0
-"""Height of a row's highest column, and of one picture's block, at most."""
+MAX_COLUMN, MAX_BLOCK = 110.0, 13.0
+"""Maximum height of a column, and of one image's block."""
 
 COLUMNS = 36
-"""About so many columns; their width is a round number of the metric."""
+"""Approximate number of columns; their width is a round number of the metric."""
 
 
 def distribution(
-    rows: Mapping[str, Sequence[ImageResult]], merit: RankingMetric, scenes: Mapping[tuple[str, str], int]
+    rows: Mapping[str, Sequence[ImageResult]], ranking: RankingMetric, scenes: Mapping[tuple[str, str], int]
 ) -> str:
-    """An SVG with a row of columns for each model, all on one axis.
+    """An SVG with a histogram for each model, all on one axis.
 
     Args:
         rows: results by model, all of one set.
-        merit: what the axis shows.
-        scenes: which scene shows a picture, by set and picture.
+        ranking: what the axis shows.
+        scenes: the number of the scene that shows an image, by set and image.
     """
-    values = {model: sorted(((measure(merit, r), r) for r in row), key=lambda v: v[0]) for model, row in rows.items()}
-    numbers = [value for row in values.values() for value, _ in row] + ([0.0] if merit.gained else [])
-    step = nice((max(numbers) - min(numbers)) / COLUMNS or 10.0 ** -METRICS[merit.metric].digits)
+    values = {model: sorted(((measure(ranking, r), r) for r in row), key=lambda v: v[0]) for model, row in rows.items()}
+    numbers = [value for row in values.values() for value, _ in row] + ([0.0] if ranking.by_gain else [])
+    step = round_up((max(numbers) - min(numbers)) / COLUMNS or 10.0 ** -METRICS[ranking.metric].digits)
     first, last = _column(min(numbers), step), _column(max(numbers), step) + 1
     wide = (WIDTH - 2 * MARGIN) / (last - first)
 
@@ -45,22 +45,22 @@ def distribution(
         for each in row:
             columns.setdefault(_column(each[0], step), []).append(each)
         most = max(map(len, columns.values()))
-        high = min(BLOCK, TALLEST / most)
+        high = min(MAX_BLOCK, MAX_COLUMN / most)
         base = y + 34 + most * high
-        if merit.gained:
+        if ranking.by_gain:
             parts.append(f'<path class="zero" d="M{x(0):.1f} {y + 28:.1f} V{base:.1f}"/>')
-        parts.append(_heading(model, [value for value, _ in row], merit, y + 18))
+        parts.append(_heading(model, [value for value, _ in row], ranking, y + 18))
         for column, stack in columns.items():
             for n, (value, result) in enumerate(stack):
                 corner = (MARGIN + (column - first) * wide, base - (n + 1) * high)
                 scene = scenes.get((result.data, result.image))
-                parts.append(_block(result, value, merit, scene, corner, (wide, high)))
+                parts.append(_block(result, value, ranking, scene, corner, (wide, high)))
         parts.append(f'<path class="axis" d="M{MARGIN:.0f} {base:.1f} H{WIDTH - MARGIN:.0f}"/>')
         mean = x(fmean(value for value, _ in row))
         parts.append(f'<path class="mean" d="M{mean:.1f} {base + 2:.1f} l5 9 h-10 z"/>')
         y = base + 18
-    ticks = _axis((first * step, last * step), merit, x, y)
-    label = text(f"{axis_title(merit)}: a block for each picture. The list of pictures has the same numbers.")
+    ticks = _axis((first * step, last * step), ranking, x, y)
+    label = text(f"{axis_title(ranking)}: a block for each image. The list of images has the same numbers.")
     return (
         f'<svg class="distribution" viewBox="0 0 {WIDTH:.0f} {y + 42:.0f}" role="img" aria-label="{label}">'
         + "".join([*parts, *ticks])
@@ -68,23 +68,23 @@ def distribution(
     )
 
 
-def measure(merit: RankingMetric, result: ImageResult) -> float:
-    """What the axis shows of a result: with its own sign, so that an LPIPS that fell is negative."""
-    return lead(merit.metric, merit(result))
+def measure(ranking: RankingMetric, result: ImageResult) -> float:
+    """A result's position on the axis, with the sign of the metric: a decrease in LPIPS is negative."""
+    return lead(ranking.metric, ranking(result))
 
 
-def axis_title(merit: RankingMetric) -> str:
-    """What the axis is."""
-    metric = METRICS[merit.metric]
-    unit = ", dB" if merit.metric == "psnr" else ""
-    better = "" if metric.better == "higher" else " (less is better)"
-    return f"change of {metric.title}{unit}{better}" if merit.gained else f"{metric.title}{unit}{better}"
+def axis_title(ranking: RankingMetric) -> str:
+    """The label of the axis."""
+    metric = METRICS[ranking.metric]
+    unit = ", dB" if ranking.metric == "psnr" else ""
+    better = "" if metric.better == "higher" else " (lower is better)"
+    return f"change of {metric.title}{unit}{better}" if ranking.by_gain else f"{metric.title}{unit}{better}"
 
 
-def nice(value: float) -> float:
-    """The least of 1, 2, 2.5 and 5 times a power of ten that is not below `value`.
+def round_up(value: float) -> float:
+    """The smallest of 1, 2, 2.5 and 5 times a power of ten that is at least `value`.
 
-    >>> nice(0.21), nice(0.19), nice(1.0), nice(7)
+    >>> round_up(0.21), round_up(0.19), round_up(1.0), round_up(7)
     (0.25, 0.2, 1.0, 10.0)
     """
     power = 10.0 ** math.floor(math.log10(value) + 1e-9)
@@ -95,30 +95,30 @@ def _column(value: float, step: float) -> int:
     return math.floor(value / step + 1e-9)
 
 
-def _heading(model: str, values: Sequence[float], merit: RankingMetric, y: float) -> str:
+def _heading(model: str, values: Sequence[float], ranking: RankingMetric, y: float) -> str:
     mean = fmean(values)
-    digits = METRICS[merit.metric].digits
-    if merit.gained:
-        better = sum(lead(merit.metric, value) > 0 for value in values)
-        said = f"mean {signed(merit.metric, mean)} · better on {better} of {len(values)}"
+    digits = METRICS[ranking.metric].digits
+    if ranking.by_gain:
+        better = sum(lead(ranking.metric, value) > 0 for value in values)
+        caption = f"mean {signed(ranking.metric, mean)} · better on {better} of {len(values)}"
     else:
-        said = f"mean {mean:.{digits}f} · {len(values)} pictures"
+        caption = f"mean {mean:.{digits}f} · {len(values)} images"
     return (
         f'<text class="model" x="{MARGIN:.0f}" y="{y:.1f}">{text(model)}</text>'
-        f'<text class="said" x="{WIDTH - MARGIN:.0f}" y="{y:.1f}" text-anchor="end">{said}</text>'
+        f'<text class="caption" x="{WIDTH - MARGIN:.0f}" y="{y:.1f}" text-anchor="end">{caption}</text>'
     )
 
 
 def _block(
     result: ImageResult,
     value: float,
-    merit: RankingMetric,
+    ranking: RankingMetric,
     scene: int | None,
     corner: tuple[float, float],
     size: tuple[float, float],
 ) -> str:
-    kind = "plain" if not merit.gained else "loss" if lead(merit.metric, value) < 0 else "gain"
-    shown = signed(merit.metric, value) if merit.gained else f"{value:.{METRICS[merit.metric].digits}f}"
+    kind = "plain" if not ranking.by_gain else "loss" if lead(ranking.metric, value) < 0 else "gain"
+    shown = signed(ranking.metric, value) if ranking.by_gain else f"{value:.{METRICS[ranking.metric].digits}f}"
     gap = 1.0 if size[1] > 3 else 0.0
     opens = "" if scene is None else f' data-scene="{scene}" data-model="{text(result.model)}"'
     return (
@@ -127,16 +127,16 @@ def _block(
     )
 
 
-def _axis(ends: tuple[float, float], merit: RankingMetric, x: Callable[[float], float], y: float) -> list[str]:
-    step = nice((ends[1] - ends[0]) / 7)
+def _axis(ends: tuple[float, float], ranking: RankingMetric, x: Callable[[float], float], y: float) -> list[str]:
+    step = round_up((ends[1] - ends[0]) / 7)
     decimals = next(d for d in range(12) if math.isclose(round(step, d), step))
     parts = []
     for n in range(math.ceil(ends[0] / step - 1e-9), math.floor(ends[1] / step + 1e-9) + 1):
         number = f"{abs(n * step):.{decimals}f}"
-        sign = "−" if n < 0 else "+" if n > 0 and merit.gained else ""
+        sign = "−" if n < 0 else "+" if n > 0 and ranking.by_gain else ""
         parts.append(f'<path class="tick" d="M{x(n * step):.1f} {y:.1f} v4"/>')
         parts.append(_centred("tick", x(n * step), y + 18, sign + number))
-    return [*parts, _centred("said", WIDTH / 2, y + 37, axis_title(merit))]
+    return [*parts, _centred("caption", WIDTH / 2, y + 37, axis_title(ranking))]
 
 
 def _centred(kind: str, x: float, y: float, shown: str) -> str:

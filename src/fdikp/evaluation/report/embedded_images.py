@@ -1,4 +1,4 @@
-"""Pictures as a page carries them: small WebP files in the text itself, within a budget of bytes."""
+"""Images embedded in the page: WebP files as data URIs, within a budget of bytes."""
 
 import base64
 import io
@@ -12,82 +12,80 @@ from PIL import Image
 
 from fdikp.data import read_image
 from fdikp.evaluation.report.escaping import plain
-from fdikp.evaluation.report.selection import Scene
+from fdikp.evaluation.report.selection import ReportScene
 from fdikp.evaluation.results import ImageResult
 from fdikp.imaging import as_unit
-from fdikp.plots.canvas import STAGES, UNSIGNED, Box, most_changed
+from fdikp.plots.canvas import KERNEL_INPUTS, STAGE_TITLES, UNSIGNED, Box, most_changed
 
-Picture: TypeAlias = np.ndarray | Path
+ImageData: TypeAlias = np.ndarray | Path
 """[H, W, 3] uint8, or a file."""
 
-LONGEST = 1280
-"""Longest side of a whole picture, pixels."""
+MAX_SIDE = 1280
+"""Longest side of a whole image, pixels."""
 
-DETAIL = 400
-"""Side of the square that is also shown pixel for pixel where the whole picture had to be made smaller."""
+DETAIL_SIDE = 400
+"""Side of the detail that is also embedded at full size if the whole image had to be reduced, pixels."""
 
-PAGE_BYTES = 20_000_000
-"""What all pictures of a page may take together, before base64 makes a third more of it."""
+MAX_PAGE_BYTES = 20_000_000
+"""Budget of all images of a page together, before base64 adds a third."""
 
-MOST_BYTES = 400_000
-"""What one picture may take."""
+MAX_IMAGE_BYTES = 400_000
+"""Budget of one image."""
 
-MOST_RESULTS = 50
-"""Results whose pictures are shown; the list of numbers has all of them."""
-
-IMAGES = ("photograph", "result before")
+MAX_RESULTS = 50
+"""Number of results whose images are shown; the list of numbers has all results."""
 
 
 @dataclass(frozen=True)
 class ResultImages:
-    """What there is to see of one result: all of one size."""
+    """The images of one result, all of one size."""
 
-    before: Picture
-    after: Picture
-    target: Picture | None = None
+    before: ImageData
+    after: ImageData
+    target: ImageData | None = None
     blur_map: np.ndarray | None = None
-    """[H, W] float: the dilation D of eq. 9, in pixels."""
+    """[H, W] float: the dilation map D of eq. 9, pixels."""
     kernels: np.ndarray | None = None
-    """[3, 2, N, K, K] float, as `Analysis.kernels` has them for one tile: stages coarse to fine, for the stage's blurry
-    input and for the result of the stage before."""
+    """[3, 2, N, K, K] float, as in `Analysis.kernels` for one tile: stages coarse to fine, for the blurred input and
+    the previous result."""
 
 
-Pictures: TypeAlias = Callable[[ImageResult], ResultImages | None]
-"""Called once for each result that is chosen, one after another, and let go before the next: it may compute what it
-returns. None where there is nothing to see."""
+ImageSource: TypeAlias = Callable[[ImageResult], ResultImages | None]
+"""Called once for each selected result, one after another; its return value is released before the next call, so it may
+compute the images. None if there are none."""
 
 
-def pack(chosen: list[Scene], pictures: Pictures) -> list[dict[str, Any]]:
-    """What the page's script reads of each scene; scenes without any picture have no layers."""
-    layers = sum(2.0 + 1.25 * len(scene.results) for scene in chosen)
-    budget = int(min(MOST_BYTES, PAGE_BYTES / max(layers, 1.0)))
-    return [_packed(scene, pictures, budget) for scene in chosen]
+def embed(scenes: list[ReportScene], images: ImageSource) -> list[dict[str, Any]]:
+    """The data of each scene for the page's script; scenes without images have no layers."""
+    layers = sum(2.0 + 1.25 * len(scene.results) for scene in scenes)
+    budget = int(min(MAX_IMAGE_BYTES, MAX_PAGE_BYTES / max(layers, 1.0)))
+    return [_embedded(scene, images, budget) for scene in scenes]
 
 
-def _packed(scene: Scene, pictures: Pictures, budget: int) -> dict[str, Any]:
+def _embedded(scene: ReportScene, images: ImageSource, budget: int) -> dict[str, Any]:
     layers: list[dict[str, Any]] = []
     kernels: dict[str, Any] = {}
     scale: dict[str, float] = {}
     box: Box | None = None
     size = (0, 0)
     for result in scene.results:
-        shown = pictures(result)
-        if shown is None:
+        found = images(result)
+        if found is None:
             continue
-        model, after = plain(result.model), _pixels(shown.after)
+        model, after = plain(result.model), _pixels(found.after)
         if not layers:
-            before, size = _pixels(shown.before), after.shape[:2]
-            box = most_changed(before, after, min(DETAIL, *size))[0] if max(size) > LONGEST else None
+            before, size = _pixels(found.before), after.shape[:2]
+            box = most_changed(before, after, min(DETAIL_SIDE, *size))[0] if max(size) > MAX_SIDE else None
             layers.append(_layer("Input", "input", before, size, box, budget))
-            if shown.target is not None:
-                layers.append(_layer("Target", "target", _pixels(shown.target), size, box, budget))
+            if found.target is not None:
+                layers.append(_layer("Target", "target", _pixels(found.target), size, box, budget))
         layers.append(_layer(model, "model", after, size, box, budget))
-        if shown.blur_map is not None:
-            scale[model] = max(2.0, float(shown.blur_map.max()))
-            coloured = _coloured(shown.blur_map, scale[model])
-            layers.append(_layer(f"{model}: blur map", "map", coloured, size, box, budget // 4))
-        if shown.kernels is not None:
-            kernels[model] = _kernels(shown.kernels)
+        if found.blur_map is not None:
+            scale[model] = max(2.0, float(found.blur_map.max()))
+            colours = _colour_mapped(found.blur_map, scale[model])
+            layers.append(_layer(f"{model}: blur map", "map", colours, size, box, budget // 4))
+        if found.kernels is not None:
+            kernels[model] = _kernels(found.kernels)
     return {"layers": layers, "kernels": kernels, "scale": scale, "width": size[1], "height": size[0]}
 
 
@@ -95,7 +93,7 @@ def _layer(
     title: str, kind: str, pixels: np.ndarray, size: tuple[int, ...], box: Box | None, budget: int
 ) -> dict[str, Any]:
     if pixels.shape[:2] != tuple(size):
-        raise ValueError(f"{title}: of shape {pixels.shape}, but the pictures beside it are {size[0]}x{size[1]}")
+        raise ValueError(f"{title}: of shape {pixels.shape}, but its other images are {size[0]}x{size[1]}")
     if box is None:
         return {"title": title, "kind": kind, "whole": encoded(pixels, budget)}
     whole, detail = encoded(pixels, budget * 2 // 3), encoded(pixels[box], budget // 3)
@@ -103,38 +101,40 @@ def _layer(
 
 
 def encoded(pixels: np.ndarray, budget: int) -> str:
-    """A picture [H, W, 3] uint8 as WebP of no more than `budget` bytes in a data URI: no side above `LONGEST`, and less
-    quality, then fewer pixels, where that is too much."""
-    picture = Image.fromarray(pixels)
-    picture.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS)
+    """An image [H, W, 3] uint8 as a data URI of WebP with at most `budget` bytes.
+
+    No side exceeds `MAX_SIDE`; quality, then size, is reduced until the budget is met.
+    """
+    image = Image.fromarray(pixels)
+    image.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
     while True:
         for quality in (90, 78, 60):
             file = io.BytesIO()
-            picture.save(file, "WEBP", quality=quality)
-            if file.tell() <= budget or max(picture.size) <= 64:
+            image.save(file, "WEBP", quality=quality)
+            if file.tell() <= budget or max(image.size) <= 64:
                 return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()
-        picture.thumbnail((picture.width * 3 // 4, picture.height * 3 // 4), Image.Resampling.LANCZOS)
+        image.thumbnail((image.width * 3 // 4, image.height * 3 // 4), Image.Resampling.LANCZOS)
 
 
-def _pixels(picture: Picture) -> np.ndarray:
+def _pixels(image: ImageData) -> np.ndarray:
     """[H, W, 3] uint8."""
-    if isinstance(picture, np.ndarray):
-        return picture
-    pixels = read_image(picture)
+    if isinstance(image, np.ndarray):
+        return image
+    pixels = read_image(image)
     return pixels if pixels.dtype == np.uint8 else np.rint(as_unit(pixels).clip(0, 1) * 255).astype(np.uint8)
 
 
-def _coloured(values: np.ndarray, most: float) -> np.ndarray:
-    """A map [H, W] as [H, W, 3] uint8; colours from dark blue at 0 to yellow at `most`, told apart by all readers."""
+def _colour_mapped(values: np.ndarray, highest: float) -> np.ndarray:
+    """A map [H, W] as [H, W, 3] uint8, from dark blue at 0 to yellow at `highest`, safe for colour-blind readers."""
     from matplotlib import colormaps
 
-    steps = np.rint(values.astype(np.float32) / most * 255).clip(0, 255).astype(np.uint8)
+    steps = np.rint(values.astype(np.float32) / highest * 255).clip(0, 255).astype(np.uint8)
     table: np.ndarray = np.rint(colormaps[UNSIGNED](np.arange(256))[:, :3] * 255).astype(np.uint8)
     return table[steps]
 
 
 def _kernels(kernels: np.ndarray) -> list[dict[str, Any]]:
-    """Rows of kernels with their titles. At the coarsest stage there is no result before, and both images are one."""
-    places = [(s, i) for s in range(len(kernels)) for i in range(2) if s or not i]
+    """Rows of kernels with their titles. The coarsest stage has no previous result, so both of its inputs are equal."""
+    rows = [(s, i) for s in range(len(kernels)) for i in range(2) if s or not i]
     rounded = np.round(kernels.astype(np.float64), 4)
-    return [{"title": f"{STAGES[s]}: {IMAGES[i]}", "kernels": rounded[s, i].tolist()} for s, i in places]
+    return [{"title": f"{STAGE_TITLES[s]}: {KERNEL_INPUTS[i]}", "kernels": rounded[s, i].tolist()} for s, i in rows]

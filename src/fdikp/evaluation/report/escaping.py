@@ -1,4 +1,4 @@
-"""Text into HTML, so that no name can break the page."""
+"""Escaping, so that no name can break the page."""
 
 import html
 import json
@@ -6,12 +6,12 @@ from typing import Any
 
 
 def plain(value: object) -> str:
-    """Text with a sign in place of what UTF-8 or HTML cannot hold, such as bytes of a file name that are no text."""
+    """Text with U+FFFD in place of what UTF-8 or HTML cannot hold, such as undecodable bytes of a file name."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(value))
 
 
 def text(value: object) -> str:
-    """Text for a page or a quoted attribute.
+    """Text escaped for HTML content or a quoted attribute.
 
     >>> text('a "quoted" <b> & co')
     'a &quot;quoted&quot; &lt;b&gt; &amp; co'
@@ -20,7 +20,7 @@ def text(value: object) -> str:
 
 
 def script_data(value: Any) -> str:
-    """JSON that can stand in a script element: nothing in it can end the element.
+    """JSON for a script element: nothing in it can end the element.
 
     >>> script_data("</script>")
     '"\\\\u003c/script>"'

@@ -1,11 +1,11 @@
-"""The tables of a report, as HTML."""
+"""The tables of a report as HTML."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fdikp.evaluation.compare import lead, signed
 from fdikp.evaluation.report.escaping import text
-from fdikp.evaluation.report.selection import RankingMetric, merits
+from fdikp.evaluation.report.selection import RankingMetric, ranking_metrics
 from fdikp.evaluation.results import Evaluation, ImageResult, ModelInfo, SummaryRow
 from fdikp.metrics.registry import METRICS
 
@@ -14,39 +14,39 @@ ARROWS = {"higher": "↑", "lower": "↓"}
 
 @dataclass(frozen=True)
 class Published:
-    """Numbers that somebody published, to stand in the table of a set."""
+    """Published numbers, as a row in the table of a set."""
 
     data: str
-    """The set they are of."""
+    """The data set."""
     title: str
-    """Whose they are and where from: `FDIKP, Table 1 of the paper`."""
+    """Method and source, such as `FDIKP, Table 1 of the paper`."""
     after: dict[str, str] = field(default_factory=dict)
-    """By names of `METRICS`, as they were printed."""
+    """The scores as printed, by names of `METRICS`."""
     note: str = ""
-    """What makes them hard to compare with ours."""
+    """Reasons not to compare them with the evaluation."""
 
 
-def summary(evaluation: Evaluation, paper: Sequence[Published] = ()) -> str:
-    """A table for each set: the input, each model, the paper; and ours again for each of the set's groups."""
+def summary(evaluation: Evaluation, published: Sequence[Published] = ()) -> str:
+    """A table for each set: input, models and published numbers, then input and models for each group of the set."""
     rows = evaluation.summary_rows()
     tables = []
     for data in dict.fromkeys(row.data for row in rows):
-        merit = merits(evaluation).get(data)
+        ranking = ranking_metrics(evaluation).get(data)
         of_set = [row for row in rows if row.data == data]
-        beside = [row for row in paper if row.data == data]
+        beside = [row for row in published if row.data == data]
         known = {m for row in of_set for m in row.after} | {m for one in beside for m in one.after}
         metrics = [metric for metric in METRICS if metric in known]
-        columns = [*metrics, *(["wins"] if merit and merit.gained else []), *(["worst"] if merit else [])]
+        columns = [*metrics, *(["wins"] if ranking and ranking.by_gain else []), *(["worst"] if ranking else [])]
         columns += ["time"] if any(row.seconds is not None for row in of_set) else []
         heads = "".join(f'<th scope="col">{_head(column)}</th>' for column in columns)
         bodies = []
         for group in dict.fromkeys(row.group for row in of_set):
             part = [row for row in of_set if row.group == group]
             results = [r for r in evaluation.images if r.data == data and group in (None, r.group)]
-            bodies.append(_body(part, columns, results, merit, beside if group is None else ()))
+            bodies.append(_body(part, columns, results, ranking, beside if group is None else ()))
         whole = next(row for row in of_set if row.group is None)
         tables.append(
-            f'<div class="set"><h3>{text(data)} <small>{_pictures(whole.images)}, {text(whole.sizes)} scored</small>'
+            f'<div class="set"><h3>{text(data)} <small>{_count(whole.images)}, {text(whole.sizes)} scored</small>'
             f'</h3><div class="wide" tabindex="0" role="region" aria-label="Summary of {text(data)}">'
             f'<table class="summary"><thead><tr><th scope="col">Method</th>{heads}</tr></thead>{"".join(bodies)}'
             "</table></div></div>"
@@ -59,19 +59,19 @@ def _head(column: str) -> str:
         metric = METRICS[column]
         way = f'<span title="{metric.better} is better">{ARROWS[metric.better]}</span>'
         return f"{text(metric.title)}{', dB' if column == 'psnr' else ''} {way}"
-    return {"wins": "Pictures better", "worst": "Worst picture", "time": "Time"}[column]
+    return {"wins": "Images improved", "worst": "Worst image", "time": "Time"}[column]
 
 
 def _body(
     rows: Sequence[SummaryRow],
     columns: Sequence[str],
     results: Sequence[ImageResult],
-    merit: RankingMetric | None,
-    paper: Sequence[Published],
+    ranking: RankingMetric | None,
+    published: Sequence[Published],
 ) -> str:
     lines = []
     if rows[0].group is not None:
-        count = _pictures(rows[0].images)
+        count = _count(rows[0].images)
         lines.append(
             f'<tr class="group"><th scope="rowgroup" colspan="{len(columns) + 1}">{text(rows[0].group)} '
             f"<small>{count}</small></th></tr>"
@@ -79,13 +79,13 @@ def _body(
     if rows[0].before:
         cells = (f"<td>{_number(column, rows[0].before)}</td>" for column in columns)
         lines.append(f'<tr class="input"><th scope="row">input</th>{"".join(cells)}</tr>')
-    shown = {m: [lead(m, row.after[m]) for row in rows if m in row.after] for m in columns if m in METRICS}
-    best = {metric: max(values) for metric, values in shown.items() if len(values) > 1}
+    leads = {m: [lead(m, row.after[m]) for row in rows if m in row.after] for m in columns if m in METRICS}
+    best = {metric: max(values) for metric, values in leads.items() if len(values) > 1}
     for row in rows:
         own = [r for r in results if r.model == row.model]
-        cells = (f"<td>{_cell(column, row, own, merit, best)}</td>" for column in columns)
+        cells = (f"<td>{_cell(column, row, own, ranking, best)}</td>" for column in columns)
         lines.append(f'<tr><th scope="row">{text(row.model)}</th>{"".join(cells)}</tr>')
-    for one in paper:
+    for one in published:
         cells = (f"<td>{text(one.after.get(column, '–' if column in METRICS else ''))}</td>" for column in columns)
         lines.append(f'<tr class="paper"><th scope="row">{text(one.title)}</th>{"".join(cells)}</tr>')
         if one.note:
@@ -95,35 +95,40 @@ def _body(
 
 
 def _cell(
-    column: str, row: SummaryRow, results: Sequence[ImageResult], merit: RankingMetric | None, best: Mapping[str, float]
+    column: str,
+    row: SummaryRow,
+    results: Sequence[ImageResult],
+    ranking: RankingMetric | None,
+    best: Mapping[str, float],
 ) -> str:
     if column == "time":
         return "–" if row.seconds is None else f"{row.seconds:.2f} s"
-    if merit and column == "wins":
-        better = sum(merit(r) > 0 for r in results)
-        share = f"{100 * better / len(results):.1f}%"
-        return f'<span class="share" style="--share:{share}"></span>{better} of {len(results)}'
-    if merit and column == "worst":
-        worst = min(results, key=merit)
-        return f"{change(merit.metric, worst) or _number(merit.metric, worst.after)} <small>{text(worst.image)}</small>"
+    if ranking and column == "wins":
+        better = sum(ranking(r) > 0 for r in results)
+        fraction = f"{100 * better / len(results):.1f}%"
+        return f'<span class="share" style="--share:{fraction}"></span>{better} of {len(results)}'
+    if ranking and column == "worst":
+        worst = min(results, key=ranking)
+        number = change(ranking.metric, worst) or _number(ranking.metric, worst.after)
+        return f"{number} <small>{text(worst.image)}</small>"
     number = _number(column, row.after)
     if column in best and column in row.after and lead(column, row.after[column]) >= best[column]:
         number = f"<b>{number}</b>"
-    moved = row.after[column] - row.before[column] if column in row.after and column in row.before else None
-    return number if moved is None else f"{number}<small>{_coloured(column, moved)}</small>"
+    difference = row.after[column] - row.before[column] if column in row.after and column in row.before else None
+    return number if difference is None else f"{number}<small>{_coloured(column, difference)}</small>"
 
 
 def change(metric: str, result: ImageResult) -> str:
-    """How a metric moved from input to result, coloured by whether that is better; "" if the input has none."""
+    """The change of a metric from input to result, coloured by whether it is better; "" if the input was not scored."""
     if metric not in result.before or metric not in result.after:
         return ""
     return _coloured(metric, result.after[metric] - result.before[metric])
 
 
-def _coloured(metric: str, moved: float) -> str:
-    shown = signed(metric, moved)
-    kind = "" if shown[0] not in "+−" else "gain" if lead(metric, moved) > 0 else "loss"
-    return f'<span class="{kind}">{shown}</span>'
+def _coloured(metric: str, difference: float) -> str:
+    change_text = signed(metric, difference)
+    kind = "" if change_text[0] not in "+−" else "gain" if lead(metric, difference) > 0 else "loss"
+    return f'<span class="{kind}">{change_text}</span>'
 
 
 def _number(metric: str, scores: Mapping[str, float]) -> str:
@@ -132,18 +137,18 @@ def _number(metric: str, scores: Mapping[str, float]) -> str:
     return f"{scores[metric]:.{METRICS[metric].digits}f}" if metric in scores else "–"
 
 
-def _pictures(count: int) -> str:
-    return "1 picture" if count == 1 else f"{count} pictures"
+def _count(count: int) -> str:
+    return "1 image" if count == 1 else f"{count} images"
 
 
 def listing(evaluation: Evaluation, scenes: Mapping[tuple[str, str], int]) -> str:
-    """Head and body of the table of all results: sortable by the values its cells carry."""
+    """Head and body of the table of all results, which is sortable by the values in its cells."""
     results = evaluation.images
     metrics = [m for m in METRICS if any(m in r.after for r in results)]
     gained = [m for m in metrics if any(m in r.before and m in r.after for r in results)]
     grouped = any(r.group for r in results)
     timed = any(r.seconds is not None for r in results)
-    titles = ["Picture", "Set", *(["Group"] if grouped else []), "Method"]
+    titles = ["Image", "Set", *(["Group"] if grouped else []), "Method"]
     for metric in metrics:
         titles += [METRICS[metric].title, *([f"Δ {METRICS[metric].title}"] if metric in gained else [])]
     titles += ["Size", *(["Time, s"] if timed else [])]
@@ -181,7 +186,7 @@ def _sortable(value: float | None, shown: str) -> str:
 
 
 def about(evaluation: Evaluation) -> str:
-    """Everything that the numbers depend on."""
+    """Everything that the results depend on."""
     facts = {"protocol": evaluation.protocol} | evaluation.about
     pairs = "".join(f"<dt>{text(name)}</dt><dd>{text(value)}</dd>" for name, value in facts.items())
     known = [m for m in evaluation.models if (m.sha256, m.parameters, m.gflop, m.peak_mib) != (None,) * 4]

@@ -4,12 +4,12 @@ const scenes = JSON.parse(document.getElementById("data").textContent);
 const byId = (id) => document.getElementById(id);
 
 function element(name, properties = {}, ...children) {
-  const made = Object.assign(document.createElement(name), properties);
-  made.append(...children);
-  return made;
+  const created = Object.assign(document.createElement(name), properties);
+  created.append(...children);
+  return created;
 }
 
-/* Sliders: a range input over the pictures, so that mouse, touch, keyboard and screen readers have what they know. */
+/* Sliders: a range input over the images, which works with mouse, touch, keyboard and screen readers. */
 
 function show(slider, left, right, extent, what) {
   slider.replaceChildren();
@@ -37,7 +37,7 @@ for (const slider of document.querySelectorAll(".card .slider")) {
   show(slider, scene.layers[0], scene.layers[Math.max(place, 1)], "whole", scene.image);
 }
 
-/* Look closer: any two of what there is of one picture. */
+/* Look closer: any two layers of one scene, side by side. */
 
 const state = { scene: 0, extent: "whole" };
 
@@ -70,12 +70,12 @@ function compare() {
   stage.classList.toggle("enlarged", state.extent === "detail");
   for (const radio of document.getElementsByName("extent")) radio.checked = radio.value === state.extent;
   show(stage, left, right, state.extent, scene.image);
-  const seen = [right, left].find((layer) => layer.kind === "map");
-  byId("scale").hidden = !seen;
+  const map = [right, left].find((layer) => layer.kind === "map");
+  byId("scale").hidden = !map;
   const models = scene.results.map((result) => result.model);
   const model = models.find((name) => right.title.startsWith(name) && right.kind !== "input") ?? models[0];
-  if (seen) {
-    const whose = models.find((name) => seen.title === `${name}: blur map`);
+  if (map) {
+    const whose = models.find((name) => map.title === `${name}: blur map`);
     byId("most").textContent = `${scene.scale[whose].toFixed(1)} pixels`;
   }
   drawScores(scene);
@@ -97,7 +97,7 @@ function drawScores(scene) {
   byId("scores").replaceChildren(element("thead", {}, head), element("tbody", {}, ...rows));
 }
 
-/* From purple over white to brown; square root, or a middle tap near 1 would drown the others. */
+/* From purple over white to brown, on a square-root scale, because a middle tap near 1 would hide the others. */
 const STOPS = [[45, 0, 75], [128, 115, 172], [216, 218, 235], [247, 247, 247], [254, 224, 182], [224, 130, 20], [127, 59, 8]];
 
 function colour(value, limit) {
@@ -112,16 +112,16 @@ function drawKernels(rows, model) {
   place.replaceChildren();
   if (!rows) return;
   place.append(element("h3", { textContent: "Predicted inverse kernels " }));
-  place.firstChild.append(element("small", { textContent: `${model}; brown taps add, purple ones take away` }));
+  place.firstChild.append(element("small", { textContent: `${model}; brown taps are positive, purple ones negative` }));
   const limit = Math.max(...rows.flatMap((row) => row.kernels.flat(2)).map(Math.abs)) || 1;
   const xml = "http://www.w3.org/2000/svg";
   for (const row of rows) {
     const kernels = element("div");
     for (const [n, kernel] of row.kernels.entries()) {
-      const picture = document.createElementNS(xml, "svg");
-      picture.setAttribute("viewBox", `0 0 ${kernel.length} ${kernel.length}`);
-      picture.setAttribute("role", "img");
-      picture.setAttribute("aria-label", `kernel ${n + 1}, ${row.title}`);
+      const image = document.createElementNS(xml, "svg");
+      image.setAttribute("viewBox", `0 0 ${kernel.length} ${kernel.length}`);
+      image.setAttribute("role", "img");
+      image.setAttribute("aria-label", `kernel ${n + 1}, ${row.title}`);
       kernel.forEach((taps, y) => taps.forEach((tap, x) => {
         const square = document.createElementNS(xml, "rect");
         for (const [name, value] of Object.entries({ x, y, width: 1.02, height: 1.02, fill: colour(tap, limit) })) {
@@ -130,9 +130,9 @@ function drawKernels(rows, model) {
         const title = document.createElementNS(xml, "title");
         title.textContent = tap;
         square.append(title);
-        picture.append(square);
+        image.append(square);
       }));
-      kernels.append(picture);
+      kernels.append(image);
     }
     const made = element("div", { className: "kernel-row" }, element("span", { textContent: row.title }), kernels);
     made.style.setProperty("--count", row.kernels.length);
@@ -155,14 +155,14 @@ if (scenes.length) {
   for (const opener of document.querySelectorAll("button[data-scene], rect[data-scene]")) {
     opener.addEventListener("click", () => {
       open(Number(opener.dataset.scene), opener.dataset.model);
-      location.hash = "look"; // the browser's way back leads to where one was
+      location.hash = "look"; // lets the browser's Back button return to this place
       byId("look").scrollIntoView();
       byId("stage").querySelector("input").focus({ preventScroll: true });
     });
   }
 }
 
-/* The list: sorted by a click on a heading, narrowed by what is typed and chosen. */
+/* The list: a click on a heading sorts it, the controls above filter it. */
 
 const list = byId("list");
 const headings = [...list.tHead.rows[0].cells];
@@ -176,7 +176,7 @@ function order(column, way) {
   const numbers = headings[column].classList.contains("number");
   return [...rows].sort((a, b) => {
     if (!numbers) return way * collator.compare(a.cells[column].textContent, b.cells[column].textContent);
-    if (value(a) === "" || value(b) === "") return (value(a) === "") - (value(b) === ""); // what is missing comes last
+    if (value(a) === "" || value(b) === "") return (value(a) === "") - (value(b) === ""); // missing values come last
     return way * (Number(value(a)) - Number(value(b)));
   });
 }
@@ -191,10 +191,10 @@ for (const [column, heading] of headings.entries()) {
 
 function narrow() {
   const words = byId("find").value.toLowerCase().split(/\s+/).filter(Boolean);
-  const wanted = [["Set", byId("by-set").value], ["Method", byId("by-model").value]];
+  const filters = [["Set", byId("by-set").value], ["Method", byId("by-model").value]];
   let count = 0;
   for (const [n, row] of rows.entries()) {
-    const chosen = wanted.every(([title, name]) => !name || row.cells[columnOf(title)].textContent === name);
+    const chosen = filters.every(([title, name]) => !name || row.cells[columnOf(title)].textContent === name);
     const fits = chosen && words.every((word) => texts[n].includes(word));
     row.hidden = !fits || (byId("by-loss").checked && !("loses" in row.dataset));
     count += !row.hidden;

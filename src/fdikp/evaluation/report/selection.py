@@ -1,4 +1,4 @@
-"""Which pictures a report shows, and the one number that orders them."""
+"""Which images a report shows, and the value that ranks them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,37 +11,36 @@ from fdikp.metrics.registry import METRICS
 
 @dataclass(frozen=True)
 class RankingMetric:
-    """The number that says how well a picture came out: what it gained in a metric, or the metric where inputs were
-    not scored."""
+    """The value that ranks the results of a set: the gain in a metric, or the metric if inputs were not scored."""
 
     metric: str
-    gained: bool
+    by_gain: bool
 
     @classmethod
     def of(cls, results: Sequence[ImageResult]) -> "RankingMetric | None":
-        """PSNR if every picture has it, else the first metric that every one has; None where there is none."""
+        """By the first metric of `METRICS`, PSNR, that all results have; None if there is none."""
         for metric in METRICS:
             if results and all(metric in r.after for r in results):
                 return cls(metric, all(metric in r.before for r in results))
         return None
 
     def __call__(self, result: ImageResult) -> float:
-        """More is better, whichever way the metric points."""
-        return lead(self.metric, result.after[self.metric] - (result.before[self.metric] if self.gained else 0.0))
+        """The value of a result; higher is better for every metric."""
+        return lead(self.metric, result.after[self.metric] - (result.before[self.metric] if self.by_gain else 0.0))
 
 
-def merits(evaluation: Evaluation) -> dict[str, RankingMetric]:
-    """The merit of each set that has one."""
+def ranking_metrics(evaluation: Evaluation) -> dict[str, RankingMetric]:
+    """The ranking metric of each set that has one."""
     sets = {
         data: RankingMetric.of([r for r in evaluation.images if r.data == data])
         for data in dict.fromkeys(r.data for r in evaluation.images)
     }
-    return {data: merit for data, merit in sets.items() if merit}
+    return {data: ranking for data, ranking in sets.items() if ranking}
 
 
 @dataclass(frozen=True)
 class BestWorst:
-    """The pictures of one set on which one model did worst and best."""
+    """The images of one set on which one model did worst and best."""
 
     data: str
     model: str
@@ -49,22 +48,22 @@ class BestWorst:
     best: tuple[ImageResult, ...]
 
 
-def extremes(evaluation: Evaluation) -> list[BestWorst]:
-    """For each model on each set, up to three of each kind, fewer if there are many models and sets; none twice."""
-    rows = _by_merit(evaluation)
+def best_and_worst(evaluation: Evaluation) -> list[BestWorst]:
+    """For each model on each set up to three best and worst images, fewer with many models and sets; none twice."""
+    rows = _ranked(evaluation)
     count = max(1, min(3, 12 // max(len(rows), 1)))
-    found = []
+    selected = []
     for (data, model), ordered in rows.items():
         worst = ordered[: min(count, (len(ordered) + 1) // 2)]
         best = ordered[len(worst) :][::-1][:count]
-        found.append(BestWorst(data, model, tuple(worst), tuple(best)))
-    return found
+        selected.append(BestWorst(data, model, tuple(worst), tuple(best)))
+    return selected
 
 
-def _by_merit(evaluation: Evaluation) -> dict[tuple[str, str], list[ImageResult]]:
-    """The results of each model on each set that has a merit, the worst first."""
+def _ranked(evaluation: Evaluation) -> dict[tuple[str, str], list[ImageResult]]:
+    """The results of each model on each set that has a ranking metric, the worst first."""
     rows: dict[tuple[str, str], list[ImageResult]] = {}
-    of_set = merits(evaluation)
+    of_set = ranking_metrics(evaluation)
     for result in evaluation.images:
         if result.data in of_set:
             rows.setdefault((result.data, result.model), []).append(result)
@@ -72,31 +71,33 @@ def _by_merit(evaluation: Evaluation) -> dict[tuple[str, str], list[ImageResult]
 
 
 @dataclass(frozen=True)
-class Scene:
-    """One picture, and what every model made of it."""
+class ReportScene:
+    """One image of a set, with every model's result, as the page shows them together."""
 
     data: str
     image: str
     results: tuple[ImageResult, ...]
 
 
-def scenes(evaluation: Evaluation, most: int) -> list[Scene]:
-    """The pictures to show, in the order they were evaluated in: all, if that is no more than `most` results; else the
-    worst and the best of each model on each set in turn."""
+def select_scenes(evaluation: Evaluation, max_results: int) -> list[ReportScene]:
+    """The scenes to show, in the order of evaluation.
+
+    All of them if they have at most `max_results` results; otherwise the worst and best of each model and set in turn.
+    """
     results: dict[tuple[str, str], list[ImageResult]] = {}
     for result in evaluation.images:
         results.setdefault((result.data, result.image), []).append(result)
     chosen: dict[tuple[str, str], int] = {}
-    for key in results if len(evaluation.images) <= most else _in_turn(evaluation):
+    for key in results if len(evaluation.images) <= max_results else _worst_and_best_in_turn(evaluation):
         if key not in chosen:
-            if chosen and sum(chosen.values()) + len(results[key]) > most:
+            if chosen and sum(chosen.values()) + len(results[key]) > max_results:
                 break
             chosen[key] = len(results[key])
-    return [Scene(*key, tuple(of_one)) for key, of_one in results.items() if key in chosen]
+    return [ReportScene(*key, tuple(of_one)) for key, of_one in results.items() if key in chosen]
 
 
-def _in_turn(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
-    ordered = _by_merit(evaluation).values()
+def _worst_and_best_in_turn(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
+    ordered = _ranked(evaluation).values()
     alternating = [[each for two in zip(row, row[::-1], strict=True) for each in two] for row in ordered]
     for turn in zip_longest(*alternating):
         yield from ((result.data, result.image) for result in turn if result)

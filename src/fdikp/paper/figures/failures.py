@@ -1,15 +1,14 @@
-"""Fig. 13: failure cases, the pictures that gained least."""
+"""Fig. 13: failure cases, the images that gained least."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fdikp.evaluation.results import finite
 from fdikp.imaging import as_unit
 from fdikp.paper.figures import strips
-from fdikp.paper.figures.strips import Case, Strip
-from fdikp.plots.canvas import drawn
+from fdikp.paper.figures.strips import FigureImage, Strip
+from fdikp.plots.canvas import render
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,47 +16,47 @@ if TYPE_CHECKING:
     from fdikp.inference.deblurrer import Deblurrer
 
 COUNT = 4
-"""Failures that are shown."""
+"""Default number of failures."""
 
 
-def draw(cases: Sequence[Case], restored: Sequence[np.ndarray], title: str, count: int = COUNT) -> np.ndarray:
-    """Strips of input, result and target of the pictures whose PSNR gained least, the least first.
+def draw(images: Sequence[FigureImage], restored: Sequence[np.ndarray], title: str, count: int = COUNT) -> np.ndarray:
+    """Strips of input, result and target of the images whose PSNR gained least, the smallest gain first.
 
     Args:
-        cases: pictures with their targets.
-        restored: what was made of each, of the same shape and type.
-        title: what to write above.
-        count: so many at most.
+        images: images with targets.
+        restored: the result of each, of the same shape and type.
+        title: heading.
+        count: maximum number of strips.
 
     Returns:
         [h, 900, 3] uint8.
     """
-    return drawn(compose(cases, restored, title, count))
+    return render(compose(images, restored, title, count))
 
 
-def compose(cases: Sequence[Case], restored: Sequence[np.ndarray], title: str, count: int = COUNT) -> "Figure":
+def compose(images: Sequence[FigureImage], restored: Sequence[np.ndarray], title: str, count: int = COUNT) -> "Figure":
     """The figure that `draw` draws."""
-    found = []
-    for case, result in zip(cases, restored, strict=True):
-        assert case.target is not None
-        before, after = psnr(case.source, case.target), psnr(result, case.target)
+    strips_by_gain = []
+    for image, result in zip(images, restored, strict=True):
+        assert image.target is not None
+        before, after = psnr(image.source, image.target), psnr(result, image.target)
         gain = f"{after - before:+.2f}".replace("-", "−")
         notes = (f"{before:.2f} dB", f"{after:.2f} dB ({gain})", "")
-        found.append((after - before, Strip(case.name, (case.source, result, case.target), notes)))
-    found.sort(key=lambda one: one[0])
-    return strips.compose([strip for _, strip in found[:count]], ("input", "restored", "target"), title)
+        strips_by_gain.append((after - before, Strip(image.name, (image.source, result, image.target), notes)))
+    strips_by_gain.sort(key=lambda item: item[0])
+    return strips.compose([strip for _, strip in strips_by_gain[:count]], ("input", "restored", "target"), title)
 
 
-def psnr(picture: np.ndarray, target: np.ndarray) -> float:
-    """PSNR of two pictures [H, W, 3] in dB as `fdikp.metrics.psnr` has it; of equal ones `MOST_PSNR`."""
+def psnr(image: np.ndarray, target: np.ndarray) -> float:
+    """`capped_psnr` of two images [H, W, 3], dB."""
     import torch
 
-    from fdikp.metrics.psnr import psnr
+    from fdikp.metrics.psnr import capped_psnr
 
-    one, other = (torch.from_numpy(as_unit(p)).permute(2, 0, 1)[None].clamp(0.0, 1.0) for p in (picture, target))
-    return finite(float(psnr(one, other)))
+    one, other = (torch.from_numpy(as_unit(p)).permute(2, 0, 1)[None].clamp(0.0, 1.0) for p in (image, target))
+    return float(capped_psnr(one, other))
 
 
-def of_model(model: "Deblurrer", cases: Sequence[Case], title: str, count: int = COUNT) -> np.ndarray:
-    """The figure for what a model makes of pictures with targets."""
-    return draw(cases, [model(case.source) for case in cases], title, count)
+def from_model(model: "Deblurrer", images: Sequence[FigureImage], title: str, count: int = COUNT) -> np.ndarray:
+    """The figure for a model on images with targets."""
+    return draw(images, [model(image.source) for image in images], title, count)

@@ -1,6 +1,6 @@
-"""Fig. 6: inverse kernels by stage, of the frequency and of the spatial predictor, beside the blur that was rendered.
+"""Fig. 6: inverse kernels by stage of the frequency and the spatial predictor, beside the rendered blur.
 
-Below them, what each leaves of every frequency: |K*|·|K|, which is 1 where the inverse gives back what the blur took.
+Curves below show the combined frequency response |K*|·|K|, which is 1 where the inverse kernel undoes the blur.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,11 +13,11 @@ from fdikp.paper.figures.spectra import radial_mean
 from fdikp.plots.canvas import (
     FRAMES,
     SIGNED,
-    STAGES,
+    STAGE_TITLES,
     UNSIGNED,
     WIDTH,
-    drawn,
     new_figure,
+    render,
     root_scale,
     root_ticks,
     show_map,
@@ -29,41 +29,41 @@ if TYPE_CHECKING:
     from fdikp.network import FDIKP
     from fdikp.synthesis import Aperture
 
-MOST = 2.2
-"""Of |K*|·|K| that is shown; 1 is right."""
+MAX_RESPONSE = 2.2
+"""Upper end of the axis of |K*|·|K|; the ideal is 1."""
 
 TORUS = 129
-"""Side of the transforms from which the curves are read, at least four times that of what is transformed."""
+"""Side of the Fourier transforms behind the curves, at least four times that of the transformed kernels."""
 
 
 @dataclass(frozen=True)
-class Predicted:
-    """What one predictor made of a picture that is out of focus by one radius everywhere."""
+class PredictedKernels:
+    """The kernels of one predictor for an image with one blur radius everywhere."""
 
     name: str
-    """Such as `frequency`."""
+    """Name of the predictor, such as `frequency`."""
     kernels: np.ndarray
-    """[3, N, K, K], stages coarse to fine, of the blurred picture."""
+    """[3, N, K, K], stages coarse to fine, predicted for the blurred image."""
     dilations: Sequence[float]
-    """At each stage the mean distance of the taps, in its pixels."""
+    """Mean distance of the taps at each stage, in pixels of the stage."""
 
 
-def draw(predicted: Sequence[Predicted], blurs: Sequence[np.ndarray], title: str) -> np.ndarray:
-    """Predicted inverse kernels beside the blur kernel and its regularised inverse, and the responses of all.
+def draw(predicted: Sequence[PredictedKernels], blurs: Sequence[np.ndarray], title: str) -> np.ndarray:
+    """PredictedKernels inverse kernels beside the blur kernel and its regularised inverse, and the responses of all.
 
     Args:
-        predicted: of one or more predictors.
-        blurs: the blur kernel in the pixels of each stage, coarse to fine, [R, R] each, R odd.
-        title: what to write above.
+        predicted: kernels of one or more predictors.
+        blurs: the blur kernel in pixels of each stage, coarse to fine, [R, R] each, R odd.
+        title: heading.
 
     Returns:
         [h, 900, 3] uint8.
     """
-    return drawn(compose(predicted, blurs, title))
+    return render(compose(predicted, blurs, title))
 
 
-def compose(predicted: Sequence[Predicted], blurs: Sequence[np.ndarray], title: str) -> "Figure":
-    """The figure that `draw` draws: in its first subfigure the kernels, in its second the responses."""
+def compose(predicted: Sequence[PredictedKernels], blurs: Sequence[np.ndarray], title: str) -> "Figure":
+    """The figure that `draw` draws; its first subfigure has the kernels, its second the responses."""
     rows, columns = 3 * len(predicted), 2 + max(one.kernels.shape[1] for one in predicted)
     heights = [rows * (WIDTH - 1.4) / columns + 1.1, 2.9]
     figure = new_figure(sum(heights) + 0.3)
@@ -74,7 +74,7 @@ def compose(predicted: Sequence[Predicted], blurs: Sequence[np.ndarray], title: 
     _show_kernels(above, grid, predicted, blurs, inverses)
     for stage, axes in enumerate(below.subplots(1, 3, sharey=True, squeeze=False)[0]):
         _show_responses(axes, [(one.name, responses(one, blurs[stage], stage)) for one in predicted], blurs[stage])
-        axes.set_title(STAGES[stage], fontsize=10)
+        axes.set_title(STAGE_TITLES[stage], fontsize=10)
         if stage == 0:
             axes.set_ylabel("|K*|·|K|")
     handles, labels = below.axes[0].get_legend_handles_labels()
@@ -86,7 +86,7 @@ def compose(predicted: Sequence[Predicted], blurs: Sequence[np.ndarray], title: 
 def _show_kernels(
     figure: Any,
     grid: np.ndarray,
-    predicted: Sequence[Predicted],
+    predicted: Sequence[PredictedKernels],
     blurs: Sequence[np.ndarray],
     inverses: Sequence[np.ndarray],
 ) -> None:
@@ -95,18 +95,18 @@ def _show_kernels(
     for place, (one, stage) in enumerate((one, stage) for one in predicted for stage in range(3)):
         row = grid[place]
         show_map(row[0], trimmed(blurs[stage]), cmap=UNSIGNED, vmin=0)
-        picture = show_map(row[1], inverses[stage], cmap=SIGNED, norm=root_scale(limit))
+        image = show_map(row[1], inverses[stage], cmap=SIGNED, norm=root_scale(limit))
         for axes, kernel in zip(row[2:], one.kernels[stage], strict=False):
             show_map(axes, kernel, cmap=SIGNED, norm=root_scale(limit))
         for axes in row[2 + len(one.kernels[stage]) :]:
             axes.set_axis_off()
-        label = f"{one.name}\n{STAGES[stage]}\ntaps {one.dilations[stage]:.2f} px apart"
+        label = f"{one.name}\n{STAGE_TITLES[stage]}\ntaps {one.dilations[stage]:.2f} px apart"
         row[0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize=9)
     titles = ["true blur k", "its inverse", *(f"k* {n + 1}" for n in range(grid.shape[1] - 2))]
     for axes, name in zip(grid[0], titles, strict=True):
         axes.set_title(name, fontsize=10)
     scale = "weight in k* and in the regularised inverse of k (white is 0; colours on a square-root scale)"
-    bar = figure.colorbar(picture, ax=list(grid.ravel()), label=scale, location="bottom", aspect=50, shrink=0.8)
+    bar = figure.colorbar(image, ax=list(grid.ravel()), label=scale, location="bottom", aspect=50, shrink=0.8)
     bar.set_ticks(root_ticks(limit), labels=[f"{tick:.2g}" for tick in root_ticks(limit)])
 
 
@@ -121,12 +121,12 @@ def _show_responses(axes: Any, found: Sequence[tuple[str, np.ndarray]], blur: np
         for n, curve in enumerate(curves):
             axes.plot(frequency, curve, color=colour, linewidth=1, alpha=0.8, label=f"k*, {name}" if n == 0 else None)
     axes.set_xlim(0, 0.5)
-    axes.set_ylim(0, MOST)
+    axes.set_ylim(0, MAX_RESPONSE)
     axes.set_xlabel("cycles per pixel of the stage", fontsize=9)
 
 
 def round_up(number: float) -> float:
-    """To one digit, not 0, and zeros.
+    """Round up to one significant digit.
 
     >>> round_up(1.91), round_up(0.013)
     (2.0, 0.02)
@@ -136,7 +136,7 @@ def round_up(number: float) -> float:
 
 
 def trimmed(blur: np.ndarray) -> np.ndarray:
-    """A blur kernel without the empty rim, but for two pixels of it."""
+    """A blur kernel cropped to its support and a rim of two pixels."""
     middle = len(blur) // 2
     rows, columns = np.nonzero(blur > 1e-3 * blur.max())
     reach = min(middle, int(max(np.abs(rows - middle).max(), np.abs(columns - middle).max())) + 2)
@@ -144,7 +144,7 @@ def trimmed(blur: np.ndarray) -> np.ndarray:
 
 
 def inverse_of(blur: np.ndarray) -> np.ndarray:
-    """The regularised inverse of a blur kernel, on as many pixels as its drawing has."""
+    """The regularised inverse of a blur kernel, of the size of the trimmed kernel."""
     import torch
 
     from fdikp.paper.kernel_path.response import regularised_inverse
@@ -154,22 +154,21 @@ def inverse_of(blur: np.ndarray) -> np.ndarray:
 
 
 def response(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The magnitude of the spectrum of an image of a point [S, S], S odd: frequencies in cycles per pixel, and means
-    over rings."""
+    """The radial mean of the spectrum magnitude of a point response [S, S], S odd, with its frequencies."""
     around = (TORUS - len(image)) // 2
     whole = np.fft.fft2(np.fft.ifftshift(np.pad(image, around)))
     return radial_mean(np.fft.fftshift(np.abs(whole)))
 
 
 def regularised(blur: np.ndarray, noise: float) -> np.ndarray:
-    """|K*|·|K| of the regularised inverse: |K|² / (|K|² + noise), means over rings."""
+    """|K*|·|K| of the regularised inverse: |K|² / (|K|² + noise), radial mean."""
     around = (TORUS - len(blur)) // 2
     power = np.abs(np.fft.fft2(np.pad(blur, around))) ** 2
     return radial_mean(np.fft.fftshift(power / (power + noise)))[1]
 
 
-def responses(one: Predicted, blur: np.ndarray, stage: int) -> np.ndarray:
-    """|K*|·|K| of each kernel of a stage, with its dilation: [N, frequencies]."""
+def responses(one: PredictedKernels, blur: np.ndarray, stage: int) -> np.ndarray:
+    """|K*|·|K| of each kernel of a stage at its dilation, [N, frequencies]."""
     import torch
 
     from fdikp.paper.kernel_path.response import point_images
@@ -179,31 +178,36 @@ def responses(one: Predicted, blur: np.ndarray, stage: int) -> np.ndarray:
     return np.stack([response(image)[1] for image in images.numpy()])
 
 
-def of_models(
-    models: "Mapping[str, FDIKP]", picture: np.ndarray, radius: float, aperture: "Aperture", title: str
+def from_models(
+    models: "Mapping[str, FDIKP]", image: np.ndarray, radius: float, aperture: "Aperture", title: str
 ) -> np.ndarray:
-    """The figure for a sharp picture, uint8 or uint16 [H, W, 3], whose middle is out of focus by `radius` pixels.
+    """The figure for the centre of a sharp image, uint8 or uint16 [H, W, 3], rendered with one blur radius.
 
-    models: networks by what to call them, such as `{"frequency": …, "spatial": …}`.
+    Args:
+        models: networks by title, such as `{"frequency": …, "spatial": …}`.
+        image: the sharp image.
+        radius: of the blur, pixels.
+        aperture: of the rendering.
+        title: heading.
 
     Raises:
-        FdikpError: a network predicts no kernels, or the picture is too small or without texture.
+        FdikpError: a network predicts no kernels, or the image is too small or has no texture.
     """
     from fdikp.errors import DataError
-    from fdikp.network import GRID, SCALES, SMALLEST
+    from fdikp.network import MIN_SIZE, SCALES, SIZE_MULTIPLE
     from fdikp.paper.kernel_path.interventions import kernel_path_of
     from fdikp.paper.kernel_path.known_blur import MARGIN, crops, uniform_pair
-    from fdikp.paper.kernel_path.measure import look
+    from fdikp.paper.kernel_path.measure import predict
 
-    size = max(SMALLEST, (min(picture.shape[:2]) - 2 * MARGIN) // GRID * GRID)
-    pair = uniform_pair(crops([picture], size)[0], radius, aperture)
+    size = max(MIN_SIZE, (min(image.shape[:2]) - 2 * MARGIN) // SIZE_MULTIPLE * SIZE_MULTIPLE)
+    pair = uniform_pair(crops([image], size)[0], radius, aperture)
     predicted = []
     for name, network in models.items():
         kernel_path_of(network)
-        (seen,) = look(network, [pair])
-        kernels = np.stack([stage.kernels[0, 0].numpy() for stage in seen.stages])
-        dilations = [float(dilation.mean()) for dilation, _ in seen.told()]
+        (prediction,) = predict(network, [pair])
+        kernels = np.stack([stage.kernels[0, 0].numpy() for stage in prediction.stages])
+        dilations = [float(dilation.mean()) for dilation, _ in prediction.dilation_and_radius()]
         if np.isnan(dilations).any():
-            raise DataError("the picture shows no texture, so nothing of its blur; give another")
-        predicted.append(Predicted(name, kernels, dilations))
+            raise DataError("the image has no texture, so its blur cannot be measured; choose another")
+        predicted.append(PredictedKernels(name, kernels, dilations))
     return draw(predicted, [pair.kernel(scale).numpy() for scale in SCALES], title)

@@ -1,4 +1,4 @@
-"""Fig. 1: what defocus does to a picture's spectrum, and to what can be seen of it."""
+"""Fig. 1: the effect of defocus on an image and on its spectrum."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -8,39 +8,37 @@ from fdikp.plots.canvas import (
     FRAMES,
     UNSIGNED,
     WIDTH,
-    drawn,
     height_of,
-    in_8_bits,
     luminance,
     new_figure,
+    render,
+    show_image,
     show_map,
-    show_picture,
+    to_uint8,
 )
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FIRST_ZEROS = (0.6098, 1.1166)
-"""Radius times frequency where the spectrum of a disc is zero for the first and second time: j₁,ₙ / 2π."""
+"""Radius times frequency at the first and second zero of the spectrum of a disc: j₁,ₙ / 2π."""
 
 DECADES = 5.0
-"""Of amplitude that colours show, below the largest."""
+"""Range of the colour scale of amplitudes, decades below the maximum."""
 
 
 def draw(sharp: np.ndarray, defocused: np.ndarray, title: str, radius: float | None = None) -> np.ndarray:
-    """Amplitude and phase spectra of a sharp picture and of the same out of focus, and their mean amplitudes by
-    frequency.
+    """Amplitude and phase spectra of a sharp and a defocused image, and their mean amplitudes by frequency.
 
     Args:
         sharp, defocused: [H, W, 3] of one size, uint8, uint16, or floats in 0..1; from 8×8.
-        title: what to write above.
-        radius: where the blur is a disc of one radius everywhere, that radius in pixels; the frequencies that it
-            takes away are marked.
+        title: heading.
+        radius: of the blur disc, pixels, if it is the same everywhere; its spectral zeros are marked.
 
     Returns:
         [h, 900, 3] uint8.
     """
-    return drawn(compose(sharp, defocused, title, radius))
+    return render(compose(sharp, defocused, title, radius))
 
 
 def compose(sharp: np.ndarray, defocused: np.ndarray, title: str, radius: float | None = None) -> "Figure":
@@ -53,19 +51,19 @@ def compose(sharp: np.ndarray, defocused: np.ndarray, title: str, radius: float 
     above, below = figure.add_subfigure(rows[0]), figure.add_subfigure(rows[1])
     grid = above.subplots(2, 3, squeeze=False)
     curves = below.subplots()
-    top = max(float(amplitude(picture).max()) for picture in (sharp, defocused))
-    for row, name, picture, colour in zip(
+    top = max(float(amplitude(image).max()) for image in (sharp, defocused))
+    for row, name, image, colour in zip(
         grid, ("sharp", "out of focus"), (sharp, defocused), (FRAMES[1], FRAMES[0]), strict=True
     ):
-        show_picture(row[0], in_8_bits(picture), name)
-        log = np.log10(np.maximum(amplitude(picture) / top, 10**-DECADES))
+        show_image(row[0], to_uint8(image), name)
+        log = np.log10(np.maximum(amplitude(image) / top, 10**-DECADES))
         amplitudes = _show_spectrum(row[1], log, f"{name}: amplitude", cmap=UNSIGNED, vmin=-DECADES, vmax=0)
-        # Phases are angles: their colours meet again at ±π
-        phases = _show_spectrum(row[2], phase(picture), f"{name}: phase", cmap="twilight", vmin=-np.pi, vmax=np.pi)
-        frequency, mean = radial_mean(amplitude(picture) / top)
+        # Phase is cyclic, so the colours at ±π must be equal
+        phases = _show_spectrum(row[2], phase(image), f"{name}: phase", cmap="twilight", vmin=-np.pi, vmax=np.pi)
+        frequency, mean = radial_mean(amplitude(image) / top)
         curves.semilogy(frequency[1:], mean[1:], color=colour, linewidth=2, label=name)
     bar: dict[str, Any] = {"location": "bottom", "shrink": 0.9, "aspect": 30}
-    scale = above.colorbar(amplitudes, ax=grid[:, 1], label="of the largest amplitude", **bar)
+    scale = above.colorbar(amplitudes, ax=grid[:, 1], label="relative to the largest amplitude", **bar)
     scale.set_ticks([-4, -2, 0], labels=["10⁻⁴", "10⁻²", "1"])
     turns = above.colorbar(phases, ax=grid[:, 2], label="phase, radians", **bar)
     turns.set_ticks([-np.pi, 0, np.pi], labels=["-π", "0", "π"])
@@ -85,39 +83,39 @@ def compose(sharp: np.ndarray, defocused: np.ndarray, title: str, radius: float 
 
 
 def _show_spectrum(axes: Any, values: np.ndarray, title: str, **colours: Any) -> Any:
-    picture = show_map(axes, values, **colours)
+    image = show_map(axes, values, **colours)
     axes.set_title(title, fontsize=10)
-    return picture
+    return image
 
 
-def spectrum(picture: np.ndarray) -> np.ndarray:
-    """The spectrum of a picture's luminance without its mean, [H, W] complex, zero frequency in the middle.
+def spectrum(image: np.ndarray) -> np.ndarray:
+    """The spectrum of an image's luminance without its mean, [H, W] complex, with zero frequency in the middle.
 
-    Under a Hann window: a picture's borders do not meet, and the jump between them would lay a cross over all. The
-    phase is counted from the middle of the picture, where the window is highest.
+    A Hann window avoids the cross that the jump between opposite borders would cause. The phase refers to the middle of
+    the image, where the window has its maximum.
     """
-    grey = luminance(picture)
+    grey = luminance(image)
     rows, columns = (np.hanning(side + 2)[1:-1] for side in grey.shape)
     window = rows[:, None] * columns
     grey = grey - (grey * window).sum() / window.sum()
     return np.fft.fftshift(np.fft.fft2(np.fft.ifftshift(grey * window)))
 
 
-def amplitude(picture: np.ndarray) -> np.ndarray:
-    """|F| of a picture, [H, W], zero frequency in the middle."""
-    return np.abs(spectrum(picture))
+def amplitude(image: np.ndarray) -> np.ndarray:
+    """|F| of an image, [H, W], with zero frequency in the middle."""
+    return np.abs(spectrum(image))
 
 
-def phase(picture: np.ndarray) -> np.ndarray:
-    """The phase of a picture's spectrum in -π..π, [H, W], zero frequency in the middle."""
-    return np.angle(spectrum(picture))
+def phase(image: np.ndarray) -> np.ndarray:
+    """The phase of an image's spectrum in -π..π, [H, W], with zero frequency in the middle."""
+    return np.angle(spectrum(image))
 
 
 def radial_mean(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Means over rings of a spectrum [H, W] with its zero frequency in the middle.
 
-    Returns the middles of the rings in cycles per pixel, from 0 to 0.5, and the mean on each; rings are as wide as the
-    shorter side resolves.
+    Returns the centres of the rings in cycles per pixel, from 0 to 0.5, and the mean of each ring. The width of a ring
+    is the frequency resolution of the shorter side.
     """
     rows, columns = (np.fft.fftshift(np.fft.fftfreq(side)) for side in values.shape)
     count = max(1, min(values.shape) // 2)
@@ -128,14 +126,14 @@ def radial_mean(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.arange(count + 1) / (2 * count), total / pixels
 
 
-def of_picture(picture: np.ndarray, radius: float, title: str) -> np.ndarray:
-    """The figure for a sharp picture [H, W, 3] and what a lens out of focus by `radius` pixels makes of it."""
+def from_image(image: np.ndarray, radius: float, title: str) -> np.ndarray:
+    """The figure for a sharp image [H, W, 3] and its rendering with a blur radius of `radius` pixels."""
     import torch
 
     from fdikp.imaging import as_unit
     from fdikp.paper.kernel_path.known_blur import out_of_focus
     from fdikp.synthesis import Aperture
 
-    sharp = torch.from_numpy(as_unit(picture)).permute(2, 0, 1)
+    sharp = torch.from_numpy(as_unit(image)).permute(2, 0, 1)
     blurred = out_of_focus(sharp, radius, Aperture(diffraction=0.3))
-    return draw(picture, blurred.permute(1, 2, 0).numpy(), title, radius)
+    return draw(image, blurred.permute(1, 2, 0).numpy(), title, radius)

@@ -1,4 +1,4 @@
-"""How well a map tells the blur radius: correlations over the pixels where there is something to be blurred."""
+"""Correlation of a map with the blur radius, over the pixels that show texture."""
 
 import torch
 from torch import Tensor
@@ -7,8 +7,8 @@ from fdikp.network.ops import box
 from fdikp.network.ops.reference_bodies import NEIGHBOURHOOD
 
 TEXTURE = 0.02
-"""A place shows texture where the standard deviation of the target's luminance over its neighbourhood is at least this:
-five steps of 8 bits. A flat wall looks the same in focus and out of it."""
+"""A pixel shows texture where the standard deviation of the target's luminance over its neighbourhood is at least this,
+five steps of 8 bits. A flat wall looks the same in focus and out of focus."""
 
 
 def texture(target: Tensor) -> Tensor:
@@ -23,7 +23,7 @@ def texture(target: Tensor) -> Tensor:
 
 
 def pearson(x: Tensor, y: Tensor) -> float:
-    """Linear correlation of two [n]; NaN where one of them is constant.
+    """Linear correlation of two [n]; NaN if one of them is constant.
 
     >>> round(pearson(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([1.0, 2.0, 4.0])), 4)
     0.982
@@ -33,7 +33,7 @@ def pearson(x: Tensor, y: Tensor) -> float:
 
 
 def spearman(x: Tensor, y: Tensor) -> float:
-    """Correlation of the ranks of two [n]; equal values share the mean of their ranks. NaN where one is constant.
+    """Rank correlation of two [n]; equal values share the mean of their ranks. NaN if one of them is constant.
 
     >>> round(spearman(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([1.0, 2.0, 40.0])), 4)
     1.0
@@ -42,6 +42,6 @@ def spearman(x: Tensor, y: Tensor) -> float:
 
 
 def _ranks(values: Tensor) -> Tensor:
-    _, place, count = values.unique(return_inverse=True, return_counts=True)
+    _, index, count = values.unique(return_inverse=True, return_counts=True)
     last = count.cumsum(0).double()
-    return (last - (count - 1) / 2)[place]
+    return (last - (count - 1) / 2)[index]

@@ -1,6 +1,6 @@
-"""Pairs of which everything is known: a sharp picture, the aperture it is seen through, and the blur radius.
+"""Pairs with known blur: a sharp image, rendered through a known aperture with a known blur radius.
 
-Nothing is added that would hide the kernel: no noise, no JPEG, no sharpening, no highlights beyond white.
+Nothing that would hide the kernel is added: no noise, JPEG, sharpening or highlights beyond white.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,6 @@ from torch import Tensor
 
 from fdikp.errors import DataError
 from fdikp.imaging import as_unit
-from fdikp.light import linear_to_srgb, srgb_to_linear
 from fdikp.synthesis import (
     Aperture,
     RenderSettings,
@@ -27,9 +26,10 @@ from fdikp.synthesis.aperture import kernel_reach
 from fdikp.synthesis.render import draw_aperture
 from fdikp.synthesis.rng import RandomStream
 from fdikp.synthesis.sensor import round_to_8_bits
+from fdikp.transfer_functions import linear_to_srgb, srgb_to_linear
 
 MARGIN = 32
-"""Pixels rendered around each crop and cut off: what lies beyond the border is not known."""
+"""Pixels rendered around each crop and cut off, because the scene beyond the border of the photo is unknown."""
 
 MIXED = RenderSettings(
     max_radius=8.0,
@@ -46,15 +46,14 @@ MIXED = RenderSettings(
     p_jpeg=0.0,
     keep_grain=False,
 )
-"""Scenes whose blur radius changes across the picture, up to 8 pixels, with one surface at least in focus (nearly
-always)."""
+"""Scenes whose blur radius varies across the image, up to 8 pixels; nearly all have a surface in focus."""
 
 _LENS = ThinLens(focal_length=50.0, f_number=2.0, focus_distance=2.0, pixel_pitch=0.02)
 
 
 @dataclass(frozen=True)
 class KnownPair:
-    """A picture and its rendering, sRGB 0..1."""
+    """A sharp image and its rendering, sRGB in 0..1."""
 
     blurred: Tensor
     """[3, S, S], 8-bit values."""
@@ -63,10 +62,10 @@ class KnownPair:
     radius: Tensor
     """[1, S, S] blur radius in pixels."""
     aperture: Aperture | None
-    """None where the radius varies, so that there is no single kernel."""
+    """None if the radius varies, because there is no single kernel."""
 
     def kernel(self, scale: int = 1) -> Tensor:
-        """The blur kernel of a pair of one radius, as the picture reduced `scale` times has it; [R, R], R odd."""
+        """The blur kernel of a pair of one radius at 1/`scale` of the size, [R, R], R odd."""
         assert self.aperture is not None
         return blur_kernel(float(self.radius[0, 0, 0]) / scale, self.aperture)
 
@@ -77,9 +76,9 @@ def blur_kernel(radius: float, aperture: Aperture) -> Tensor:
 
 
 def out_of_focus(sharp: Tensor, radius: float, aperture: Aperture) -> Tensor:
-    """A picture [3, H, W], sRGB 0..1, as a lens shows it that is out of focus by one radius (pixels) everywhere.
+    """Render an image [3, H, W], sRGB in 0..1, with one blur radius (pixels) everywhere; rounded to 8 bits.
 
-    Blur is of light: in the sRGB values that come back it is a convolution only nearly. Rounded to 8 bits.
+    Linear light is blurred, so in sRGB values the blur is only approximately a convolution.
     """
     everywhere = torch.ones_like(sharp[:1])
     end = _LENS.inverse_distance(radius)
@@ -88,41 +87,44 @@ def out_of_focus(sharp: Tensor, radius: float, aperture: Aperture) -> Tensor:
     return round_to_8_bits(linear_to_srgb(light.clamp_max(1.0)))
 
 
-def crops(pictures: Sequence[np.ndarray], size: int) -> list[Tensor]:
-    """The middle of each picture with its margin: uint8 or uint16 [H, W, 3] to [3, size + 2 MARGIN, …] in 0..1.
+def crops(images: Sequence[np.ndarray], size: int) -> list[Tensor]:
+    """The centre of each image with its margin: uint8 or uint16 [H, W, 3] to [3, size + 2 MARGIN, …] in 0..1.
 
     Raises:
-        DataError: pictures are too small; says how many.
+        DataError: images are too small; gives their number.
     """
     side = size + 2 * MARGIN
-    small = [picture for picture in pictures if min(picture.shape[:2]) < side]
+    small = [image for image in images if min(image.shape[:2]) < side]
     if small:
         raise DataError(
-            f"{len(small)} of {len(pictures)} pictures have a side below {side} pixels, which crops of {size} need "
-            "with their margins; give a smaller --size or larger pictures"
+            f"{len(small)} of {len(images)} images have a side below {side} pixels, which crops of {size} need "
+            "with their margins; choose a smaller crop or larger images"
         )
-    corners = [((p.shape[0] - side) // 2, (p.shape[1] - side) // 2) for p in pictures]
-    cut = (p[y : y + side, x : x + side] for p, (y, x) in zip(pictures, corners, strict=True))
+    corners = [((p.shape[0] - side) // 2, (p.shape[1] - side) // 2) for p in images]
+    cut = (p[y : y + side, x : x + side] for p, (y, x) in zip(images, corners, strict=True))
     return [torch.from_numpy(as_unit(piece)).permute(2, 0, 1).contiguous() for piece in cut]
 
 
 def uniform_pairs(sharp: Sequence[Tensor], radius: float) -> list[KnownPair]:
-    """Each crop out of focus by one radius (pixels), through an aperture of its own: the n-th of seed n."""
+    """Each crop with one blur radius (pixels), through an aperture of its own; crop n uses seed n."""
     return [uniform_pair(crop, radius, draw_aperture(RandomStream(n))) for n, crop in enumerate(sharp)]
 
 
 def uniform_pair(crop: Tensor, radius: float, aperture: Aperture) -> KnownPair:
-    """A crop with its margin, [3, S + 2 MARGIN, …], out of focus by one radius (pixels)."""
-    target = _inner(crop)
+    """A crop with its margin, [3, S + 2 MARGIN, …], with one blur radius (pixels) everywhere."""
+    target = _without_margin(crop)
     everywhere = torch.full_like(target[:1], radius)
-    return KnownPair(_inner(out_of_focus(crop, radius, aperture)), target, everywhere, aperture)
+    return KnownPair(_without_margin(out_of_focus(crop, radius, aperture)), target, everywhere, aperture)
 
 
 def mixed_pairs(sharp: Sequence[Tensor]) -> list[KnownPair]:
-    """Each crop as a scene whose blur radius varies: the n-th of seed n."""
+    """Each crop as a scene whose blur radius varies; crop n uses seed n."""
     pairs = [render_pair(crop[None], [n], MIXED) for n, crop in enumerate(sharp)]
-    return [KnownPair(_inner(p.blurred[0]), _inner(p.target[0]), _inner(p.radius[0]), None) for p in pairs]
+    return [
+        KnownPair(_without_margin(p.blurred[0]), _without_margin(p.target[0]), _without_margin(p.radius[0]), None)
+        for p in pairs
+    ]
 
 
-def _inner(image: Tensor) -> Tensor:
+def _without_margin(image: Tensor) -> Tensor:
     return image[:, MARGIN:-MARGIN, MARGIN:-MARGIN].contiguous()

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from fdikp.metrics.focus import score, summarise
+from fdikp.metrics.before_after import score, summarise
 
 
 def test_damage_where_the_picture_was_in_focus_is_seen():

@@ -1,7 +1,6 @@
-"""Inverse kernels: the spectrum they are read from and the equations they obey."""
+"""DIKP: the spectrum it reads and the equations its inverse kernels obey."""
 
 import math
-from dataclasses import replace
 
 import pytest
 import torch
@@ -9,14 +8,13 @@ import torch.nn.functional as F
 from skimage import data
 from torch import Tensor
 
-from fdikp.light import linear_to_srgb, srgb_to_linear
 from fdikp.network import PRESETS
-from fdikp.network.kernels import FIKP, ROUNDING, FrequencyPredictor, inverse_kernel, rings, spectrum
-from fdikp.network.ops import box, plain_convolution, position_adaptive_convolution
+from fdikp.network.dikp import DIKP, ROUNDING, inverse_kernel, ring_bank, spectrum
+from fdikp.network.ops import box
 
 
 def known_blur(K: int = 5) -> Tensor:
-    """A lopsided blur whose spectrum stays away from zero: 70 % stays, the rest goes to neighbours, unevenly."""
+    """An asymmetric blur without spectral zeros: 70 % stays in place, the rest goes to three neighbours."""
     k = torch.zeros(K, K, dtype=torch.float64)
     c = K // 2
     k[c, c], k[c, c + 1], k[c - 1, c], k[c + 1, c - 1] = 0.7, 0.15, 0.1, 0.05
@@ -43,7 +41,7 @@ def test_flat_spectrum_is_the_identity() -> None:
 
 
 def test_phase_without_amplitude_matters() -> None:
-    """What the paper says under eq. 2: without its phase a lopsided kernel comes back distorted."""
+    """The paper below eq. 2: without its phase an asymmetric kernel comes back distorted."""
     k = known_blur()
     f = torch.fft.fft2(torch.fft.ifftshift(k))
     assert (inverse_kernel(f.abs(), torch.zeros(5, 5, dtype=torch.float64)) - k).abs().max() > 0.05
@@ -51,7 +49,7 @@ def test_phase_without_amplitude_matters() -> None:
 
 @pytest.mark.parametrize("K", [3, 5, 11])
 def test_inverse_of_a_known_blur(K: int) -> None:
-    """Eq. 3: 1/|K| and -φ give k* with k ⊗ k* = δ, exactly on the K×K torus, and undo the blur of an image of it."""
+    """Eq. 3: 1/|K| and -φ give k* with k ⊗ k* = δ, exactly on the K×K torus, and undo the blur of an image."""
     k = known_blur(K)
     f = torch.fft.fft2(torch.fft.ifftshift(k))
     inverse = inverse_kernel(1 / f.abs(), -f.angle())
@@ -71,15 +69,15 @@ def test_inverse_restores_a_larger_image_approximately() -> None:
 class TestSpectrum:
     def test_is_the_half_plane_with_zero_in_the_middle_row(self) -> None:
         x = torch.rand(2, 3, 12, 17, generator=torch.Generator().manual_seed(0))
-        seen = spectrum(x)
+        half = spectrum(x)
         full = torch.fft.fftshift(torch.fft.fft2(x, norm="ortho"), dim=-2)[..., : 17 // 2 + 1]
-        torch.testing.assert_close(seen.amplitude, torch.log1p(1000 * full.abs()) / 4)
-        loud = full.abs() > 0.2  # where the phase is weighed by nothing
-        turned = torch.polar(torch.ones_like(seen.phase), seen.phase)
-        torch.testing.assert_close(turned[loud], torch.sgn(full)[loud], atol=1e-4, rtol=0)
-        assert seen.amplitude[0, 0].argmax() == 6 * (17 // 2 + 1)
+        torch.testing.assert_close(half.amplitude, torch.log1p(1000 * full.abs()) / 4)
+        strong = full.abs() > 0.2  # where the phase is not attenuated
+        turned = torch.polar(torch.ones_like(half.phase), half.phase)
+        torch.testing.assert_close(turned[strong], torch.sgn(full)[strong], atol=1e-4, rtol=0)
+        assert half.amplitude[0, 0].argmax() == 6 * (17 // 2 + 1)
 
-    def test_the_other_half_says_nothing_new(self) -> None:
+    def test_the_other_half_is_its_reflection(self) -> None:
         x = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
         f = torch.fft.fft2(x)
         torch.testing.assert_close(f[..., 1:, 5:].abs(), f[..., 1:, 1:4].abs().flip(-2, -1))
@@ -89,7 +87,7 @@ class TestSpectrum:
         assert spectrum(torch.rand(1, 3, 8, 8).to(dtype)).phase.dtype == torch.float32
 
     def test_rounding_noise_has_no_phase(self) -> None:
-        """A flat image's spectrum is rounding error but for one entry; its phases must not be random."""
+        """A flat image's spectrum is rounding error but for one entry; its phases must be near 0."""
         phase = spectrum(torch.full((1, 3, 37, 41), 0.3)).phase
         assert float(phase.abs().max()) < 1e-4
 
@@ -113,11 +111,11 @@ class TestSpectrum:
 def test_predicted_spectra_obey_the_equations() -> None:
     """Eqs. 6–8 step by step: distributions, attention, scale, and the kernel they make."""
     torch.manual_seed(0)
-    predictor = FrequencyPredictor(PRESETS["fdikp-lite"])
+    predictor = DIKP(PRESETS["fdikp-lite"])
     x = torch.rand(2, 3, 32, 48)
-    seen = spectrum(x)
-    amplitude, phase = predictor.amplitude(seen.amplitude), predictor.phase(seen.phase)
-    attention = predictor.attention(seen.amplitude)
+    A, P = spectrum(x)
+    amplitude, phase = predictor.amplitude(A), predictor.phase(P)
+    attention = predictor.attention(A)
     assert amplitude.shape == phase.shape == (2, 5, 25)
     for distribution in (amplitude, phase, attention):
         torch.testing.assert_close(distribution.sum(-1), torch.ones(distribution.shape[:-1]))
@@ -129,7 +127,7 @@ def test_predicted_spectra_obey_the_equations() -> None:
 
 
 def test_a_flat_prediction_is_an_unsharp_mask() -> None:
-    predictor = FrequencyPredictor(PRESETS["fdikp-lite"])
+    predictor = DIKP(PRESETS["fdikp-lite"])
     for branch in (predictor.amplitude, predictor.phase):
         for part in (branch.last.weight, branch.last.bias, branch.bank):
             torch.nn.init.zeros_(part)  # type: ignore[arg-type]
@@ -139,39 +137,39 @@ def test_a_flat_prediction_is_an_unsharp_mask() -> None:
     torch.testing.assert_close(predictor(torch.rand(1, 3, 32, 32))[0, 0], mask, atol=0.03, rtol=0)
 
 
-class TestRings:
+class TestRingBank:
     @pytest.mark.parametrize(("N", "K"), [(5, 5), (3, 3), (1, 5), (7, 7), (15, 15), (5, 3), (2, 11)])
-    def test_are_spectra_that_the_predictor_can_have(self, N: int, K: int) -> None:
-        """At least 1, with the sum that is left to them, and even in all directions: kernels without a phase."""
-        found = rings(N, K)
-        assert found.shape == (N, K * K)
-        torch.testing.assert_close(found.sum(1), torch.full((N,), 2.0 * K * K))
-        assert bool((found[:, 1:] >= 1).all())
-        plane = found.unflatten(1, (K, K))
+    def test_spectra_are_within_the_range_of_the_predictor(self, N: int, K: int) -> None:
+        """At least 1, with the sum of a scaled softmax, and point-symmetric: kernels without a phase."""
+        bank = ring_bank(N, K)
+        assert bank.shape == (N, K * K)
+        torch.testing.assert_close(bank.sum(1), torch.full((N,), 2.0 * K * K))
+        assert bool((bank[:, 1:] >= 1).all())
+        plane = bank.unflatten(1, (K, K))
         torch.testing.assert_close(plane, plane.transpose(1, 2))
         torch.testing.assert_close(plane, plane.roll(-1, 1).flip(1))
 
-    def test_blends_have_any_gain_at_any_distance_from_zero(self) -> None:
-        """What five kernels of five taps can do together: each of the five rings is moved by its own coefficient."""
+    def test_blends_can_have_any_gain_at_any_distance_from_zero(self) -> None:
+        """Five kernels of five taps: the gains of the five rings are independent."""
         distance = torch.hypot(*torch.meshgrid(*2 * [torch.fft.fftfreq(5) * 5], indexing="ij")).flatten()
-        gains = torch.stack([rings(5, 5)[:, distance == d].mean(1) for d in distance.unique()[1:]])
+        gains = torch.stack([ring_bank(5, 5)[:, distance == d].mean(1) for d in distance.unique()[1:]])
         assert torch.linalg.matrix_rank(gains - 1) == 5
 
-    def test_an_untrained_predictor_has_them_as_kernels(self) -> None:
-        """Nearly: what it reads moves them a little, and their phase is small."""
+    def test_an_untrained_predictor_predicts_them(self) -> None:
+        """Approximately: the image changes them a little, and their phase is small."""
         torch.manual_seed(0)
         photograph = torch.from_numpy(data.coffee()[100:228, 200:328]).permute(2, 0, 1)[None] / 255
-        kernels = FrequencyPredictor(PRESETS["fdikp-base"])(photograph)[0]
-        wanted = rings(5, 5)
-        wanted[:, 0] = 1
-        exact = inverse_kernel(wanted.unflatten(1, (5, 5)), torch.zeros(5, 5, 5))
+        kernels = DIKP(PRESETS["fdikp-base"])(photograph)[0]
+        expected = ring_bank(5, 5)
+        expected[:, 0] = 1
+        exact = inverse_kernel(expected.unflatten(1, (5, 5)), torch.zeros(5, 5, 5))
         assert float((kernels.detach() - exact).abs().max()) < 0.15 < 0.3 < float(exact.std(dim=0).amax())
 
 
-def test_attention_reads_the_spectrum_of_the_middle_of_a_picture_too() -> None:
-    """The mean of what is linear in a residual would be 0 but for the borders: blurring would not be noticed."""
+def test_attention_reacts_to_blur() -> None:
+    """The mean of a linear function of a residual is 0 but for the borders, whatever the blur."""
     torch.manual_seed(0)
-    predictor = FrequencyPredictor(PRESETS["fdikp-lite"])
+    predictor = DIKP(PRESETS["fdikp-lite"])
     photograph = torch.from_numpy(data.coffee()[100:228, 200:328]).permute(2, 0, 1)[None] / 255
     blurred = torch.nn.functional.avg_pool2d(photograph, 7, stride=1, padding=3, count_include_pad=False)
     sharp, soft = (predictor.attention(spectrum(x).amplitude).log() for x in (photograph, blurred))
@@ -180,55 +178,18 @@ def test_attention_reads_the_spectrum_of_the_middle_of_a_picture_too() -> None:
 
 @pytest.mark.parametrize("rows", [7, 16, 17, 23])
 def test_attention_reads_every_position_of_the_spectrum(rows: int) -> None:
-    """It reads in bands; here at once, and of random positive weights, so that no position is without effect."""
+    """It is computed in bands; here in one piece, in which every position has an effect."""
     torch.manual_seed(0)
-    predictor = FrequencyPredictor(PRESETS["fdikp-lite"]).double()
+    predictor = DIKP(PRESETS["fdikp-lite"]).double()
     amplitude = torch.rand(1, 3, rows, 9, dtype=torch.float64)
     residual = amplitude - box(amplitude, 3)
-    found = torch.relu(torch.nn.functional.conv2d(residual, predictor.attend.weight, padding=1)).mean(dim=(-2, -1))
-    expected = (8 * found + predictor.attend.bias).softmax(dim=1)
+    response = torch.relu(torch.nn.functional.conv2d(residual, predictor.attend.weight, padding=1)).mean(dim=(-2, -1))
+    expected = (8 * response + predictor.attend.bias).softmax(dim=1)
     torch.testing.assert_close(predictor.attention(amplitude)[:, 0], expected, atol=1e-12, rtol=1e-10)
 
 
-def test_attention_ignores_what_the_amplitude_has_locally_in_common() -> None:
+def test_attention_ignores_a_constant_added_to_the_amplitude() -> None:
     torch.manual_seed(0)
-    predictor = FrequencyPredictor(PRESETS["fdikp-lite"])
+    predictor = DIKP(PRESETS["fdikp-lite"])
     amplitude = torch.rand(1, 3, 16, 9)
     torch.testing.assert_close(predictor.attention(amplitude), predictor.attention(amplitude + 3))
-
-
-def test_changes_start_as_what_the_deconvolved_images_and_the_image_itself_would_change() -> None:
-    torch.manual_seed(0)
-    fikp = FIKP(PRESETS["fdikp-lite"])
-    x, begin = torch.rand(2, 1, 3, 32, 32)
-    changes, kernels, dilation = fikp(x, begin)
-    assert changes.shape == (1, 6, 3, 32, 32)
-    torch.testing.assert_close(changes[:, -1], x - begin)
-    torch.testing.assert_close(changes[:, :-1], position_adaptive_convolution(x, kernels, dilation) - begin[:, None])
-    assert dilation.min() > 0 and dilation.max() < 2
-    torch.testing.assert_close(dilation, fikp.blur(x))  # type: ignore[misc]
-
-
-def test_kernels_may_act_on_light() -> None:
-    torch.manual_seed(0)
-    fikp = FIKP(replace(PRESETS["fdikp-lite"], kernels_act_on="light"))
-    x = torch.rand(1, 3, 32, 32)
-    changes, kernels, dilation = fikp(x, x)
-    light = position_adaptive_convolution(srgb_to_linear(x), kernels, dilation)
-    torch.testing.assert_close(changes[:, :-1], linear_to_srgb(light) - x[:, None])
-
-
-def test_acting_on_light_keeps_an_edge_where_it_is() -> None:
-    """Blur an edge in light, and undo it with the blur's own inverse: in codes the edge comes back elsewhere."""
-    edge = torch.full((1, 3, 16, 64), 0.05)
-    edge[..., 32:] = 0.95
-    blur = torch.zeros(1, 1, 1, 5, 5)
-    blur[..., 2, :] = torch.tensor([0.05, 0.2, 0.5, 0.2, 0.05])
-    spectrum = torch.fft.fft2(torch.fft.ifftshift(blur[0, 0, 0]))
-    inverse = inverse_kernel(1 / spectrum.abs(), -spectrum.angle())[None, None]
-    light = plain_convolution(srgb_to_linear(edge), blur[:, :, 0])[:, 0]
-    seen = linear_to_srgb(light)
-    in_light = linear_to_srgb(plain_convolution(light, inverse)[:, 0])
-    in_codes = plain_convolution(seen, inverse)[:, 0]
-    errors = [float((restored - edge)[..., 8:-8].square().mean()) for restored in (in_light, in_codes, seen)]
-    assert errors[0] < 0.3 * errors[1] and errors[0] < 0.3 * errors[2]

@@ -1,6 +1,6 @@
 import torch
 
-from fdikp.light import linear_to_srgb, srgb_to_linear
+from fdikp.transfer_functions import linear_to_srgb, srgb_to_linear
 
 
 def test_the_curve_and_its_inverse_are_one_another():

@@ -6,13 +6,13 @@ import torch
 import torch.nn.functional as F
 from skimage import data
 
-from fdikp import load_model, weights
+from fdikp import load_model, models
 from fdikp.imaging.tiles import spans
-from fdikp.light import linear_to_srgb, srgb_to_linear
-from fdikp.network import GRID
+from fdikp.network import SIZE_MULTIPLE
 from fdikp.synthesis.aperture import Aperture, aperture_kernels
+from fdikp.transfer_functions import linear_to_srgb, srgb_to_linear
 
-pytestmark = pytest.mark.parametrize("name", list(weights.SHIPPED))
+pytestmark = pytest.mark.parametrize("name", list(models.SHIPPED))
 
 
 RADIUS = 3.0
@@ -54,7 +54,7 @@ def test_the_blur_map_tells_the_halves_apart(name: str, blurred: np.ndarray) -> 
 
 
 def test_a_batch_gives_what_its_pictures_give_alone(name: str, blurred: np.ndarray) -> None:
-    network, _ = weights.load(name)
+    network, _ = models.load(name)
     picture = torch.from_numpy(blurred).permute(2, 0, 1)
     x = torch.stack([picture[:, :128, k : k + 96] for k in (0, 150, 300)])
     with torch.inference_mode():
@@ -67,7 +67,7 @@ def test_a_batch_gives_what_its_pictures_give_alone(name: str, blurred: np.ndarr
 def test_tiles_give_what_the_whole_gives_without_a_seam(name: str, blurred: np.ndarray, target: np.ndarray) -> None:
     whole, tiled = (load_model(name, device="cpu", precision="float32", tile=tile)(blurred) for tile in (0, 256))
     assert psnr(tiled, target) > psnr(whole, target) - 0.1
-    cut_up = spans(blurred.shape[1], 256, 64, GRID)
+    cut_up = spans(blurred.shape[1], 256, 64, SIZE_MULTIPLE)
     borders = sorted({edge - 1 for s in cut_up for edge in (s.start, s.stop)} - {-1, blurred.shape[1] - 1})
     assert len(borders) == 2
     steps_whole, steps_tiled = (np.abs(np.diff(image, axis=1)).mean(axis=(0, 2))[borders] for image in (whole, tiled))

@@ -8,22 +8,22 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from fdikp import weights
+from fdikp import models
 from fdikp.errors import WeightsError
 from fdikp.network import FDIKP, PRESETS
 
 
 def refused(path: Path | str) -> str:
     with pytest.raises(WeightsError) as error:
-        weights.load(path)
+        models.load(path)
     message = str(error.value)
     assert "\n" not in message and str(path) in message
     return message
 
 
 def test_saved_and_loaded_is_the_same_network(tiny_weights: Path) -> None:
-    network, about = weights.load(tiny_weights)
-    assert about.name == "tiny" and about.path == tiny_weights and about.sha256 == weights.sha256(tiny_weights)
+    network, about = models.load(tiny_weights)
+    assert about.name == "tiny" and about.path == tiny_weights and about.sha256 == models.sha256(tiny_weights)
     assert about.parameters == sum(p.numel() for p in network.parameters())
     stored = load_file(tiny_weights)
     for key, tensor in network.state_dict().items():
@@ -35,8 +35,8 @@ def test_half_precision_storage_keeps_running_statistics_exact(tmp_path: Path) -
     torch.manual_seed(0)
     network = FDIKP(PRESETS["fdikp-lite"])
     network.dsrm.apu.norm.running_var.fill_(1e6)  # more than float16 holds
-    weights.save(network, tmp_path / "w.safetensors", name="w")
-    loaded, _ = weights.load(tmp_path / "w.safetensors")
+    models.save(network, tmp_path / "w.safetensors", name="w")
+    loaded, _ = models.load(tmp_path / "w.safetensors")
     assert loaded.dsrm.apu.norm.running_var.eq(1e6).all()
     for a, b in zip(network.parameters(), loaded.parameters(), strict=True):
         torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-3)
@@ -44,7 +44,7 @@ def test_half_precision_storage_keeps_running_statistics_exact(tmp_path: Path) -
 
 
 def test_a_failed_save_leaves_the_old_file_and_nothing_else(tiny_weights: Path, tmp_path: Path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    network, _ = weights.load(tiny_weights)
+    network, _ = models.load(tiny_weights)
     target = tmp_path / "w.safetensors"
     target.write_bytes(b"old")
 
@@ -53,13 +53,13 @@ def test_a_failed_save_leaves_the_old_file_and_nothing_else(tiny_weights: Path, 
 
     monkeypatch.setattr("os.fsync", fail)
     with pytest.raises(OSError, match="No space"):
-        weights.save(network, target, name="w")
+        models.save(network, target, name="w")
     assert target.read_bytes() == b"old" and list(tmp_path.iterdir()) == [target]
 
 
 def test_unknown_names_list_what_ships() -> None:
     message = refused("fdikp-huge")
-    assert all(name in message for name in weights.available())
+    assert all(name in message for name in models.available())
 
 
 def test_damaged_files(tiny_weights: Path, tmp_path: Path) -> None:
@@ -100,25 +100,25 @@ def test_headers_that_describe_no_network(tmp_path: Path, declared: str) -> None
 
 class TestShipped:
     def test_the_default_ships(self) -> None:
-        assert weights.DEFAULT in weights.available()
+        assert models.DEFAULT in models.available()
 
-    @pytest.mark.parametrize("name", list(weights.SHIPPED))
+    @pytest.mark.parametrize("name", list(models.SHIPPED))
     def test_each_is_what_it_says_and_its_own_preset(self, name: str) -> None:
-        about = weights.info(name)
+        about = models.describe(name)
         assert about.name == name
-        assert weights.load(name)[0].config == PRESETS[name]
+        assert models.load(name)[0].config == PRESETS[name]
 
     def test_every_file_that_ships_is_listed(self) -> None:
-        folder = Path(weights.__file__).parent
-        assert {p.stem for p in folder.glob("*.safetensors")} == set(weights.SHIPPED)
+        folder = models.descriptor.FOLDER
+        assert {p.stem for p in folder.glob("*.safetensors")} == set(models.SHIPPED)
 
-    @pytest.mark.parametrize("name", list(weights.SHIPPED))
+    @pytest.mark.parametrize("name", list(models.SHIPPED))
     def test_one_changed_bit_is_noticed(self, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         damaged = tmp_path / f"{name}.safetensors"
-        shutil.copy(weights.find(name), damaged)
+        shutil.copy(models.find(name), damaged)
         content = bytearray(damaged.read_bytes())
         content[-1] ^= 1
         damaged.write_bytes(content)
-        monkeypatch.setattr(weights, "find", lambda name_or_path: damaged)
+        monkeypatch.setattr(models.descriptor, "FOLDER", tmp_path)
         with pytest.raises(WeightsError, match="damaged"):
-            weights.load(name)
+            models.load(name)

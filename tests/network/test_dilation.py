@@ -8,14 +8,14 @@ from skimage import data
 from torch import Tensor
 
 from fdikp.network import PRESETS
-from fdikp.network.blur import FLOOR, BlurMap, detail
+from fdikp.network.dilation import ENERGY_FLOOR, DilationMap, detail
 from fdikp.network.ops import box
 from fdikp.synthesis.aperture import Aperture, aperture_kernels
 
 
 @pytest.fixture(scope="module")
 def textured() -> Tensor:
-    """A piece of a photograph that is in focus and full of detail, [1, 3, 128, 128]."""
+    """A crop of a photo that is in focus and full of detail, [1, 3, 128, 128]."""
     return torch.from_numpy(data.astronaut()[300:428, 100:228].copy()).permute(2, 0, 1)[None] / 255
 
 
@@ -46,12 +46,12 @@ def test_detail_written_out() -> None:
     for side in (3, 3, 5):
         smooth = box_by_hand(rest, side)
         energy = box_by_hand(box_by_hand((rest - smooth) ** 2, 9), 9)
-        expected.append(np.log(1 + energy / FLOOR) / 10)
+        expected.append(np.log(1 + energy / ENERGY_FLOOR) / 10)
         rest = smooth
     torch.testing.assert_close(detail(x)[0], torch.from_numpy(np.stack(expected)))
 
 
-def test_detail_knows_neither_brightness_nor_sign() -> None:
+def test_detail_depends_on_neither_brightness_nor_sign() -> None:
     x = torch.rand(2, 3, 24, 24, dtype=torch.float64)
     torch.testing.assert_close(detail(0.5 * x + 0.1), detail(0.5 * x))
     torch.testing.assert_close(detail(1 - x), detail(x))
@@ -59,8 +59,8 @@ def test_detail_knows_neither_brightness_nor_sign() -> None:
 
 
 def test_an_untrained_map_follows_the_blur(textured: Tensor) -> None:
-    """Kernels of 5 samples with dilation D reach 2 D pixels: D is to be half the radius, up to its largest value 2."""
-    blur = BlurMap(PRESETS["fdikp-lite"])
+    """Kernels of 5 samples with dilation D reach 2 D pixels: D should be half the radius, up to its largest value 2."""
+    blur = DilationMap(PRESETS["fdikp-lite"])
     with torch.no_grad():
         means = [float(blur(defocused(textured, r)).median()) for r in (0.0, 1.0, 2.0, 3.0, 5.0, 8.0)]
     assert means == sorted(means)
@@ -69,7 +69,7 @@ def test_an_untrained_map_follows_the_blur(textured: Tensor) -> None:
 
 
 def test_contrast_hardly_changes_the_map(textured: Tensor) -> None:
-    blur = BlurMap(PRESETS["fdikp-lite"])
+    blur = DilationMap(PRESETS["fdikp-lite"])
     with torch.no_grad():
         full, half = blur(defocused(textured, 2.0)), blur(0.5 * defocused(textured, 2.0))
     assert float((full - half).abs().median()) < 0.25
@@ -77,15 +77,15 @@ def test_contrast_hardly_changes_the_map(textured: Tensor) -> None:
 
 def test_the_paper_s_form_reads_the_image() -> None:
     torch.manual_seed(0)
-    blur = BlurMap(replace(PRESETS["fdikp-lite"], blur_reads="image"))
+    blur = DilationMap(replace(PRESETS["fdikp-lite"], blur_reads="image"))
     x = torch.rand(2, 3, 20, 30)
     weight, bias = blur.weigh.weight, blur.weigh.bias
     inner = 2 * torch.sigmoid(F.conv2d(x, weight, bias))
     torch.testing.assert_close(blur(x)[..., 1:-1, 1:-1], inner)
 
 
-def test_the_map_is_learnt_and_the_image_is_only_observed(textured: Tensor) -> None:
-    blur = BlurMap(PRESETS["fdikp-lite"])
+def test_the_map_has_a_gradient_and_the_image_has_none(textured: Tensor) -> None:
+    blur = DilationMap(PRESETS["fdikp-lite"])
     x = textured.clone().requires_grad_(True)
     blur(x).sum().backward()
     assert x.grad is None

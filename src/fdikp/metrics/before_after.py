@@ -1,0 +1,139 @@
+"""Every metric of an image before and after a model restored it, and the means of a set."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from torch import Tensor
+
+from fdikp.metrics.focus import focus_pixels, sharp_pixels
+from fdikp.metrics.lpips import LPIPS
+from fdikp.metrics.overshoot import overshoot
+from fdikp.metrics.psnr import capped_psnr
+from fdikp.metrics.ssim import ssim
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One image, before (the input) and after (the output), each against the target."""
+
+    name: str
+    psnr_before: float
+    psnr_after: float
+    ssim_before: float
+    ssim_after: float
+    lpips_before: float | None
+    lpips_after: float | None
+    overshoot_before: float
+    overshoot_after: float
+    focus_pixels: int
+    """Number of pixels that are in focus in the input (`focus.focus_pixels`)."""
+    focus_before: float
+    """Squared error summed over those pixels, mean of the channels."""
+    focus_after: float
+    sharp_pixels: int
+    """Number of those pixels where the target shows detail in focus (`focus.sharp_pixels`)."""
+    sharp_before: float
+    sharp_after: float
+    shift: float
+    """Absolute change of the mean from input to output, mean of the channels."""
+
+    @property
+    def gain(self) -> float:
+        """PSNR gained, dB."""
+        return self.psnr_after - self.psnr_before
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Means over the images of a set."""
+
+    pictures: int
+    psnr_before: float
+    psnr_after: float
+    gain: float
+    worst_gain: float
+    worst_name: str
+    ssim_before: float
+    ssim_after: float
+    lpips_before: float | None
+    lpips_after: float | None
+    overshoot_before: float
+    overshoot_after: float
+    focus_ratio: float | None
+    """Squared error after over before, on all in-focus pixels of the set; None if there are none."""
+    focus_error: float | None
+    """Mean squared error after, on those pixels."""
+    sharp_ratio: float | None
+    """As `focus_ratio`, on the pixels where the target shows detail in focus."""
+    sharp_error: float | None
+    shift: float
+
+
+def score(name: str, blurred: Tensor, output: Tensor, target: Tensor, lpips: LPIPS | None = None) -> Scores:
+    """Score one image; all are [3, H, W] in 0..1, and the output is clamped to that first."""
+    before, after, truth = (image[None].float().clamp(0.0, 1.0) for image in (blurred, output, target))
+    in_focus = focus_pixels(blurred, target)[None]
+    sharp = sharp_pixels(blurred, target)[None]
+    errors = [(image - truth).square().mean(dim=1).double() for image in (before, after)]
+    return Scores(
+        name=name,
+        psnr_before=_number(capped_psnr(before, truth)),
+        psnr_after=_number(capped_psnr(after, truth)),
+        ssim_before=_number(ssim(before, truth)),
+        ssim_after=_number(ssim(after, truth)),
+        lpips_before=_number(lpips(before, truth)) if lpips else None,
+        lpips_after=_number(lpips(after, truth)) if lpips else None,
+        overshoot_before=_number(overshoot(before, truth)),
+        overshoot_after=_number(overshoot(after, truth)),
+        focus_pixels=int(in_focus.sum()),
+        focus_before=_number(errors[0][in_focus].sum()),
+        focus_after=_number(errors[1][in_focus].sum()),
+        sharp_pixels=int(sharp.sum()),
+        sharp_before=_number(errors[0][sharp].sum()),
+        sharp_after=_number(errors[1][sharp].sum()),
+        shift=_number((after - before).double().mean(dim=(0, 2, 3)).abs().mean()),
+    )
+
+
+def summarise(scores: Sequence[Scores]) -> Summary:
+    """The summary of a set from the scores of its images, at least one."""
+    worst = min(scores, key=lambda s: s.gain)
+    focus_ratio, focus_error = _region(scores, "focus")
+    sharp_ratio, sharp_error = _region(scores, "sharp")
+    return Summary(
+        pictures=len(scores),
+        psnr_before=fmean(s.psnr_before for s in scores),
+        psnr_after=fmean(s.psnr_after for s in scores),
+        gain=fmean(s.gain for s in scores),
+        worst_gain=worst.gain,
+        worst_name=worst.name,
+        ssim_before=fmean(s.ssim_before for s in scores),
+        ssim_after=fmean(s.ssim_after for s in scores),
+        lpips_before=_mean([s.lpips_before for s in scores]),
+        lpips_after=_mean([s.lpips_after for s in scores]),
+        overshoot_before=fmean(s.overshoot_before for s in scores),
+        overshoot_after=fmean(s.overshoot_after for s in scores),
+        focus_ratio=focus_ratio,
+        focus_error=focus_error,
+        sharp_ratio=sharp_ratio,
+        sharp_error=sharp_error,
+        shift=fmean(s.shift for s in scores),
+    )
+
+
+def _region(scores: Sequence[Scores], name: str) -> tuple[float | None, float | None]:
+    """Squared error after over before on the masked pixels of the set, and the mean squared error after."""
+    pixels, before, after = (
+        sum(getattr(s, f"{name}_{part}") for s in scores) for part in ("pixels", "before", "after")
+    )
+    return after / before if before else None, after / pixels if pixels else None
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [v for v in values if v is not None]
+    return fmean(known) if known else None
+
+
+def _number(value: Tensor) -> float:
+    return float(value.detach())

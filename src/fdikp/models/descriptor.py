@@ -1,0 +1,187 @@
+"""What a program must know of a model to run it, as data, read from its file without torch.
+
+A weights file is a safetensors file whose header says, under `fdikp`, which network it belongs to; nothing in it can
+run code. Shipped files are in `files/` beside this module, named after their models; each use verifies their sha256.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fdikp.errors import WeightsError
+from fdikp.models.infer_config import infer_config
+from fdikp.network.config import MIN_SIZE, SIZE_MULTIPLE, NetworkConfig
+from fdikp.network.encoded_config import KEY as ENCODED_CONFIG
+
+DEFAULT = "fdikp-lite"
+"""The model that is used when none is named."""
+
+SHIPPED: dict[str, str] = {
+    "fdikp-lite": "b2d6fccf0b9f01edc75b3c0e773049dc4b7d5c493044957f76acc80f7b1e8aa3",
+    "fdikp-base": "5db4fa99b3bfb1969d31fe1407f9cfcddc6ee383b5898411067ef5c6761818a1",
+}
+"""The sha256 of each shipped model's file, `<name>.safetensors` in `FOLDER`."""
+
+SHIPPED_LICENCE = "Apache-2.0"
+
+FOLDER = Path(__file__).with_name("files")
+"""Where the shipped files are."""
+
+DEFAULT_TILE = 512
+"""Default side of a tile, in pixels. The predictors and the Fourier blocks pool over a whole tile, so it stays near the
+crops of training."""
+
+TILE_OVERLAP = 64
+"""Least overlap of neighbouring tiles, in pixels."""
+
+MIN_TILE = 64
+"""Smallest side of a tile, in pixels."""
+
+PRECISIONS = ("float32", "bfloat16", "float16")
+"""What a network's convolutions can compute in. Fourier transforms and sampling are float32 in each."""
+
+
+@dataclass(frozen=True)
+class ModelDescriptor:
+    """A model: where its file is, which network it is of, and how to run it."""
+
+    name: str
+    path: Path
+    sha256: str
+    """Of the file as it is on disk, hexadecimal."""
+    parameters: int
+    """How many numbers are learned."""
+    config: NetworkConfig
+    provenance: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """What else the header holds, such as how the weights were trained or what they were made from."""
+    licence: str | None = None
+    """The SPDX identifier of the weights' licence; None where the file states none."""
+    size_multiple: int = SIZE_MULTIPLE
+    """Images are padded to multiples of this, in pixels."""
+    min_size: int = MIN_SIZE
+    """Images are padded to at least this, in pixels."""
+    default_tile: int = DEFAULT_TILE
+    """Side of the tiles that a large image is cut into, in pixels."""
+    tile_overlap: int = TILE_OVERLAP
+    """Least overlap of neighbouring tiles, in pixels."""
+    min_tile: int = MIN_TILE
+    """Smallest side of a tile, in pixels."""
+    precisions: tuple[str, ...] = PRECISIONS
+    """What convolutions can compute in."""
+
+    def allows_tile(self, tile: int) -> bool:
+        """Whether tiles can have this side, in pixels; 0 stands for no tiles."""
+        return tile == 0 or (tile >= self.min_tile and tile % self.size_multiple == 0)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as plain values, for JSON."""
+        return asdict(self) | {"path": str(self.path), "provenance": dict(self.provenance)}
+
+
+def available() -> list[str]:
+    """The names of the shipped models."""
+    return list(SHIPPED)
+
+
+def find(name_or_path: str | os.PathLike[str]) -> Path:
+    """The weights file of a shipped model, or of a path.
+
+    Raises:
+        WeightsError: neither a shipped model nor a file.
+    """
+    if str(name_or_path) in SHIPPED:
+        return FOLDER / f"{name_or_path}.safetensors"
+    path = Path(name_or_path)
+    if path.is_file():
+        return path
+    raise WeightsError(f"{name_or_path}: no model of this name and no such file; shipped models: {', '.join(SHIPPED)}")
+
+
+def sha256(path: Path) -> str:
+    """The hexadecimal sha256 of a file.
+
+    Raises:
+        WeightsError: the file cannot be read.
+    """
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise WeightsError(
+            f"{path}: cannot read the weights: {error.strerror}; reinstall fdikp or check the path"
+        ) from None
+
+
+def describe(name_or_path: str | os.PathLike[str]) -> ModelDescriptor:
+    """Read what a model is from its file, and verify all that can be verified without torch.
+
+    Args:
+        name_or_path: a shipped model, or the path of a weights file.
+
+    Raises:
+        WeightsError: unknown, unreadable, damaged, or not of the network that the file declares.
+    """
+    path = find(name_or_path)
+    digest = sha256(path)
+    shipped = str(name_or_path) in SHIPPED
+    if shipped and SHIPPED[str(name_or_path)] != digest:
+        raise WeightsError(
+            f"{path}: the weights are damaged (sha256 {digest[:12]}… is not the shipped one); reinstall fdikp"
+        )
+    declared, shapes, encoded = _read_header(path)
+    try:
+        header = json.loads(declared)
+        config = NetworkConfig.from_dict(header.pop("network"))
+        inferred = infer_config(shapes, encoded, otherwise=config)
+        for field_name, value in config.to_dict().items():
+            if (told := getattr(inferred, field_name)) != value:
+                raise ValueError(f"{field_name} is {value} in the header and {told} in the tensors")
+        name = header.pop("name", path.stem)
+        licence = header.pop("licence", SHIPPED_LICENCE if shipped else None)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise unfit(path, error) from None
+    return ModelDescriptor(name, path, digest, _count_parameters(shapes), config, header, licence)
+
+
+def unfit(path: Path, error: Exception) -> WeightsError:
+    """The error for weights that are not of the network that their header declares."""
+    return WeightsError(
+        f"{path}: the weights do not fit the network they declare ({_one_line(error)}); use a file of this version"
+    )
+
+
+def _read_header(path: Path) -> tuple[str, dict[str, list[int]], list[int] | None]:
+    """What the file declares of its network, the shapes of its tensors, and its encoded configuration if it has one."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            declared = (file.metadata() or {}).get("fdikp")
+            shapes = {key: file.get_slice(key).get_shape() for key in file.keys()}  # noqa: SIM118 (not a dict)
+            encoded = file.get_tensor(ENCODED_CONFIG).tolist() if ENCODED_CONFIG in shapes else None
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path}: not a readable safetensors file ({_one_line(error)}); fetch it again") from None
+    if declared is None:
+        raise WeightsError(f"{path}: not weights of an fdikp network (its header names no network); use another file")
+    return declared, shapes, encoded
+
+
+def _count_parameters(shapes: Mapping[str, list[int]]) -> int:
+    """How many numbers are learned: all but BatchNorm's statistics and the encoded configuration."""
+    counted = 0
+    for key, shape in shapes.items():
+        if key != ENCODED_CONFIG and not key.endswith((".running_mean", ".running_var", ".num_batches_tracked")):
+            size = 1
+            for side in shape:
+                size *= side
+            counted += size
+    return counted
+
+
+def _one_line(error: Exception) -> str:
+    """The gist of a message that may run over many lines."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines[:2])[:160]
