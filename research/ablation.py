@@ -37,7 +37,6 @@ from fdikp.evaluation.tables import grid
 from fdikp.metrics.lpips import LPIPS
 from fdikp.metrics.lpips_weights import find_lpips
 from fdikp.metrics.psnr import psnr
-from fdikp.network import FDIKP
 from fdikp.training.loop import train
 from fdikp.training.recipe import Recipe
 from fdikp.training.recipes import named
@@ -53,7 +52,7 @@ class Variant:
 
     label: str
     recipe: dict[str, Any] = field(default_factory=dict)
-    """Changed fields of the recipe."""
+    """Changed options of the recipe."""
     dilation_range: float | None = None
     """The largest dilation of the network, if it is changed."""
 
@@ -214,9 +213,7 @@ def _of_range(largest: float, file: Path) -> Path:
     assert network.fikp.blur is not None
     middle = torch.tensor([1.0 / before, 1.0 / largest]).logit()
     network.fikp.blur.weigh.bias.data += middle[1] - middle[0]  # type: ignore[operator]
-    tensors = {name: t for name, t in network.state_dict().items() if name != "encoded_config"}
-    network = FDIKP(replace(network.config, dilation_range=largest))
-    network.load_state_dict(tensors)
+    network.config = replace(network.config, dilation_range=largest)
     file.parent.mkdir(parents=True, exist_ok=True)
     models.save(network, file, name=about.name, half=False)
     return file

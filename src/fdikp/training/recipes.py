@@ -20,8 +20,8 @@ LITE = Recipe().override(
 """`fdikp-lite` on rendered pairs, sized for CPUs.
 
 Muon is ahead of Adam at equal steps, from random initialisation and from trained weights. LPIPS has a tenth of its
-weight in the paper: at the full weight real pairs come out worse, in PSNR and in LPIPS itself. Both are measured in
-`benchmarks/results` (`optimizers`, `proxy/table6.md`).
+weight in the paper: at the full weight real pairs come out worse, in PSNR and in LPIPS itself. See
+`research/results/optimizers` and `benchmarks/results/proxy/table6.md`.
 """
 
 BASE = LITE.override(config="fdikp-base", output=Path("runs/base"), crop=(256,), batch=(16,), warmup=500)

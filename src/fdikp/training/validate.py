@@ -144,8 +144,8 @@ def validate(
         loss: the recipe's; reported if the set asks for it.
 
     Returns:
-        Mean scores by name (those of `focus.Summary` that could be measured, and `loss`), and the strip [3, H, W] in
-        0..1: a row for each of the first crops, from left to right source, result and target.
+        Mean scores by name (those of `before_after.Summary` that could be measured, and `loss`), and the strip
+        [3, H, W] in 0..1: a row for each of the first crops, from left to right source, result and target.
     """
     training = network.training
     network.eval()
