@@ -87,7 +87,7 @@ class Options:
     # Skip photos whose result exists.
     skip_existing: Flag = False
 
-    # Also write NAME_blurmap.png: where the photo is out of focus, and how much.
+    # Also write NAME_blurmap.png, which shows where the photo is out of focus (yellow), but not how much.
     blur_map: Flag = False
 
     # Also write NAME_compare.jpg: photo and result side by side.

@@ -108,7 +108,7 @@ def overview(
         show_image(grid[1, column], to_uint8(image[y, x], 1200), f"{name}, the frame enlarged")
     axes = left.subplots()
     show_map(axes, shrink(dilation, 1200), cmap=UNSIGNED, vmin=0, vmax=max(2.0, float(dilation.max())))
-    axes.set_title("blur map: the yellower, the more out of focus", fontsize=10)
+    axes.set_title("blur map: yellow is out of focus, blue in focus", fontsize=10)
     height = max(1, math.isqrt(len(kernels)))
     places = right.subplots(height, math.ceil(len(kernels) / height), squeeze=False).ravel()
     limit = float(np.abs(kernels).max()) or 1.0
