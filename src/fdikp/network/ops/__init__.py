@@ -144,7 +144,7 @@ def candidate_residuals(x: Tensor, kernels: Tensor, dilation: Tensor, base: Tens
     Returns:
         [B, N + 1, 3, H, W].
     """
-    if _use_fused(x, base) and pac_cpu.is_eligible(x, kernels):
+    if dtype in native.DTYPES and _use_fused(x, base) and pac_cpu.is_eligible(x, kernels):
         return pac_cpu.candidate_residuals(x, kernels, dilation, base, dtype)
     # eq. 9 samples at fractions of a pixel: 16-bit coordinates would be off by pixels in a large image
     deconvolved = position_adaptive_convolution(x, kernels.to(x.dtype), dilation.to(x.dtype))

@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 ISA_VARIABLE = "FDIKP_ISA"
 """Environment variable that limits the instruction set: one of `ISAS`, or `auto`."""
 
+DTYPES = (torch.float32, torch.bfloat16)
+"""The types of maps that kernels read and write."""
+
 
 @cache
 def library() -> ctypes.CDLL | None:
@@ -80,9 +83,7 @@ def is_eligible(*tensors: Tensor) -> bool:
     return (
         not torch.is_grad_enabled()
         and not torch.compiler.is_compiling()
-        and all(
-            t.device.type == "cpu" and t.dtype in (torch.float32, torch.bfloat16) and type(t) is Tensor for t in tensors
-        )
+        and all(t.device.type == "cpu" and t.dtype in DTYPES and type(t) is Tensor for t in tensors)
         and library() is not None
     )
 
