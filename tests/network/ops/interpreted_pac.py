@@ -13,8 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from fdikp.network.ops import pac_cuda
-from fdikp.network.ops.pac import sampled
+from fdikp.network.ops import pac_cuda, reference_ops
 
 pytestmark = pytest.mark.skipif(not os.environ.get("TRITON_INTERPRET"), reason="needs TRITON_INTERPRET=1")
 
@@ -30,7 +29,7 @@ def compare(x: Tensor, kernels: Tensor, dilation: Tensor) -> None:
     """Results and gradients with those of the reference in float64, whose coordinates are exact."""
     fused = pac_cuda.forward(x, kernels, dilation)
     exact = tuple(t.double().requires_grad_() for t in (x, kernels, dilation))
-    reference = sampled(*exact)
+    reference = reference_ops.position_adaptive_convolution(*exact)
     torch.testing.assert_close(fused.double(), reference, atol=1e-5, rtol=1e-4)
     gradient = torch.randn(fused.shape, generator=torch.Generator().manual_seed(1))
     of_fused = pac_cuda.backward(gradient, x, kernels, dilation, True)

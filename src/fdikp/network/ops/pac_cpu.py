@@ -104,7 +104,7 @@ pac_forward.register_autograd(_gradients, setup_context=_save_inputs)
 
 
 def operations(x: Any, kernels: Any, dilation: Any, out_shape: Any = None, **_: Any) -> int:
-    """Multiplications and additions of the weighting, as torch counts those of `pac.sampled`.
+    """Multiplications and additions of the weighting, as torch counts those of the reference.
 
     The arguments are shapes, as torch's counter passes them. The function is not registered there, because importing
     the counter imports Triton where that is installed, and every start of a command would wait for it.
