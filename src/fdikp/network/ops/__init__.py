@@ -31,9 +31,9 @@ __all__ = [
     "conv_concat",
     "conv_relu_mean",
     "conv_relu_pool",
+    "log_amplitude_and_phase",
     "lstm_cell",
     "plain_convolution",
-    "polar",
     "position_adaptive_convolution",
     "reference",
     "residuals",
@@ -88,19 +88,19 @@ def conv_relu_mean(weight: Tensor, x: Tensor) -> Tensor:
     return torch_variants.conv_relu_mean(weight, x)
 
 
-def polar(f: Tensor, rounding: float) -> tuple[Tensor, Tensor]:
-    """Amplitude log(1 + |F| / rounding) / 4 and phase arg F · |F|² / (|F|² + rounding²) of a half-plane spectrum.
+def log_amplitude_and_phase(f: Tensor, noise_floor: float) -> tuple[Tensor, Tensor]:
+    """Amplitude log(1 + |F| / noise_floor) / 4 and phase arg F · |F|² / (|F|² + noise_floor²) of a half-plane spectrum.
 
     Args:
         f: [B, C, H, W // 2 + 1] complex, as rfft2 leaves it.
-        rounding: the amplitude below which there is nothing to see, above 0.
+        noise_floor: the amplitude of the noise, above 0, in the units of f.
 
     Returns:
         Two of [B, C, H, W // 2 + 1], the zero vertical frequency in the middle row.
     """
     if f.dtype == torch.complex64 and _use_fused(f.real):
-        return fused_cpu.polar(f, rounding)
-    return reference_ops.polar(f, rounding)
+        return fused_cpu.log_amplitude_and_phase(f, noise_floor)
+    return reference_ops.log_amplitude_and_phase(f, noise_floor)
 
 
 def band_energy(x: Tensor, floor: float) -> Tensor:

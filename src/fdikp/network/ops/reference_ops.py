@@ -48,12 +48,12 @@ def conv_relu_mean(weight: Tensor, x: Tensor) -> Tensor:
     return at_least_float32(F.relu(F.conv2d(x, weight, padding=weight.shape[-1] // 2))).mean(dim=(-2, -1))
 
 
-def polar(f: Tensor, rounding: float) -> tuple[Tensor, Tensor]:
-    """log(1 + |F| / rounding) / 4 and arg F · |F|² / (|F|² + rounding²), rows shifted."""
+def log_amplitude_and_phase(f: Tensor, noise_floor: float) -> tuple[Tensor, Tensor]:
+    """log(1 + |F| / noise_floor) / 4 and arg F · |F|² / (|F|² + noise_floor²), rows shifted."""
     f = torch.fft.fftshift(f, dim=-2)
     amplitude = f.abs()
-    weight = amplitude.square() / (amplitude.square() + rounding**2)
-    return torch.log1p(amplitude / rounding) / 4, weight * torch.atan2(f.imag, f.real)
+    weight = amplitude.square() / (amplitude.square() + noise_floor**2)
+    return torch.log1p(amplitude / noise_floor) / 4, weight * torch.atan2(f.imag, f.real)
 
 
 def box(x: Tensor, side: int) -> Tensor:

@@ -1,6 +1,6 @@
 """The native kernels: a C library, built at installation where there is a compiler, and called through ctypes.
 
-`kernels/` has one source for each kernel, written with vectors of a width that is fixed at compile time. `generic.c`,
+The kernels are the headers in `kernels/`, written with vectors of a width that is fixed at compile time. `generic.c`,
 `avx2.c` and `avx512.c` compile all of them for one instruction set each; `isa` chooses between these builds when the
 program runs. `signatures` describes the arguments of each function. Without the library torch's operations run instead,
 which the tests compare the kernels with.
