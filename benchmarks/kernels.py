@@ -53,7 +53,7 @@ def cases() -> dict[str, Callable[[], object]]:
         "the same; 160 channels, 128×128": convolution(160, 128),
         "eq. 9 and residuals; N = K = 5": lambda: ops.candidate_residuals(x, kernels, dilation, base, torch.float32),
         "energy of detail in three bands": lambda: ops.band_energy(x, 2e-6),
-        "amplitude and phase of a spectrum": lambda: ops.polar(spectrum, 1e-3),
+        "amplitude and phase of a spectrum": lambda: ops.log_amplitude_and_phase(spectrum, 1e-3),
         "cell of the recurrent unit; 12 maps, 256×256": lambda: ops.lstm_cell(gates, cell),
         "coefficient maps; 12 maps": lambda: ops.coefficient_maps(spatial, cell, norm),
         "blend of 12 candidates": lambda: ops.blend(residuals, spatial, output, base),

@@ -3,8 +3,8 @@
     python benchmarks/pac.py
     python benchmarks/pac.py 1680x1120 --batch 2 --device cuda
 
-Times the kernel that the network uses on the device (native on CPUs, Triton on NVIDIA GPUs), the reference in torch
-(`sampled`), and a copy that moves as many bytes as reading the inputs and writing the result once, which is a lower
+Times the kernel that the network uses on the device (native on CPUs, Triton on NVIDIA GPUs), the reference in torch,
+and a copy that moves as many bytes as reading the inputs and writing the result once, which is a lower
 bound. All run in turn. The tables have medians, and quartiles of ratios, which are robust to other load.
 
 On a GPU the forward calls are replayed from a CUDA graph, so that the GPU is timed and not Python. Training (the call
@@ -21,8 +21,7 @@ from torch import Tensor
 from fdikp.bench.machine import describe
 from fdikp.bench.timing import Call, in_turn, ratio
 from fdikp.inference.devices import choose_device
-from fdikp.network.ops import pac_cpu, pac_cuda
-from fdikp.network.ops.pac import position_adaptive_convolution, sampled
+from fdikp.network.ops import pac_cpu, pac_cuda, position_adaptive_convolution, reference_ops
 
 REPEATED = 10
 """Calls in a CUDA graph."""
@@ -71,17 +70,20 @@ def measure(tensors: tuple[Tensor, Tensor, Tensor], runs: int) -> list[str]:
         target = torch.empty_like(source)
         forward = {
             "pac": repeated(lambda: position_adaptive_convolution(*tensors), device),
-            "sampled": repeated(lambda: sampled(*tensors), device),
+            "reference": repeated(lambda: reference_ops.position_adaptive_convolution(*tensors), device),
             "copy": repeated(lambda: target.copy_(source), device),
         }
         times = in_turn(forward, runs, device=device)
-    paths = {"pac": trained(position_adaptive_convolution, tensors), "sampled": trained(sampled, tensors)}
+    paths = {
+        "pac": trained(position_adaptive_convolution, tensors),
+        "reference": trained(reference_ops.position_adaptive_convolution, tensors),
+    }
     trainings = in_turn(paths, runs, device=device)
-    path = ("native" if device.type == "cpu" else "Triton") if fast else "sampled"
+    path = ("native" if device.type == "cpu" else "Triton") if fast else "reference"
     together = REPEATED if device.type == "cuda" else 1
     rows = []
     for what, measured, calls in (("forward", times, together), ("training", trainings, 1)):
-        copies, gain = ratio(measured["pac"], times["copy"]), ratio(measured["sampled"], measured["pac"])
+        copies, gain = ratio(measured["pac"], times["copy"]), ratio(measured["reference"], measured["pac"])
         low, middle, high = (c * together / calls for c in (copies.spread[0], copies.median, copies.spread[1]))
         took = f"{1e3 * measured['pac'].median / calls:.3f} | {middle:.2f} ({low:.2f}–{high:.2f})"
         rows.append(f"{what} | {path} | {took} | {gain.median:.1f} ({gain.spread[0]:.1f}–{gain.spread[1]:.1f})")
@@ -100,7 +102,7 @@ def main() -> None:
     device = choose_device(options.device)
     print(f"{describe(device)}; torch {torch.__version__}, Python {platform.python_version()}")
     print(f"{options.batch} × N = {options.kernels}, K = {options.kernel_size}, float32\n")
-    print("| size | what | path | ms | × a copy | sampled / this |\n| --- | --- | --- | --- | --- | --- |")
+    print("| size | what | path | ms | × a copy | reference / this |\n| --- | --- | --- | --- | --- | --- |")
     for size in options.sizes:
         width, height = (int(side) for side in size.split("x"))
         tensors = inputs(options.batch, height, width, options.kernels, options.kernel_size, device)

@@ -1,6 +1,6 @@
 """The parameter counts of the paper's tables, and the operation counts of the shipped models."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 import torch
@@ -91,12 +91,42 @@ def test_every_variant_runs_and_learns(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "fields",
-    [{"kernel_size": 4}, {"kernel_size": 0}, {"kernels": 0}, {"widths": (64, 64, 100)}, {"dilation_range": 0.0}],
+    ("field", "values"),
+    [
+        ("widths", [(64, 64, 100), (1, 2), (8, 8, 16, 16), (0, 8, 16), (8.0, 8, 16), 64, None, "864"]),
+        ("encoder_blocks", [(1,), (1, -1), (1, 2.5), 3]),
+        ("decoder_blocks", [(1, 2, 3), (-1, 1), 3]),
+        ("bottleneck", ["x", "", None, 1]),
+        ("bottleneck_depth", [-1, 1.5, "3", True]),
+        ("heads", [0, -4, 2.0, 3]),
+        ("predictor", ["x", None]),
+        ("predictor_width", [0, -1, 8.0]),
+        ("kernel_size", [4, 0, -3, 5.0]),
+        ("kernels", [0, -1, 2.5, "5"]),
+        ("position_adaptive", [None, "yes", 1]),
+        ("dilation_range", [0.0, -1.0, 1e-7, float("nan"), float("inf"), "2"]),
+        ("blur_reads", ["x", None]),
+        ("kernels_act_on", ["x", ["codes"]]),
+    ],
 )
-def test_invalid_configurations_are_rejected(fields: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=next(iter(fields))):
-        NetworkConfig(**fields)  # type: ignore[arg-type]
+def test_invalid_configurations_are_rejected_by_the_fields_name(field: str, values: list[object]) -> None:
+    for value in values:
+        with pytest.raises(ValueError, match=rf"\b{field}\b"):
+            NetworkConfig(**{field: value})  # type: ignore[arg-type]
+
+
+def test_every_field_is_checked() -> None:
+    """No field accepts an arbitrary object."""
+    for field in fields(NetworkConfig):
+        with pytest.raises(ValueError, match=rf"^{field.name} must be"):
+            NetworkConfig(**{field.name: object()})
+
+
+@pytest.mark.parametrize("smallest", [{"encoder_blocks": (0, 1)}, {"bottleneck_depth": 0}, {"heads": 1}])
+def test_the_smallest_values_build_a_network_that_runs(smallest: dict[str, object]) -> None:
+    small = NetworkConfig(widths=(2, 2, 8), predictor_width=1, kernels=1, kernel_size=1)
+    x = torch.rand(1, 3, 48, 48)
+    torch.testing.assert_close(FDIKP(replace(small, **smallest))(x), x)  # type: ignore[arg-type]
 
 
 def test_json_round_trip() -> None:

@@ -9,7 +9,7 @@ from skimage import data
 from torch import Tensor
 
 from fdikp.network import PRESETS
-from fdikp.network.dikp import DIKP, ROUNDING, inverse_kernel, ring_bank, spectrum
+from fdikp.network.dikp import DIKP, NOISE_FLOOR, inverse_kernel, ring_bank, spectrum
 from fdikp.network.ops import box
 
 
@@ -102,7 +102,7 @@ class TestSpectrum:
     def test_rounding_noise_of_8_bits_has_the_amplitude_it_is_named_for(self) -> None:
         x = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
         noise = torch.fft.rfft2((x * 255).round() / 255 - x, norm="ortho").abs()
-        assert float(noise.square().mean().sqrt()) == pytest.approx(ROUNDING, rel=0.2)
+        assert float(noise.square().mean().sqrt()) == pytest.approx(NOISE_FLOOR, rel=0.2)
 
     def test_gives_no_gradient(self) -> None:
         assert not spectrum(torch.rand(1, 3, 8, 8, requires_grad=True)).amplitude.requires_grad

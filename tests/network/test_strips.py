@@ -4,8 +4,10 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from fdikp.network import ops
 from fdikp.network.ops.reference_ops import attend_between_rows, attend_within_rows
 from fdikp.network.strips import StripAttention
 
@@ -69,3 +71,25 @@ def test_intra_keeps_rows_apart_and_inter_does_not() -> None:
     changed[0, 3] += 1
     torch.testing.assert_close(attend_within_rows(qkv, 2)[0, :3], attend_within_rows(changed, 2)[0, :3])
     assert (attend_between_rows(qkv, 2)[0, :3] - attend_between_rows(changed, 2)[0, :3]).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("between", [False, True])
+def test_fused_attention_runs_on_cpus_in_float32_without_a_gradient_alone(
+    between: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls, fused = [], F.scaled_dot_product_attention
+
+    def counted(*tensors: Tensor) -> Tensor:
+        calls.append(tensors)
+        return fused(*tensors)
+
+    monkeypatch.setattr(F, "scaled_dot_product_attention", counted)
+    rows, columns = torch.randn(2, 2, 5, 6, 3 * 8, generator=torch.Generator().manual_seed(0))
+    with_gradient = ops.attend_in_strips(rows, columns, 2, between)
+    with torch.no_grad():
+        ops.attend_in_strips(rows.bfloat16(), columns.bfloat16(), 2, between)
+        with ops.reference():
+            ops.attend_in_strips(rows, columns, 2, between)
+        assert not calls
+        torch.testing.assert_close(ops.attend_in_strips(rows, columns, 2, between), with_gradient)
+    assert len(calls) == 2

@@ -33,11 +33,11 @@ FOLDER = Path(__file__).with_name("files")
 """Where the shipped files are."""
 
 DEFAULT_TILE = 512
-"""Default side of a tile, in pixels. The predictors and the Fourier blocks pool over a whole tile, so it stays near the
-crops of training."""
+"""Default side of a tile, in pixels. It bounds the working memory. The predictors and the Fourier blocks pool over a
+whole tile, so that results depend a little on its size; small tiles are less accurate."""
 
 TILE_OVERLAP = 64
-"""Least overlap of neighbouring tiles, in pixels."""
+"""Least overlap of neighbouring tiles, in pixels; with tiles of less than 256 it is a quarter of the tile."""
 
 MIN_TILE = 64
 """Smallest side of a tile, in pixels."""
@@ -68,7 +68,7 @@ class ModelDescriptor:
     default_tile: int = DEFAULT_TILE
     """Side of the tiles that a large image is cut into, in pixels."""
     tile_overlap: int = TILE_OVERLAP
-    """Least overlap of neighbouring tiles, in pixels."""
+    """Least overlap of neighbouring tiles, in pixels; with tiles of less than 256 it is a quarter of the tile."""
     min_tile: int = MIN_TILE
     """Smallest side of a tile, in pixels."""
     precisions: tuple[str, ...] = PRECISIONS

@@ -1,5 +1,6 @@
 """The network's configuration: every variant of the paper is a configuration, none is a fork of the code."""
 
+import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
@@ -7,18 +8,43 @@ SCALES = (4, 2, 1)
 """How many times smaller than the photo each stage's image is, coarse to fine."""
 
 SIZE_MULTIPLE = 16
-"""Sides of the images that stages work on are multiples of this, in pixels: the coarsest scale (4) times the encoder's
-two halvings (4)."""
+"""The sides of the images that `FDIKP.stages` takes are multiples of this, in pixels: the coarsest scale (4) times the
+encoder's two halvings (4)."""
 
 MIN_SIZE = 48
-"""Smallest side of the images that stages work on, in pixels: at the coarsest scale its half-plane spectrum is 7 wide,
-the least that the KernelPredictor's 11×11 convolution with padding 2 can read."""
+"""The sides of the images that `FDIKP.stages` takes are at least this, in pixels: at the coarsest scale the half-plane
+spectrum is then 7 wide, the least that the KernelPredictor's 11×11 convolution with padding 2 can read."""
 
+Bottleneck = Literal["sequential", "spatial", "frequency", "parallel", "residual"]
+Predictor = Literal["frequency", "spatial", "fixed"]
 BlurReads = Literal["detail", "image"]
 KernelsActOn = Literal["codes", "light"]
 
 BLUR_READS: tuple[BlurReads, ...] = get_args(BlurReads)
 KERNELS_ACT_ON: tuple[KernelsActOn, ...] = get_args(KernelsActOn)
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "bottleneck": get_args(Bottleneck),
+    "predictor": get_args(Predictor),
+    "blur_reads": BLUR_READS,
+    "kernels_act_on": KERNELS_ACT_ON,
+}
+"""The values of fields that name one of several forms."""
+
+_LENGTHS = {"widths": 3, "encoder_blocks": 2, "decoder_blocks": 2}
+"""How many integers a field has that has several."""
+
+_SMALLEST = {
+    "widths": 1,
+    "encoder_blocks": 0,
+    "decoder_blocks": 0,
+    "bottleneck_depth": 0,
+    "heads": 1,
+    "predictor_width": 1,
+    "kernel_size": 1,
+    "kernels": 1,
+}
+"""The smallest integer that a field may have."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +65,7 @@ class NetworkConfig:
     decoder_blocks: tuple[int, int] = (3, 4)
     """ResBlocks of the decoder at full and half resolution."""
 
-    bottleneck: Literal["sequential", "spatial", "frequency", "parallel", "residual"] = "sequential"
+    bottleneck: Bottleneck = "sequential"
     """The dual-domain module: spatial attention then frequency blocks (`sequential`, Table 3d), one of them alone
     (3a, 3b), both side by side with a gate (`parallel`, 3c), or plain ResBlocks (`residual`, the SRAM of Table 2)."""
 
@@ -49,7 +75,7 @@ class NetworkConfig:
     heads: int = 4
     """Attention heads of each strip direction; twice this must divide `widths[2]`."""
 
-    predictor: Literal["frequency", "spatial", "fixed"] = "frequency"
+    predictor: Predictor = "frequency"
     """What predicts inverse kernels: DIKP from the spectrum, the image itself (Fig. 6), or nothing: fixed kernels."""
 
     predictor_width: int = 128
@@ -76,17 +102,26 @@ class NetworkConfig:
     happens."""
 
     def __post_init__(self) -> None:
-        for name in ("widths", "encoder_blocks", "decoder_blocks"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-        object.__setattr__(self, "dilation_range", round(self.dilation_range, 6))  # as `encoded_config` stores it
-        if self.kernel_size < 1 or self.kernel_size % 2 == 0:
-            raise ValueError(f"kernel_size must be odd and positive, not {self.kernel_size}")
-        if self.kernels < 1:
-            raise ValueError(f"kernels must be at least 1, not {self.kernels}")
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} must be one of {', '.join(choices)}, not {getattr(self, name)!r}")
+        for name, smallest in _SMALLEST.items():
+            value, length = getattr(self, name), _LENGTHS.get(name)
+            numbers = value if length and isinstance(value, tuple | list) else [value]
+            if len(numbers) != (length or 1) or any(type(n) is not int or n < smallest for n in numbers):
+                what = f"{length} integers" if length else "an integer"
+                raise ValueError(f"{name} must be {what}, at least {smallest}, not {value!r}")
+            if length:
+                object.__setattr__(self, name, tuple(numbers))
+        if self.kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size must be odd, not {self.kernel_size}")
+        if type(self.position_adaptive) is not bool:
+            raise ValueError(f"position_adaptive must be True or False, not {self.position_adaptive!r}")
         if self.bottleneck != "residual" and self.widths[2] % (2 * self.heads):
             raise ValueError(f"widths[2] = {self.widths[2]} is not a multiple of 2 × heads = {2 * self.heads}")
-        if self.dilation_range <= 0:
-            raise ValueError(f"dilation_range must be positive, not {self.dilation_range}")
+        if not isinstance(self.dilation_range, int | float) or not 1e-6 <= self.dilation_range < math.inf:
+            raise ValueError(f"dilation_range must be finite and at least 1e-6, not {self.dilation_range!r}")
+        object.__setattr__(self, "dilation_range", round(self.dilation_range, 6))  # as `encoded_config` stores it
 
     @property
     def candidates(self) -> int:

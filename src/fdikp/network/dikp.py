@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from fdikp.network import ops
 from fdikp.network.config import NetworkConfig
 
-ROUNDING = 1e-3
+NOISE_FLOOR = 1e-3
 """Amplitude, in an orthonormal transform, of the noise that rounding to 8 bits adds to an image (1/255/√12). Fainter
 frequencies carry no information."""
 
@@ -21,8 +21,11 @@ READ_SIZE, READ_PADDING = 11, 2
 class Spectrum(NamedTuple):
     """The half-plane spectrum of a real image, [B, 3, H, W // 2 + 1], its zero vertical frequency in the middle row."""
 
-    amplitude: Tensor  # log(1 + |F| / ROUNDING) / 4, orthonormal transform
-    phase: Tensor  # -π..π, attenuated toward 0 where |F| is only rounding noise
+    amplitude: Tensor
+    """log(1 + |F| / NOISE_FLOOR) / 4, of the orthonormal transform F."""
+
+    phase: Tensor
+    """arg F in -π..π, attenuated toward 0 where |F| is only rounding noise."""
 
 
 def spectrum(x: Tensor) -> Spectrum:
@@ -32,7 +35,7 @@ def spectrum(x: Tensor) -> Spectrum:
 
     - Amplitudes span six decades; the KernelPredictor reads their logarithm, relative to the rounding noise. In
       log(1 + |F|) all but the lowest frequencies are near 0, and with them the falloff that characterises a blur.
-    - The phase is weighted by |F|² / (|F|² + ROUNDING²). Where there is only rounding noise the phase is random, and
+    - The phase is weighted by |F|² / (|F|² + NOISE_FLOOR²). Where there is only rounding noise the phase is random, and
       the result for a flat image would depend on the order of summation.
     - The spectrum is a measurement: no gradient flows through it into the image (the phase's grows as 1/|F|).
 
@@ -40,7 +43,7 @@ def spectrum(x: Tensor) -> Spectrum:
         x: [B, 3, H, W], any float type; the transform is computed in float32 or better.
     """
     f = torch.fft.rfft2(ops.at_least_float32(x.detach()), norm="ortho")
-    return Spectrum(*ops.polar(f, ROUNDING))
+    return Spectrum(*ops.log_amplitude_and_phase(f, NOISE_FLOOR))
 
 
 def inverse_kernel(amplitude: Tensor, phase: Tensor) -> Tensor:
@@ -95,6 +98,8 @@ class KernelPredictor(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         N, K = config.kernels, config.kernel_size
+        # The weights files fix these names. `read` and `mix` are the convolutions of the two Conv-ReLU-Pool units,
+        # `last` is the one that follows them
         self.read = nn.Conv2d(3, config.predictor_width, READ_SIZE, padding=READ_PADDING)
         self.mix = nn.Conv2d(config.predictor_width, K * K, 1)
         self.last = nn.Conv2d(K * K, K * K, 1)
@@ -124,8 +129,9 @@ ATTENTION_GAIN = 8.0
 class DIKP(nn.Module):
     """Dual-branch inverse kernel prediction: amplitude and phase of k* from amplitude and phase of the image.
 
-    Softmax leaves |K_A| and K_P' with a sum of 1 over K² entries, far below what an inverse needs (its gain is at
-    least about 1 at every frequency, its phase reaches π where the blur's spectrum changes sign). Ours:
+    |K_A| is a softmax, with a sum of 1 over K² entries; K_P' is the product of two, with a smaller sum. Both are far
+    below what an inverse needs: its gain is at least about 1 at every frequency, and its phase reaches π where the
+    blur's spectrum changes sign. Ours:
 
     - |K_A| is scaled by 2 K² and the phase by π K². A flat prediction then doubles every frequency and hardly turns
       any (π / K²), which is an unsharp mask; attention can turn single frequencies all the way.

@@ -34,7 +34,7 @@ class DilationMap(nn.Module):
         super().__init__()
         self.reads = config.blur_reads
         self.range = config.dilation_range
-        self.weigh = nn.Conv2d(3, 1, 3)
+        self.weigh = nn.Conv2d(3, 1, 3)  # weights of the three bands of detail; the weights files fix the name
         if self.reads == "detail":
             with torch.no_grad():
                 weights = torch.tensor(INITIAL_WEIGHTS)

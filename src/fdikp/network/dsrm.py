@@ -37,6 +37,8 @@ class Decoder(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         full, half, quarter = config.widths
+        # The weights files fix these names. `meet_half` and `meet_full` fuse the upsampled features with the encoder's
+        # of the same resolution; `smooth` is a residual 3×3 convolution after the last of them
         self.to_half = nn.ConvTranspose2d(quarter, half, 4, stride=2, padding=1)
         self.meet_half = nn.Conv2d(2 * half, half, 1)
         self.half_blocks = resblocks(half, config.decoder_blocks[1])
@@ -55,14 +57,19 @@ class Decoder(nn.Module):
 
 
 class RecurrentState(NamedTuple):
-    """Hidden and cell state of the recurrent unit, which one stage passes to the next: [B, 2(N + 1), H/2, W/2]."""
+    """What the recurrent unit of one stage passes to that of the next: two of [B, 2(N + 1), H/2, W/2]."""
 
     hidden: Tensor
+    """The hidden state, from which the coefficient maps are computed."""
+
     cell: Tensor
+    """The cell state."""
 
 
 class APU(nn.Module):
-    """The recurrent unit (Tao et al. 2018; Quan et al. 2021): features and state to coefficient maps.
+    """The recurrent unit, which the paper calls APU: features and state to coefficient maps.
+
+    The paper does not expand the name; the unit is that of Tao et al. 2018 and Quan et al. 2021.
 
     A ConvLSTM at half resolution carries a state across scales; a convolution with batch normalisation adds detail at
     full resolution. The batch statistics are part of the weights and stay in float32 in training.
@@ -70,6 +77,7 @@ class APU(nn.Module):
 
     def __init__(self, width: int, maps: int) -> None:
         super().__init__()
+        # The weights files fix these names: `gates` is the ConvLSTM's convolution, `locate` the one at full resolution
         self.gates = nn.Conv2d(width + maps, 4 * maps, 5, padding=2)
         self.locate = nn.Conv2d(width, maps, 3, padding=1)
         self.norm = nn.BatchNorm2d(maps)
@@ -105,9 +113,11 @@ class DSRM(nn.Module):
             self.initialise()
 
     def initialise(self) -> None:
-        """Ours: He initialisation with small residual branches, so that activations keep their scale across layers.
+        """Ours: He initialisation with small residual branches: activations keep their scale in encoder and decoder.
 
-        torch's default shrinks them at each layer, and the recurrent unit at the end then sees its biases only.
+        torch's default shrinks them at each layer, and the recurrent unit at the end then sees its biases only. In a
+        dual-domain bottleneck they grow, because its residual branches are not made small: by about 30 in `fdikp-lite`
+        and some hundreds in `fdikp-base`.
         """
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):

@@ -15,11 +15,15 @@ from fdikp.transfer_functions import linear_to_srgb, srgb_to_linear
 class Deconvolved(NamedTuple):
     """The result of FIKP for a batch of images."""
 
-    # [B, N + 1, 3, H, W]: N deconvolved images, then the image itself, each minus the base image, refined; in the type
-    # that convolutions compute in, channels last in memory
     candidate_residuals: Tensor
-    kernels: Tensor  # [B, N, K, K], float32
-    dilation: Tensor  # [B, 1, H, W], float32, pixels
+    """[B, N + 1, 3, H, W]: N deconvolved images, then the image itself, each minus the base image, refined; in the
+    type that convolutions compute in, channels last in memory."""
+
+    kernels: Tensor
+    """[B, N, K, K], float32, inverse kernels."""
+
+    dilation: Tensor
+    """[B, 1, H, W], float32, the dilation map in pixels."""
 
 
 class FIKP(nn.Module):
@@ -28,6 +32,7 @@ class FIKP(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         maps = 3 * (config.kernels + 1)
+        # The weights files fix these names: `predict` is the predictor of inverse kernels, `blur` the dilation map
         self.predict = DIKP(config) if config.predictor == "frequency" else SpatialPredictor(config)
         self.blur = DilationMap(config) if config.position_adaptive else None
         self.on_light = config.kernels_act_on == "light"

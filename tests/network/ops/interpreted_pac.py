@@ -13,8 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from fdikp.network.ops import pac_cuda
-from fdikp.network.ops.pac import sampled
+from fdikp.network.ops import pac_cuda, reference_ops
 
 pytestmark = pytest.mark.skipif(not os.environ.get("TRITON_INTERPRET"), reason="needs TRITON_INTERPRET=1")
 
@@ -30,7 +29,7 @@ def compare(x: Tensor, kernels: Tensor, dilation: Tensor) -> None:
     """Results and gradients with those of the reference in float64, whose coordinates are exact."""
     fused = pac_cuda.forward(x, kernels, dilation)
     exact = tuple(t.double().requires_grad_() for t in (x, kernels, dilation))
-    reference = sampled(*exact)
+    reference = reference_ops.position_adaptive_convolution(*exact)
     torch.testing.assert_close(fused.double(), reference, atol=1e-5, rtol=1e-4)
     gradient = torch.randn(fused.shape, generator=torch.Generator().manual_seed(1))
     of_fused = pac_cuda.backward(gradient, x, kernels, dilation, True)
@@ -96,20 +95,20 @@ def test_a_loop_over_pixels_agrees_with_results_and_gradients() -> None:
     torch.testing.assert_close(pac_cuda.forward(x, kernels, dilation)[0].double(), by_loop(x, kernels, dilation))
     generator = torch.Generator().manual_seed(4)
     gradient = torch.randn(1, 2, 3, 4, 5, generator=generator)
-    to_x, to_kernels, to_dilation = pac_cuda.backward(gradient, x, kernels, dilation, True)
+    grad_x, grad_kernels, grad_dilation = pac_cuda.backward(gradient, x, kernels, dilation, True)
 
     def along(f: Callable[[Tensor], Tensor], change: Tensor) -> float:
         return float((f(change) * gradient[0]).sum())
 
     # eq. 9 is linear in image and kernels: their gradients are its adjoints
     dx, dk = torch.randn(x.shape, generator=generator), torch.randn(kernels.shape, generator=generator)
-    assert float((to_x * dx).sum()) == pytest.approx(along(lambda t: by_loop(t, kernels, dilation), dx), rel=1e-4)
-    assert float((to_kernels * dk).sum()) == pytest.approx(along(lambda t: by_loop(x, t, dilation), dk), rel=1e-4)
+    assert float((grad_x * dx).sum()) == pytest.approx(along(lambda t: by_loop(t, kernels, dilation), dx), rel=1e-4)
+    assert float((grad_kernels * dk).sum()) == pytest.approx(along(lambda t: by_loop(x, t, dilation), dk), rel=1e-4)
     # in the dilation it is piecewise smooth; a step of 1e-6 crosses no pixel here
     step = 1e-6
     wider, narrower = (by_loop(x, kernels, dilation.double() + d) for d in (step, -step))
     slope = ((wider - narrower) / (2 * step) * gradient[0]).sum((0, 1))
-    torch.testing.assert_close(to_dilation[0, 0].double(), slope, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(grad_dilation[0, 0].double(), slope, atol=1e-4, rtol=1e-4)
 
 
 def test_nan_dilation_reads_no_memory_outside_the_image() -> None:
@@ -118,16 +117,16 @@ def test_nan_dilation_reads_no_memory_outside_the_image() -> None:
     guarded = torch.full((3, 10, 8), float("nan"))  # a row before and after the image
     guarded[:, 1:9] = x[0]
     for image in (x, guarded[None, :, 1:9]):
-        to_x, *_ = pac_cuda.backward(torch.ones(1, 2, 3, 8, 8), image, kernels, dilation, True)
-        assert to_x.isfinite().all()
+        grad_x, *_ = pac_cuda.backward(torch.ones(1, 2, 3, 8, 8), image, kernels, dilation, True)
+        assert grad_x.isfinite().all()
         assert pac_cuda.forward(image, kernels, dilation).isfinite().all()
 
 
 def test_the_image_gets_a_gradient_only_where_it_is_needed() -> None:
     x, kernels, dilation = case(0, 1, 2, 3, 4, 5)
     gradient = torch.ones(1, 2, 3, 4, 5)
-    to_x, *others = pac_cuda.backward(gradient, x, kernels, dilation, False)
-    assert to_x.shape == (0,)
+    grad_x, *others = pac_cuda.backward(gradient, x, kernels, dilation, False)
+    assert grad_x.shape == (0,)
     _, *with_x = pac_cuda.backward(gradient, x, kernels, dilation, True)
     assert all(torch.equal(a, b) for a, b in zip(others, with_x, strict=True))
 

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from fdikp.network import ops
-from fdikp.network.ops import fused_cpu, pac_cpu, residuals
-from fdikp.network.ops.pac import sampled
+from fdikp.network.ops import fused_cpu, pac_cpu, reference_ops, residuals
 
 pytestmark = pytest.mark.usefixtures("isa")
 
@@ -36,7 +35,7 @@ def assert_rounded_once(result: Tensor, expected: Tensor, dtype: torch.dtype) ->
 @given(st.integers(0, 99), st.integers(1, 2), SIDES, SIDES)
 def test_amplitude_and_phase(seed: int, B: int, H: int, W: int) -> None:
     f = torch.fft.rfft2(draw(seed, B, 3, H, W), norm="ortho")
-    amplitude, phase = fused_cpu.polar(f, 1e-3)
+    amplitude, phase = fused_cpu.log_amplitude_and_phase(f, 1e-3)
     shifted = torch.fft.fftshift(f.to(torch.complex128), dim=-2)
     torch.testing.assert_close(amplitude.double(), torch.log1p(shifted.abs() / 1e-3) / 4, atol=1e-6, rtol=1e-6)
     audible = shifted.abs() > 1e-5 * shifted.abs().amax((-2, -1), keepdim=True)
@@ -80,7 +79,9 @@ def test_band_energy_of_nan() -> None:
 def test_amplitudes_of_all_sizes() -> None:
     """log(1 + x) keeps its digits where x is small beside 1, and where it is large."""
     size = torch.logspace(-18, 18, 4001, dtype=torch.float64)
-    amplitude, _ = fused_cpu.polar(torch.complex(size.float(), torch.zeros_like(size).float())[None, None, None], 1.0)
+    amplitude, _ = fused_cpu.log_amplitude_and_phase(
+        torch.complex(size.float(), torch.zeros_like(size).float())[None, None, None], 1.0
+    )
     torch.testing.assert_close(
         amplitude.flatten().double(), torch.log1p(size.float().double()) / 4, atol=1e-20, rtol=1e-6
     )
@@ -89,13 +90,13 @@ def test_amplitudes_of_all_sizes() -> None:
 def test_angles_all_around() -> None:
     turn = torch.linspace(-math.pi, math.pi, 10001, dtype=torch.float64)[1:-1]
     f = torch.polar(torch.ones_like(turn), turn).to(torch.complex64)
-    _, phase = fused_cpu.polar(f[None, None, None], 1e-6)
+    _, phase = fused_cpu.log_amplitude_and_phase(f[None, None, None], 1e-6)
     torch.testing.assert_close(phase.flatten().double(), turn, atol=1e-6, rtol=0)
 
 
 def test_the_phase_fades_with_the_amplitude() -> None:
     f = torch.complex(torch.tensor([[[[-1.0, -1e-3, 0.0, -1e-4, 1e-30]]]]), torch.zeros(1, 1, 1, 5))
-    _, phase = fused_cpu.polar(f, 1e-3)
+    _, phase = fused_cpu.log_amplitude_and_phase(f, 1e-3)
     expected = torch.tensor([1 / (1 + 1e-6), 0.5, 0.0, 1 / 101, 0.0]) * math.pi
     torch.testing.assert_close(phase.flatten(), expected)
 
@@ -148,7 +149,9 @@ def test_candidate_residuals(seed: int, dtype: torch.dtype, B: int, N: int, K: i
     kernels, dilation = draw(seed + 2, B, N, K, K) / K, 2 * draw(seed + 3, B, 1, H, W).abs()
     result = pac_cpu.candidate_residuals(x, kernels, dilation, base, dtype)
     x, kernels, dilation, base = (t.double() for t in (x, kernels, dilation, base))
-    assert_rounded_once(result, residuals(sampled(x, kernels, dilation), x, base), dtype)
+    assert_rounded_once(
+        result, residuals(reference_ops.position_adaptive_convolution(x, kernels, dilation), x, base), dtype
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

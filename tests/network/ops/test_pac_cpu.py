@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from fdikp.network.ops import pac_cpu
-from fdikp.network.ops.pac import position_adaptive_convolution, sampled
+from fdikp.network.ops import pac_cpu, position_adaptive_convolution, reference_ops
 
 pytestmark = pytest.mark.usefixtures("isa")
 
@@ -28,7 +27,10 @@ def test_results_and_gradients_are_those_of_the_reference(seed: int, B: int, N: 
     inputs = tuple(t.requires_grad_() for t in case(seed, B, N, K, H, W))
     assert pac_cpu.is_eligible(inputs[0], inputs[1])
     # in float64, whose coordinates are exact: near a whole pixel the gradient jumps
-    fused, exact = position_adaptive_convolution(*inputs), sampled(*(t.double() for t in inputs))
+    fused, exact = (
+        position_adaptive_convolution(*inputs),
+        reference_ops.position_adaptive_convolution(*(t.double() for t in inputs)),
+    )
     torch.testing.assert_close(fused.double(), exact, atol=1e-5, rtol=1e-4)
     gradient = torch.randn(fused.shape, generator=torch.Generator().manual_seed(seed + 1))
     of_fused = torch.autograd.grad(fused, inputs, gradient)
@@ -50,7 +52,7 @@ def test_where_dilation_changes_slowly(
     dilation = least + across * torch.arange(W) + down * torch.arange(H)[:, None]
     dilation = dilation.clamp_min(0).expand(2, 1, H, W).contiguous()
     fused = position_adaptive_convolution(x, kernels, dilation)
-    exact = sampled(x.double(), kernels.double(), dilation.double())
+    exact = reference_ops.position_adaptive_convolution(x.double(), kernels.double(), dilation.double())
     torch.testing.assert_close(fused.double(), exact, atol=1e-5, rtol=1e-4)
 
 

@@ -1,9 +1,8 @@
 """The network's operations: each has a reference in plain torch, and may have faster kernels.
 
-Model files call these functions; only this file decides which kernel runs. `reference_ops` has the references,
-`torch_variants` other compositions of torch's operations, `fused_cpu` and `winograd` the kernels for CPUs (of the C
-library in `native`), and `pac` position adaptive convolution with its kernels for CPUs (`pac_cpu`) and GPUs
-(`pac_cuda`, `pac_triton`).
+Model files call these functions; only this file decides which body runs. `reference_ops` has the references,
+`torch_variants` other compositions of torch's operations, `fused_cpu` and `winograd` kernels for CPUs (of the C library
+in `native`). Position adaptive convolution has kernels for CPUs (`pac_cpu`) and for GPUs (`pac_cuda`, `pac_triton`).
 
     with ops.reference():
         network(x)        # textbook operations: to read, to debug, to export, and to compare kernels with
@@ -16,7 +15,7 @@ from contextvars import ContextVar
 import torch
 from torch import Tensor, nn
 
-from fdikp.network.ops import fused_cpu, native, pac, pac_cpu, reference_ops, torch_variants, winograd
+from fdikp.network.ops import fused_cpu, native, pac_cpu, pac_cuda, reference_ops, torch_variants, winograd
 from fdikp.network.ops.reference_ops import SLOPE, at_least_float32, plain_convolution, residuals
 
 __all__ = [
@@ -32,9 +31,9 @@ __all__ = [
     "conv_concat",
     "conv_relu_mean",
     "conv_relu_pool",
+    "log_amplitude_and_phase",
     "lstm_cell",
     "plain_convolution",
-    "polar",
     "position_adaptive_convolution",
     "reference",
     "residuals",
@@ -89,19 +88,19 @@ def conv_relu_mean(weight: Tensor, x: Tensor) -> Tensor:
     return torch_variants.conv_relu_mean(weight, x)
 
 
-def polar(f: Tensor, rounding: float) -> tuple[Tensor, Tensor]:
-    """Amplitude log(1 + |F| / rounding) / 4 and phase arg F · |F|² / (|F|² + rounding²) of a half-plane spectrum.
+def log_amplitude_and_phase(f: Tensor, noise_floor: float) -> tuple[Tensor, Tensor]:
+    """Amplitude log(1 + |F| / noise_floor) / 4 and phase arg F · |F|² / (|F|² + noise_floor²) of a half-plane spectrum.
 
     Args:
         f: [B, C, H, W // 2 + 1] complex, as rfft2 leaves it.
-        rounding: the amplitude below which there is nothing to see, above 0.
+        noise_floor: the amplitude of the noise, above 0, in the units of f.
 
     Returns:
         Two of [B, C, H, W // 2 + 1], the zero vertical frequency in the middle row.
     """
     if f.dtype == torch.complex64 and _use_fused(f.real):
-        return fused_cpu.polar(f, rounding)
-    return reference_ops.polar(f, rounding)
+        return fused_cpu.log_amplitude_and_phase(f, noise_floor)
+    return reference_ops.log_amplitude_and_phase(f, noise_floor)
 
 
 def band_energy(x: Tensor, floor: float) -> Tensor:
@@ -122,13 +121,28 @@ def box(x: Tensor, side: int) -> Tensor:
 
 
 def position_adaptive_convolution(x: Tensor, kernels: Tensor, dilation: Tensor) -> Tensor:
-    """Apply each kernel with its taps spread by the dilation of the pixel it is applied at (eq. 9).
+    """Apply each kernel with its taps spread by the dilation of the pixel it is applied at (eq. 9, Fig. 3c).
 
-    Arguments and result as of `pac.position_adaptive_convolution`.
+    F(p) = Σᵢ k*ᵢ · x(p + Δpᵢ · D(p)), with Δp on the K×K grid centred at 0 and bilinear sampling between pixels.
+    With D ≡ 1 this is `conv2d` (a correlation, as eq. 9 is written), with D ≡ 2 its dilated form. Outside the image
+    the border pixel is repeated, which is ours: the paper does not say.
+
+    The native kernel runs on a CPU where it was built, the Triton kernel on a GPU where Triton works, else the
+    reference; they agree up to rounding. On a GPU the Triton kernel adds up the gradient of x in no fixed order; after
+    `torch.use_deterministic_algorithms(True)` the reference runs instead, and torch raises where it has no
+    deterministic form of that either.
+
+    Args:
+        x: images [B, C, H, W], float32 or float64.
+        kernels: [B, N, K, K], K odd, one set for each image.
+        dilation: D [B, 1, H, W], in pixels.
+
+    Returns:
+        [B, N, C, H, W]; differentiable in all three arguments.
     """
-    if _reference_only.get():
-        return pac.sampled(x, kernels, dilation)
-    return pac.position_adaptive_convolution(x, kernels, dilation)
+    if not _reference_only.get() and (pac_cpu.is_eligible(x, kernels) or pac_cuda.is_eligible(x, kernels)):
+        return pac_cpu.pac_forward(x, kernels, dilation)
+    return reference_ops.position_adaptive_convolution(x, kernels, dilation)
 
 
 def candidate_residuals(x: Tensor, kernels: Tensor, dilation: Tensor, base: Tensor, dtype: torch.dtype) -> Tensor:
@@ -144,7 +158,7 @@ def candidate_residuals(x: Tensor, kernels: Tensor, dilation: Tensor, base: Tens
     Returns:
         [B, N + 1, 3, H, W].
     """
-    if _use_fused(x, base) and pac_cpu.is_eligible(x, kernels):
+    if dtype in native.DTYPES and _use_fused(x, base) and pac_cpu.is_eligible(x, kernels):
         return pac_cpu.candidate_residuals(x, kernels, dilation, base, dtype)
     # eq. 9 samples at fractions of a pixel: 16-bit coordinates would be off by pixels in a large image
     deconvolved = position_adaptive_convolution(x, kernels.to(x.dtype), dilation.to(x.dtype))
@@ -156,14 +170,19 @@ def attend_in_strips(rows: Tensor, columns: Tensor, heads: int, between: bool) -
 
     Args:
         rows: [B, H, W, 3C], queries, keys and values side by side.
-        columns: alike, of other channels.
+        columns: the same shape, for the other channels.
         heads: splits C.
         between: whether whole strips attend to each other; else the pixels of each strip.
 
     Returns:
         [B, H, W, 2C].
     """
-    return reference_ops.attend_in_strips(rows, columns, heads, between, plain=_reference_only.get())
+    # On CPUs torch's fused attention is faster in float32 without a gradient alone; else two products with a softmax
+    # between are: strips are short, so that their weights are small
+    slower = rows.device.type == "cpu" and (rows.dtype == torch.bfloat16 or torch.is_grad_enabled())
+    if _reference_only.get() or slower:
+        return reference_ops.attend_in_strips(rows, columns, heads, between)
+    return torch_variants.attend_in_strips(rows, columns, heads, between)
 
 
 def lstm_cell(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:

@@ -18,12 +18,12 @@ def to_nhwc(x: Tensor) -> Tensor:
     return x.permute(0, 2, 3, 1).contiguous()
 
 
-def polar(f: Tensor, rounding: float) -> tuple[Tensor, Tensor]:
-    """Amplitude log(1 + |F| / rounding) / 4 and phase arg F · |F|² / (|F|² + rounding²) of a half-plane spectrum.
+def log_amplitude_and_phase(f: Tensor, noise_floor: float) -> tuple[Tensor, Tensor]:
+    """Amplitude log(1 + |F| / noise_floor) / 4 and phase arg F · |F|² / (|F|² + noise_floor²) of a half-plane spectrum.
 
     Args:
         f: [B, C, H, W // 2 + 1], complex64.
-        rounding: the amplitude below which there is nothing to see, above 0.
+        noise_floor: the amplitude of the noise, above 0, in the units of f.
 
     Returns:
         Two of [B, C, H, W // 2 + 1], float32, the zero vertical frequency in the middle row.
@@ -31,7 +31,7 @@ def polar(f: Tensor, rounding: float) -> tuple[Tensor, Tensor]:
     B, C, H, W = f.shape
     pairs = torch.view_as_real(f).contiguous()
     amplitude, phase = pairs.new_empty(B, C, H, W), pairs.new_empty(B, C, H, W)
-    launch("fdikp_polar", pairs, amplitude, phase, rounding, H, W, items=B * C, pixels=H * W)
+    launch("fdikp_log_amplitude_and_phase", pairs, amplitude, phase, noise_floor, H, W, items=B * C, pixels=H * W)
     return amplitude, phase
 
 

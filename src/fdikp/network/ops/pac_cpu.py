@@ -69,42 +69,42 @@ def candidate_residuals(x: Tensor, kernels: Tensor, dilation: Tensor, base: Tens
 
 @torch.library.custom_op("fdikp::pac_backward", mutates_args=(), device_types="cpu")
 def pac_backward(
-    gradient: Tensor, x: Tensor, kernels: Tensor, dilation: Tensor, needs_x: bool
+    grad_out: Tensor, x: Tensor, kernels: Tensor, dilation: Tensor, needs_x: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The gradients of x (empty unless needed), kernels and dilation; gradient: [B, N, 3, H, W]."""
+    """The gradients of x (empty unless needed), kernels and dilation; grad_out: [B, N, 3, H, W]."""
     B, _, H, W = x.shape
     N, K = kernels.shape[1], kernels.shape[-1]
     pixels, taps, dilation = _kernel_layout(x, kernels, dilation)
-    gradient = gradient.permute(0, 3, 4, 1, 2).contiguous()  # [B, H, W, N, 3]
-    to_x = torch.zeros_like(pixels) if needs_x else None
-    to_taps, to_dilation = torch.empty_like(taps), torch.empty_like(dilation)
-    arrays = (pixels, taps, dilation, gradient, to_x, to_taps, to_dilation)
+    grad_out = grad_out.permute(0, 3, 4, 1, 2).contiguous()  # [B, H, W, N, 3]
+    grad_x = torch.zeros_like(pixels) if needs_x else None
+    grad_taps, grad_dilation = torch.empty_like(taps), torch.empty_like(dilation)
+    arrays = (pixels, taps, dilation, grad_out, grad_x, grad_taps, grad_dilation)
     launch("fdikp_pac_backward", *arrays, N, K, H, W, items=B, pixels=H * W)
-    planes = x.new_empty(0) if to_x is None else to_x[..., :CHANNELS].permute(0, 3, 1, 2).contiguous()
-    return planes, to_taps.transpose(1, 2).reshape(B, N, K, K), to_dilation
+    planes = x.new_empty(0) if grad_x is None else grad_x[..., :CHANNELS].permute(0, 3, 1, 2).contiguous()
+    return planes, grad_taps.transpose(1, 2).reshape(B, N, K, K), grad_dilation
 
 
 @pac_backward.register_fake
-def _(gradient: Tensor, x: Tensor, kernels: Tensor, dilation: Tensor, needs_x: bool) -> tuple[Tensor, Tensor, Tensor]:
-    to_x = x.new_empty(x.shape if needs_x else (0,))
-    return to_x, kernels.new_empty(kernels.shape), dilation.new_empty(dilation.shape)
+def _(grad_out: Tensor, x: Tensor, kernels: Tensor, dilation: Tensor, needs_x: bool) -> tuple[Tensor, Tensor, Tensor]:
+    grad_x = x.new_empty(x.shape if needs_x else (0,))
+    return grad_x, kernels.new_empty(kernels.shape), dilation.new_empty(dilation.shape)
 
 
 def _save_inputs(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
     ctx.save_for_backward(*inputs)
 
 
-def _gradients(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
+def _gradients(ctx: Any, grad_out: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
     needs_x = ctx.needs_input_grad[0]
-    to_x, to_kernels, to_dilation = pac_backward(gradient, *ctx.saved_tensors, needs_x)
-    return to_x if needs_x else None, to_kernels, to_dilation
+    grad_x, grad_kernels, grad_dilation = pac_backward(grad_out, *ctx.saved_tensors, needs_x)
+    return grad_x if needs_x else None, grad_kernels, grad_dilation
 
 
 pac_forward.register_autograd(_gradients, setup_context=_save_inputs)
 
 
 def operations(x: Any, kernels: Any, dilation: Any, out_shape: Any = None, **_: Any) -> int:
-    """Multiplications and additions of the weighting, as torch counts those of `pac.sampled`.
+    """Multiplications and additions of the weighting, as torch counts those of the reference.
 
     The arguments are shapes, as torch's counter passes them. The function is not registered there, because importing
     the counter imports Triton where that is installed, and every start of a command would wait for it.

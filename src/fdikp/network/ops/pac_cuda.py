@@ -114,9 +114,9 @@ def forward(x: Tensor, kernels: Tensor, dilation: Tensor) -> Tensor:
 
 @pac_backward.register_kernel("cuda")
 def backward(
-    gradient: Tensor, x: Tensor, kernels: Tensor, dilation: Tensor, needs_x: bool
+    grad_out: Tensor, x: Tensor, kernels: Tensor, dilation: Tensor, needs_x: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The gradients of x (empty unless needed), kernels and dilation; gradient: [B, N, 3, H, W].
+    """The gradients of x (empty unless needed), kernels and dilation; grad_out: [B, N, 3, H, W].
 
     That of x differs in rounding from run to run (`is_eligible`); the others are reproducible.
     """
@@ -126,15 +126,15 @@ def backward(
     N, K = kernels.shape[1], kernels.shape[-1]
     rows = ROWS // 2
     blocks = _blocks(H, W, rows)
-    to_x = x.new_zeros(x.shape if needs_x else (0,))
+    grad_x = x.new_zeros(x.shape if needs_x else (0,))
     partial = x.new_empty(B, blocks, N, K, K)
-    to_dilation = x.new_empty(B, 1, H, W)
+    grad_dilation = x.new_empty(B, 1, H, W)
     with torch.cuda.device_of(x):
         pac_triton.backward[(B * blocks,)](
-            x, kernels.contiguous(), dilation.contiguous(), gradient, to_x, partial, to_dilation, H, W, *x.stride(),
-            *gradient.stride(), N=N, K=K, ROWS=rows, COLUMNS=COLUMNS, NEEDS_X=needs_x, **OPTIONS,
+            x, kernels.contiguous(), dilation.contiguous(), grad_out, grad_x, partial, grad_dilation, H, W, *x.stride(),
+            *grad_out.stride(), N=N, K=K, ROWS=rows, COLUMNS=COLUMNS, NEEDS_X=needs_x, **OPTIONS,
         )  # fmt: skip
-    return to_x, partial.sum(1), to_dilation
+    return grad_x, partial.sum(1), grad_dilation
 
 
 def _blocks(height: int, width: int, rows: int) -> int:

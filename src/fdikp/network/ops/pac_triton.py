@@ -13,8 +13,8 @@ program's results, are 32-bit, all others 64-bit.
 import triton
 import triton.language as tl
 
-ANY = ("H", "W", "x_picture", "x_channel", "x_row", "x_column",
-       "g_picture", "g_kernel", "g_channel", "g_row", "g_column")  # fmt: skip
+ANY = ("H", "W", "x_image", "x_channel", "x_row", "x_column",
+       "g_image", "g_kernel", "g_channel", "g_row", "g_column")  # fmt: skip
 """Arguments that depend on the image."""
 
 
@@ -41,12 +41,12 @@ def _place(at, side, step, dilation):
 
 
 @triton.jit
-def _pixels(picture, offsets, x_channel):
+def _pixels(image, offsets, x_channel):
     """The pixels at the offsets [P] from the first of an image, [4, P], the fourth channel 0."""
     c = tl.arange(0, 4)[:, None]
-    red = tl.load(picture + offsets)[None, :]
-    green = tl.load(picture + x_channel + offsets)[None, :]
-    blue = tl.load(picture + 2 * x_channel + offsets)[None, :]
+    red = tl.load(image + offsets)[None, :]
+    green = tl.load(image + x_channel + offsets)[None, :]
+    blue = tl.load(image + 2 * x_channel + offsets)[None, :]
     return tl.where(c == 0, red, tl.where(c == 1, green, tl.where(c == 2, blue, 0.0)))
 
 
@@ -71,7 +71,7 @@ def _packed(numbers, N: tl.constexpr):
 
 @triton.jit
 def _row(
-    total, picture, taps, i, y, x, D, H, W, x_channel, x_row, x_column, N: tl.constexpr, K: tl.constexpr
+    total, image, taps, i, y, x, D, H, W, x_channel, x_row, x_column, N: tl.constexpr, K: tl.constexpr
 ):  # fmt: skip
     """total [kernels, 4, P] with the taps of row i added; the middle row and column are on pixels, not between two."""
     HALF: tl.constexpr = K // 2
@@ -82,15 +82,15 @@ def _row(
         left, right, u, _ = _place(x, W, j - HALF, D)
         if j == HALF:
             at = x * x_column
-            sample = _pixels(picture, over + at, x_channel)
+            sample = _pixels(image, over + at, x_channel)
             if i != HALF:
-                sample = _lerp(sample, _pixels(picture, under + at, x_channel), v)
+                sample = _lerp(sample, _pixels(image, under + at, x_channel), v)
         else:
             at, after = left * x_column, right * x_column
-            sample = _lerp(_pixels(picture, over + at, x_channel), _pixels(picture, over + after, x_channel), u)
+            sample = _lerp(_pixels(image, over + at, x_channel), _pixels(image, over + after, x_channel), u)
             if i != HALF:
-                below = _pixels(picture, under + at, x_channel)
-                below = _lerp(below, _pixels(picture, under + after, x_channel), u)
+                below = _pixels(image, under + at, x_channel)
+                below = _lerp(below, _pixels(image, under + after, x_channel), u)
                 sample = _lerp(sample, below, v)
         k = tl.load(taps + (i * K + j), mask=n < N, other=0.0)
         total += k[:, None, None] * sample[None, :, :]
@@ -99,7 +99,7 @@ def _row(
 
 @triton.jit(do_not_specialize=ANY)
 def forward(
-    x, kernels, dilation, out, H, W, x_picture, x_channel, x_row, x_column,
+    x, kernels, dilation, out, H, W, x_image, x_channel, x_row, x_column,
     N: tl.constexpr, K: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr, UNROLLED: tl.constexpr,
 ):  # fmt: skip
     """x: [B, 3, H, W], of the given strides; kernels [B, N, K, K], dilation [B, 1, H, W], out [B, H, W, N, 3]."""
@@ -109,14 +109,14 @@ def forward(
     y, column = tl.minimum(first_y + p // COLUMNS, H - 1), tl.minimum(first_x + p % COLUMNS, W - 1)
     D = tl.load(dilation + ((b * H + y) * W + column))
     taps = kernels + (b * N + tl.arange(0, triton.next_power_of_2(N))) * (K * K)
-    picture = x + b * x_picture
+    image = x + b * x_image
     total = tl.zeros((triton.next_power_of_2(N), 4, ROWS * COLUMNS), tl.float32)
     if UNROLLED:
         for i in tl.static_range(K):
-            total = _row(total, picture, taps, i, y, column, D, H, W, x_channel, x_row, x_column, N, K)
+            total = _row(total, image, taps, i, y, column, D, H, W, x_channel, x_row, x_column, N, K)
     else:
         for i in range(K):
-            total = _row(total, picture, taps, i, y, column, D, H, W, x_channel, x_row, x_column, N, K)
+            total = _row(total, image, taps, i, y, column, D, H, W, x_channel, x_row, x_column, N, K)
     # Transposed, so that neighbouring threads write the results of a pixel, which are neighbours in memory
     q = tl.arange(0, triton.next_power_of_2(3 * N))[None, :]
     to = out + ((b * H + first_y) * W + first_x) * (3 * N) + (p // COLUMNS * W + p % COLUMNS)[:, None] * (3 * N) + q
@@ -126,14 +126,14 @@ def forward(
 
 @triton.jit(do_not_specialize=ANY)
 def backward(
-    x, kernels, dilation, gradient, to_x, to_kernels, to_dilation, H, W, x_picture, x_channel, x_row, x_column,
-    g_picture, g_kernel, g_channel, g_row, g_column,
+    x, kernels, dilation, grad_out, grad_x, grad_kernels, grad_dilation, H, W, x_image, x_channel, x_row, x_column,
+    g_image, g_kernel, g_channel, g_row, g_column,
     N: tl.constexpr, K: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr, NEEDS_X: tl.constexpr,
 ):  # fmt: skip
     """What the pixels of a program add to the gradients.
 
-    gradient: [B, N, 3, H, W], of the given strides. to_x: [B, 3, H, W], zeros, added to atomically where NEEDS_X.
-    to_kernels: [programs, N, K, K], the sum of each program. to_dilation: [B, 1, H, W]. The others as of `forward`.
+    grad_out: [B, N, 3, H, W], of the given strides. grad_x: [B, 3, H, W], zeros, added to atomically where NEEDS_X.
+    grad_kernels: [programs, N, K, K], the sum of each program. grad_dilation: [B, 1, H, W]. The others as of `forward`.
     """
     HALF: tl.constexpr = K // 2
     b, first_y, first_x = _block(H, W, ROWS, COLUMNS)
@@ -145,41 +145,41 @@ def backward(
     n = tl.arange(0, triton.next_power_of_2(N))
     c = tl.arange(0, 4)
     taps = kernels + (b * N + n) * (K * K)
-    partial = to_kernels + (tl.program_id(0).to(tl.int64) * N + n) * (K * K)
-    picture = x + b * x_picture
+    partial = grad_kernels + (tl.program_id(0).to(tl.int64) * N + n) * (K * K)
+    image = x + b * x_image
     g = tl.zeros((triton.next_power_of_2(N), 4, ROWS * COLUMNS), tl.float32)
-    from_ = gradient + b * g_picture + (y.to(tl.int64) * g_row + column.to(tl.int64) * g_column)
+    from_ = grad_out + b * g_image + (y.to(tl.int64) * g_row + column.to(tl.int64) * g_column)
     for m in tl.static_range(N):
         for channel in tl.static_range(3):
             read = tl.load(from_ + (tl.full((), m, tl.int64) * g_kernel + channel * g_channel), mask=inside, other=0.0)
             here = (n[:, None, None] == m) & (c[None, :, None] == channel)
             g = tl.where(here, read[None, None, :], g)
-    to_D = tl.zeros((4, ROWS * COLUMNS), tl.float32)
+    grad_D = tl.zeros((4, ROWS * COLUMNS), tl.float32)
     for tap in range(K * K):
         upper, lower, v, down = _place(y, H, tap // K - HALF, D)
         left, right, u, along = _place(column, W, tap % K - HALF, D)
         over, under = upper * x_row, lower * x_row
         at, after = left * x_column, right * x_column
-        a = _pixels(picture, over + at, x_channel)
-        above = _pixels(picture, over + after, x_channel) - a
+        a = _pixels(image, over + at, x_channel)
+        above = _pixels(image, over + after, x_channel) - a
         top = a + u * above
-        a = _pixels(picture, under + at, x_channel)
-        below = _pixels(picture, under + after, x_channel) - a
+        a = _pixels(image, under + at, x_channel)
+        below = _pixels(image, under + after, x_channel) - a
         bottom = a + u * below
         sample = tl.where(inside, _lerp(top, bottom, v), 0.0)
         tl.store(partial + tap, tl.sum(tl.sum(g * sample[None, :, :], axis=1), axis=1), mask=n < N)
         k = tl.load(taps + tap, mask=n < N, other=0.0)
-        to_sample = tl.sum(g * k[:, None, None], axis=0)
-        to_D += to_sample * (along * _lerp(above, below, v) + down * (bottom - top))
+        grad_sample = tl.sum(g * k[:, None, None], axis=0)
+        grad_D += grad_sample * (along * _lerp(above, below, v) + down * (bottom - top))
         if NEEDS_X:
             for channel in tl.static_range(3):
-                to_channel = to_x + (b * 3 + channel) * H * W
-                to_this = tl.sum(tl.where(c[:, None] == channel, to_sample, 0.0), axis=0)
-                to_lower = v * to_this
-                to_upper = to_this - to_lower
+                grad_channel = grad_x + (b * 3 + channel) * H * W
+                grad_this = tl.sum(tl.where(c[:, None] == channel, grad_sample, 0.0), axis=0)
+                grad_lower = v * grad_this
+                grad_upper = grad_this - grad_lower
                 high, low = upper * W, lower * W
-                tl.atomic_add(to_channel + (high + left), (1 - u) * to_upper, mask=inside, sem="relaxed")
-                tl.atomic_add(to_channel + (high + right), u * to_upper, mask=inside, sem="relaxed")
-                tl.atomic_add(to_channel + (low + left), (1 - u) * to_lower, mask=inside, sem="relaxed")
-                tl.atomic_add(to_channel + (low + right), u * to_lower, mask=inside, sem="relaxed")
-    tl.store(to_dilation + pixel, tl.sum(to_D, axis=0), mask=inside)
+                tl.atomic_add(grad_channel + (high + left), (1 - u) * grad_upper, mask=inside, sem="relaxed")
+                tl.atomic_add(grad_channel + (high + right), u * grad_upper, mask=inside, sem="relaxed")
+                tl.atomic_add(grad_channel + (low + left), (1 - u) * grad_lower, mask=inside, sem="relaxed")
+                tl.atomic_add(grad_channel + (low + right), u * grad_lower, mask=inside, sem="relaxed")
+    tl.store(grad_dilation + pixel, tl.sum(grad_D, axis=0), mask=inside)

@@ -48,12 +48,12 @@ def conv_relu_mean(weight: Tensor, x: Tensor) -> Tensor:
     return at_least_float32(F.relu(F.conv2d(x, weight, padding=weight.shape[-1] // 2))).mean(dim=(-2, -1))
 
 
-def polar(f: Tensor, rounding: float) -> tuple[Tensor, Tensor]:
-    """log(1 + |F| / rounding) / 4 and arg F · |F|² / (|F|² + rounding²), rows shifted."""
+def log_amplitude_and_phase(f: Tensor, noise_floor: float) -> tuple[Tensor, Tensor]:
+    """log(1 + |F| / noise_floor) / 4 and arg F · |F|² / (|F|² + noise_floor²), rows shifted."""
     f = torch.fft.fftshift(f, dim=-2)
     amplitude = f.abs()
-    weight = amplitude.square() / (amplitude.square() + rounding**2)
-    return torch.log1p(amplitude / rounding) / 4, weight * torch.atan2(f.imag, f.real)
+    weight = amplitude.square() / (amplitude.square() + noise_floor**2)
+    return torch.log1p(amplitude / noise_floor) / 4, weight * torch.atan2(f.imag, f.real)
 
 
 def box(x: Tensor, side: int) -> Tensor:
@@ -73,6 +73,32 @@ def band_energy(x: Tensor, floor: float, mean: Callable[[Tensor, int], Tensor] =
         rest = smooth
     energy = mean(mean(torch.cat(bands, dim=1).square(), NEIGHBOURHOOD), NEIGHBOURHOOD)
     return torch.log1p(energy / floor) / 10
+
+
+def position_adaptive_convolution(x: Tensor, kernels: Tensor, dilation: Tensor) -> Tensor:
+    """Eq. 9, on any device, in any type; the only form that can be traced or exported for other runtimes.
+
+    The sampling positions do not depend on kernel or channel, so the image is sampled once and weighted N times.
+    """
+    B, C, H, W = x.shape
+    N, K = kernels.shape[1], kernels.shape[-1]
+    reach = torch.arange(K, dtype=x.dtype, device=x.device) - K // 2
+    offsets_y, offsets_x = torch.meshgrid(reach, reach, indexing="ij")
+    offsets = torch.stack((offsets_x, offsets_y), -1).reshape(1, K * K, 1, 1, 2)  # Δp
+    grid_y, grid_x = torch.meshgrid(
+        torch.arange(H, dtype=x.dtype, device=x.device),
+        torch.arange(W, dtype=x.dtype, device=x.device),
+        indexing="ij",
+    )
+    pixels = torch.stack((grid_x, grid_y), -1)  # p [H, W, 2]
+    positions = pixels + offsets * dilation.reshape(B, 1, H, W, 1)  # [B, K², H, W, 2]
+    # grid_sample's coordinates run from -1 to 1 over the pixel edges (align_corners=False)
+    size = torch.tensor((W, H), dtype=x.dtype, device=x.device)
+    grid = ((2 * positions + 1) / size - 1).reshape(B, K * K * H, W, 2)
+    samples = F.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    samples = samples.reshape(B, C, K * K, H * W)
+    weighted = torch.einsum("bnk,bckp->bncp", kernels.reshape(B, N, K * K), samples)
+    return weighted.reshape(B, N, C, H, W)
 
 
 def plain_convolution(x: Tensor, kernels: Tensor) -> Tensor:
@@ -111,39 +137,37 @@ def residuals(deconvolved: Tensor, x: Tensor, base: Tensor) -> Tensor:
     return (images + negative.permute(0, 2, 3, 1).unsqueeze(3)).permute(0, 3, 4, 1, 2)
 
 
-def attend_in_strips(rows: Tensor, columns: Tensor, heads: int, between: bool, plain: bool = True) -> Tensor:
-    """Attention along rows, beside that along columns; `plain`: without torch's fused attention."""
+def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Scaled dot-product attention: three tensors [B, heads, tokens, features] to one of that shape."""
+    return torch.softmax((q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2), dim=-1) @ v
+
+
+Attention = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""A function like `attend`."""
+
+
+def attend_in_strips(rows: Tensor, columns: Tensor, heads: int, between: bool, attention: Attention = attend) -> Tensor:
+    """Attention along rows, beside that along columns."""
     attend_rows = attend_between_rows if between else attend_within_rows
-    down = attend_rows(columns.transpose(1, 2), heads, plain).transpose(1, 2)
-    return torch.cat((attend_rows(rows, heads, plain), down), dim=-1)
+    down = attend_rows(columns.transpose(1, 2), heads, attention).transpose(1, 2)
+    return torch.cat((attend_rows(rows, heads, attention), down), dim=-1)
 
 
-def attend_within_rows(qkv: Tensor, heads: int, plain: bool = True) -> Tensor:
+def attend_within_rows(qkv: Tensor, heads: int, attention: Attention = attend) -> Tensor:
     """Attention among the pixels of each row: [B, H, W, 3C] to [B, H, W, C]."""
     rows = qkv.flatten(0, 1).unflatten(-1, (3, heads, -1))  # [B · H, W, 3, heads, C']
     q, k, v = rows.permute(2, 0, 3, 1, 4)
-    out = attend(q, k, v, plain)
+    out = attention(q, k, v)
     return out.transpose(1, 2).flatten(-2).unflatten(0, qkv.shape[:2])
 
 
-def attend_between_rows(qkv: Tensor, heads: int, plain: bool = True) -> Tensor:
+def attend_between_rows(qkv: Tensor, heads: int, attention: Attention = attend) -> Tensor:
     """Attention among the rows, each row with all its pixels one token: [B, H, W, 3C] to [B, H, W, C]."""
     W = qkv.shape[2]
     rows = qkv.unflatten(-1, (3, heads, -1)).permute(3, 0, 4, 1, 2, 5).flatten(-2)  # [3, B, heads, H, W · C']
     q, k, v = rows
-    out = attend(q, k, v, plain)
+    out = attention(q, k, v)
     return out.unflatten(-1, (W, -1)).permute(0, 2, 3, 1, 4).flatten(-2)
-
-
-def attend(q: Tensor, k: Tensor, v: Tensor, plain: bool = True) -> Tensor:
-    """Scaled dot-product attention: three tensors [B, heads, tokens, features] to one of that shape.
-
-    torch has fused kernels for four dimensions only. On CPUs they are faster in float32 without a gradient; in 16 bits,
-    and with a gradient, two products with a softmax between are. Strips are short, so that their weights are small.
-    """
-    if plain or (q.device.type == "cpu" and (q.dtype == torch.bfloat16 or torch.is_grad_enabled())):
-        return torch.softmax((q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2), dim=-1) @ v
-    return F.scaled_dot_product_attention(q, k, v)
 
 
 def lstm_cell(gates: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:

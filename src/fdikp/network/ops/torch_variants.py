@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fdikp.network.ops import reference_ops
 from fdikp.network.ops.reference_ops import at_least_float32
 
 BANDS = 8
@@ -56,3 +57,11 @@ def box(x: Tensor, side: int) -> Tensor:
     for i in range(1, side):
         mean += padded[..., i : i + W]
     return mean.mul_(1 / side**2)
+
+
+def attend_in_strips(rows: Tensor, columns: Tensor, heads: int, between: bool) -> Tensor:
+    """Attention along rows, beside that along columns, with torch's fused attention.
+
+    torch has fused kernels for four dimensions only.
+    """
+    return reference_ops.attend_in_strips(rows, columns, heads, between, F.scaled_dot_product_attention)

@@ -1,6 +1,6 @@
 """The native kernels: a C library, built at installation where there is a compiler, and called through ctypes.
 
-`kernels/` has one source for each kernel, written with vectors of a width that is fixed at compile time. `generic.c`,
+The kernels are the headers in `kernels/`, written with vectors of a width that is fixed at compile time. `generic.c`,
 `avx2.c` and `avx512.c` compile all of them for one instruction set each; `isa` chooses between these builds when the
 program runs. `signatures` describes the arguments of each function. Without the library torch's operations run instead,
 which the tests compare the kernels with.
@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 
 ISA_VARIABLE = "FDIKP_ISA"
 """Environment variable that limits the instruction set: one of `ISAS`, or `auto`."""
+
+DTYPES = (torch.float32, torch.bfloat16)
+"""The types of maps that kernels read and write."""
 
 
 @cache
@@ -80,9 +83,7 @@ def is_eligible(*tensors: Tensor) -> bool:
     return (
         not torch.is_grad_enabled()
         and not torch.compiler.is_compiling()
-        and all(
-            t.device.type == "cpu" and t.dtype in (torch.float32, torch.bfloat16) and type(t) is Tensor for t in tensors
-        )
+        and all(t.device.type == "cpu" and t.dtype in DTYPES and type(t) is Tensor for t in tensors)
         and library() is not None
     )
 

@@ -9,7 +9,7 @@
  * so that all instruction sets run the same source. */
 #include "band_energy.h"
 #include "blend.h"
+#include "log_amplitude_and_phase.h"
 #include "pac.h"
-#include "polar.h"
 #include "recurrence.h"
 #include "winograd.h"

@@ -161,27 +161,28 @@ INLINE void pac_forward(Work w, int N, int K, void *out, int is_bfloat16, int fi
     }
 }
 
-/* Images first .. last - 1: the gradients of kernels and dilation, and what is added to that of x unless to_x is NULL. */
-INLINE void pac_backward(const pixel *x, const float *kernels, const float *dilation, const float *gradient,
-                         pixel *to_x, float *to_kernels, float *to_dilation, int N, int K, int H, int W, int first,
-                         int last)
+/* Images first .. last - 1: the gradients of kernels and dilation, and what is added to that of x unless grad_x is
+ * NULL. */
+INLINE void pac_backward(const pixel *x, const float *kernels, const float *dilation, const float *grad_out,
+                         pixel *grad_x, float *grad_kernels, float *grad_dilation, int N, int K, int H, int W,
+                         int first, int last)
 {
     for (int b = first; b < last; b++) {
         const pixel *image = x + (size_t)b * H * W;
-        pixel *to_image = to_x ? to_x + (size_t)b * H * W : NULL;
+        pixel *grad_image = grad_x ? grad_x + (size_t)b * H * W : NULL;
         const float *k = kernels + (size_t)b * K * K * N;
-        pixel to_k[MAX_KERNEL * MAX_KERNEL * MAX_KERNEL];
+        pixel grad_k[MAX_KERNEL * MAX_KERNEL * MAX_KERNEL];
         for (int i = 0; i < K * K * N; i++)
-            to_k[i] = (pixel){0};
+            grad_k[i] = (pixel){0};
         for (int y = 0; y < H; y++)
             for (int column = 0; column < W; column++) {
                 size_t here = ((size_t)b * H + y) * W + column;
                 Taps across, down;
                 place_taps(&across, column, W, dilation[here], K);
                 place_taps(&down, y, H, dilation[here], K);
-                pixel g[MAX_KERNEL], to_d = {0};
+                pixel g[MAX_KERNEL], grad_d = {0};
                 for (int n = 0; n < N; n++) {
-                    const float *from = gradient + (here * N + n) * CHANNELS;
+                    const float *from = grad_out + (here * N + n) * CHANNELS;
                     g[n] = (pixel){from[0], from[1], from[2], 0};
                 }
                 for (int j = 0; j < K; j++) {
@@ -192,27 +193,27 @@ INLINE void pac_backward(const pixel *x, const float *kernels, const float *dila
                         float u = across.weight[i], v = down.weight[j];
                         pixel upper_step = upper[right] - upper[left], lower_step = lower[right] - lower[left];
                         pixel above = upper[left] + u * upper_step, below = lower[left] + u * lower_step;
-                        pixel sample = lerp(above, below, v), to_sample = {0};
+                        pixel sample = lerp(above, below, v), grad_sample = {0};
                         for (int n = 0; n < N; n++) {
                             int tap = (j * K + i) * N + n;
-                            to_sample += k[tap] * g[n];
-                            to_k[tap] += g[n] * sample;
+                            grad_sample += k[tap] * g[n];
+                            grad_k[tap] += g[n] * sample;
                         }
-                        to_d += to_sample
+                        grad_d += grad_sample
                                 * (across.slope[i] * lerp(upper_step, lower_step, v) + down.slope[j] * (below - above));
-                        if (to_image) {
-                            pixel to_lower = v * to_sample, to_upper = to_sample - to_lower;
-                            to_image[upper_row + left] += (1 - u) * to_upper;
-                            to_image[upper_row + right] += u * to_upper;
-                            to_image[lower_row + left] += (1 - u) * to_lower;
-                            to_image[lower_row + right] += u * to_lower;
+                        if (grad_image) {
+                            pixel grad_lower = v * grad_sample, grad_upper = grad_sample - grad_lower;
+                            grad_image[upper_row + left] += (1 - u) * grad_upper;
+                            grad_image[upper_row + right] += u * grad_upper;
+                            grad_image[lower_row + left] += (1 - u) * grad_lower;
+                            grad_image[lower_row + right] += u * grad_lower;
                         }
                     }
                 }
-                to_dilation[here] = sum_channels(to_d);
+                grad_dilation[here] = sum_channels(grad_d);
             }
         for (int i = 0; i < K * K * N; i++)
-            to_kernels[(size_t)b * K * K * N + i] = sum_channels(to_k[i]);
+            grad_kernels[(size_t)b * K * K * N + i] = sum_channels(grad_k[i]);
     }
 }
 
@@ -239,11 +240,12 @@ void ENTRY(pac_residuals)(const void *x, const float *kernels, const float *dila
         pac_forward(work, N, K, out, is_bfloat16, first, last);
 }
 
-void ENTRY(pac_backward)(const void *x, const float *kernels, const float *dilation, const float *gradient, void *to_x,
-                         float *to_kernels, float *to_dilation, int N, int K, int H, int W, int first, int last)
+void ENTRY(pac_backward)(const void *x, const float *kernels, const float *dilation, const float *grad_out,
+                         void *grad_x, float *grad_kernels, float *grad_dilation, int N, int K, int H, int W, int first,
+                         int last)
 {
     if (N == 5 && K == 5)
-        pac_backward(x, kernels, dilation, gradient, to_x, to_kernels, to_dilation, 5, 5, H, W, first, last);
+        pac_backward(x, kernels, dilation, grad_out, grad_x, grad_kernels, grad_dilation, 5, 5, H, W, first, last);
     else
-        pac_backward(x, kernels, dilation, gradient, to_x, to_kernels, to_dilation, N, K, H, W, first, last);
+        pac_backward(x, kernels, dilation, grad_out, grad_x, grad_kernels, grad_dilation, N, K, H, W, first, last);
 }

@@ -8,7 +8,7 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
-/* ENTRY(polar) is fdikp_polar_avx2 where ISA is avx2. */
+/* ENTRY(blend) is fdikp_blend_avx2 where ISA is avx2. */
 #define ENTRY(name) JOIN(fdikp_##name, ISA)
 #define JOIN(name, isa) PASTE(name, isa)
 #define PASTE(name, isa) name##_##isa
