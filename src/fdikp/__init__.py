@@ -1,4 +1,4 @@
-"""fdikp brings out-of-focus photographs back into focus.
+"""fdikp brings out-of-focus photos back into focus.
 
 >>> import fdikp
 >>> deblur = fdikp.load_model()                 # doctest: +SKIP
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from fdikp.inference.results import Analysis
 
 
-# What is noticed is kept for the caller in notes; the log is for programs that ask for it
+# Results carry notes for the caller; the log is optional
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 

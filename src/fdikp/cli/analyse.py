@@ -128,7 +128,7 @@ def _write_arrays(analysis: "Analysis", folder: Path) -> None:
         np.savez_compressed(
             file,
             kernels=analysis.kernels,
-            tile_origins=analysis.tile_origins,
+            tile_boxes=analysis.tile_boxes,
             coefficients=analysis.coefficients.astype(np.float16),
             coefficient_names=np.array(analysis.coefficient_names),
             blur_map=analysis.blur_map,
@@ -137,8 +137,8 @@ def _write_arrays(analysis: "Analysis", folder: Path) -> None:
 
 def _central(analysis: "Analysis") -> int:
     """The index of the tile whose centre is nearest to the centre of the photo."""
-    origins = analysis.tile_origins
-    centres = origins[:, :2] + origins[:, 2:] / 2
+    boxes = analysis.tile_boxes
+    centres = boxes[:, :2] + boxes[:, 2:] / 2
     centre = [side / 2 for side in analysis.blur_map.shape]
     return int(((centres - centre) ** 2).sum(axis=1).argmin())
 
@@ -184,8 +184,8 @@ def _report(analysis: "Analysis", model: "Deblurrer") -> dict[str, Any]:
             for name, coefficient in zip(analysis.coefficient_names, analysis.coefficients, strict=True)
         },
         "tiles": [
-            {"origin": origin.tolist(), "kernels": [*_kernel_statistics(kernels)]}
-            for origin, kernels in zip(analysis.tile_origins, analysis.kernels, strict=True)
+            {"box": box.tolist(), "kernels": [*_kernel_statistics(kernels)]}
+            for box, kernels in zip(analysis.tile_boxes, analysis.kernels, strict=True)
         ],
     }
 

@@ -143,7 +143,7 @@ def _folders(options: Options) -> "tuple[Folder, Folder | None, list[Folder]]":
     from fdikp.evaluation.folders import gather
     from fdikp.jobs.discover import InputFinder
 
-    search = InputFinder(lambda path: path.suffix.lower() in IMAGE_SUFFIXES)
+    search = InputFinder(lambda path: path.suffix.lower() in IMAGE_SUFFIXES, suffixes=())
     places = [options.target, options.source or options.target, *options.inputs]
     folders: list[Folder] = []
     faults: list[str] = []

@@ -54,7 +54,7 @@ class Analysis:
     kernels: np.ndarray
     """[tiles, stages, 2, N, K, K] float32: inverse kernels; stages from coarse to fine, each for its blurry input and
     for the result of the stage before."""
-    tile_origins: np.ndarray
+    tile_boxes: np.ndarray
     """[tiles, 4] int: y, x, height and width of each tile, in pixels."""
     coefficients: np.ndarray
     """[2(N + 1), H, W] float32 in -1..1: the weight of each candidate at the finest stage."""

@@ -12,8 +12,8 @@ One photo:
 
 A folder, with the next photo being read and the last result being written while the network works:
 
->>> photos = jobs.InputFinder(output=Path("fixed")).find(["holiday/"])         # doctest: +SKIP
->>> requests = jobs.plan_jobs(photos, jobs.OutputNaming("", folder=Path("fixed")))  # doctest: +SKIP
+>>> naming = jobs.OutputNaming(suffix="", folder=Path("fixed"))
+>>> requests = jobs.plan_jobs(naming.finder().find("holiday/"), naming)        # doctest: +SKIP
 >>> jobs.run_all(requests, fdikp.load_model, finished=print)                   # doctest: +SKIP
 
 The steps in different processes, each of which gets what the one before returned:

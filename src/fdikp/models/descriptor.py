@@ -105,7 +105,7 @@ def available() -> list[str]:
     return list(SHIPPED)
 
 
-def find(name_or_path: str | os.PathLike[str]) -> Path:
+def weights_path(name_or_path: str | os.PathLike[str]) -> Path:
     """The weights file of a shipped model, or of a path.
 
     Raises:
@@ -121,7 +121,7 @@ def find(name_or_path: str | os.PathLike[str]) -> Path:
     )
 
 
-def sha256(path: Path) -> str:
+def _sha256(path: Path) -> str:
     """The hexadecimal sha256 of a file.
 
     Raises:
@@ -144,8 +144,8 @@ def describe(name_or_path: str | os.PathLike[str]) -> ModelDescriptor:
     Raises:
         WeightsError: the file is unknown, unreadable, damaged, or its tensors do not fit its header.
     """
-    path = find(name_or_path)
-    digest = sha256(path)
+    path = weights_path(name_or_path)
+    digest = _sha256(path)
     shipped = str(name_or_path) in SHIPPED
     if shipped and SHIPPED[str(name_or_path)] != digest:
         raise WeightsError(
