@@ -17,7 +17,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "imaging": set(),
     "network": set(),
     "models": {"network"},
-    "metrics": {"network"},
+    "metrics": set(),
     "synthesis": {"imaging"},
     "data": {"imaging", "synthesis"},
     "inference": {"imaging", "network", "models"},

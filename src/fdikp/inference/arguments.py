@@ -10,6 +10,6 @@ MAX_STRENGTH = 2.0
 
 def check_strength(strength: object) -> None:
     """Raise ArgumentError unless `strength` is a number in 0..`MAX_STRENGTH`."""
-    number = float(strength) if isinstance(strength, Real) and not isinstance(strength, bool) else float("nan")
+    number = float("nan") if isinstance(strength, bool) or not isinstance(strength, Real) else float(strength)
     if not 0 <= number <= MAX_STRENGTH:  # NaN included
         raise ArgumentError(f"must be between 0 and {MAX_STRENGTH:g}", argument="strength", value=strength)

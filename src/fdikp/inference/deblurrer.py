@@ -2,7 +2,6 @@
 
 import copy
 from collections.abc import Iterable, Iterator, Sequence
-from numbers import Integral
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -53,7 +52,7 @@ class Deblurrer:
         ensemble: bool = False,
     ) -> None:
         tile = descriptor.default_tile if tile is None else tile
-        if not isinstance(tile, Integral):
+        if not isinstance(tile, int):
             raise ArgumentError("must be an integer", argument="tile", value=tile)
         if not descriptor.allows_tile(tile):
             limits = f"a multiple of {descriptor.size_multiple} and at least {descriptor.min_tile}"
@@ -61,7 +60,7 @@ class Deblurrer:
         self.descriptor = descriptor
         float32 = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         working = float32 if precision == torch.float32 else copy.deepcopy(float32).to(precision)
-        self.runtime = Runtime(descriptor, working, float32, device, precision, int(tile), ensemble)
+        self.runtime = Runtime(descriptor, working, float32, device, precision, tile, ensemble)
 
     def __repr__(self) -> str:
         precision = str(self.precision).removeprefix("torch.")

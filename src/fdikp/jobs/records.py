@@ -77,7 +77,7 @@ class JsonRecord:
 
 
 @cache
-def _field_types(cls: type) -> Mapping[str, Any]:
+def _field_types(cls: Any) -> Mapping[str, Any]:
     hints = get_type_hints(cls)
     return {field.name: hints[field.name] for field in fields(cls)}
 
