@@ -34,7 +34,7 @@ class MemoryModel(Protocol):
         """What the side of a tile is a multiple of, in pixels."""
 
     def working_memory(self, tile: int) -> int:
-        """An upper bound on the resident memory of inference on one tile of this side, without the weights, in bytes."""
+        """The most bytes that inference on one tile of this side takes, without the weights."""
 
 
 @dataclass(frozen=True)

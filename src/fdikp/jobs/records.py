@@ -5,7 +5,6 @@ import os
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
-from functools import cache
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -76,8 +75,7 @@ class JsonRecord:
                 raise ArgumentError(f"must be {allowed}", argument=name, value=value) from None
 
 
-@cache
-def _field_types(cls: Any) -> Mapping[str, Any]:
+def _field_types(cls: type) -> Mapping[str, Any]:
     hints = get_type_hints(cls)
     return {field.name: hints[field.name] for field in fields(cls)}
 

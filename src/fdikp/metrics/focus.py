@@ -8,11 +8,11 @@ IN_FOCUS = 0.01
 """A pixel is in focus where no channel of input and target differs by as much as this."""
 
 SHARP = 0.5
-"""A pixel shows detail in focus where `blur_estimate` of the target is below this. Its blur radius is then below about one
-pixel, and its neighbourhood is not flat."""
+"""A pixel shows detail in focus where `blur_estimate` of the target is below this. Its blur radius is then below about
+one pixel, and its neighbourhood is not flat."""
 
-# The constants of `blur_estimate` define the metric. They are those of the network's initial dilation map, and stay when
-# that changes.
+# The constants of `blur_estimate` define the metric. They equal those of the network's initial dilation map, but do not
+# follow it: results stay comparable when it changes.
 
 BANDS = (3, 3, 5)
 """Sides of the box filters that, one after another, split off fine, medium and coarse detail, in pixels."""
@@ -43,7 +43,7 @@ def sharp_pixels(blurred: Tensor, target: Tensor) -> Tensor:
 
 @torch.no_grad()
 def blur_estimate(image: Tensor) -> Tensor:
-    """How blurred an image looks around each pixel: [3, H, W] in 0..1 to [H, W] in 0..2, low where there is fine detail.
+    """How blurred an image looks around each pixel: [3, H, W] in 0..1 to [H, W] in 0..2, low at fine detail.
 
     A weighted difference between the logarithms of fine and coarse detail's energy, which does not depend on contrast,
     through a sigmoid.

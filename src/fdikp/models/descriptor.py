@@ -43,8 +43,8 @@ MIN_TILE = 64
 """Smallest side of a tile, in pixels."""
 
 RESIDENT_FACTOR = 1.96
-"""Resident memory over the bytes that torch allocates for a tile. For `fdikp-lite` and `fdikp-base` and sides of 64 to 512
-at most 1.9 was measured with an allocator that keeps freed memory (`fdikp.allocator`), and 1.34 with glibc's default."""
+"""Resident memory over the bytes that torch allocates for a tile. For `fdikp-lite` and `fdikp-base` and sides of 64 to
+512, at most 1.9 was measured with an allocator that keeps freed memory (`fdikp.allocator`), 1.34 without."""
 
 Precision = Literal["float32", "bfloat16", "float16"]
 """Number formats that convolutions can compute in. Fourier transforms and sampling are float32 in each."""
@@ -85,7 +85,7 @@ class ModelDescriptor:
         return tile == 0 or (tile >= self.min_tile and tile % self.size_multiple == 0)
 
     def working_memory(self, tile: int, precision: str = "float32") -> int:
-        """An upper bound on the resident memory that inference on one tile takes on a CPU, without the weights, in bytes.
+        """The most resident memory that inference on one tile takes on a CPU, without the weights, in bytes.
 
         Fitted to measurements. Bytes that torch allocates, in float32, for five configurations and sides of 128 to 384:
         30 per pixel for each full-resolution channel, 15 for each candidate and 60 more reproduce them within 13 %.
