@@ -20,6 +20,7 @@ from fdikp.imaging.limits import MAX_PIXELS
 if TYPE_CHECKING:
     import numpy as np
 
+    from fdikp.imaging import Photo
     from fdikp.inference.deblurrer import Deblurrer
     from fdikp.inference.results import Analysis
 
@@ -100,7 +101,7 @@ def run(options: Options) -> int:
     return 0
 
 
-def _write_images(before: "np.ndarray", analysis: "Analysis", folder: Path, name: str) -> None:
+def _write_images(before: "np.ndarray", analysis: "Analysis[Photo]", folder: Path, name: str) -> None:
     from fdikp.imaging import Photo, write_photo
     from fdikp.plots import analysis as figures
 
@@ -121,7 +122,7 @@ def _write_images(before: "np.ndarray", analysis: "Analysis", folder: Path, name
         write_photo(Photo(image), folder / f"{stem}.png")
 
 
-def _write_arrays(analysis: "Analysis", folder: Path) -> None:
+def _write_arrays(analysis: "Analysis[Photo]", folder: Path) -> None:
     import numpy as np
 
     with _written(folder / "analysis.npz") as file:
@@ -135,7 +136,7 @@ def _write_arrays(analysis: "Analysis", folder: Path) -> None:
         )
 
 
-def _central(analysis: "Analysis") -> int:
+def _central(analysis: "Analysis[Photo]") -> int:
     """The index of the tile whose centre is nearest to the centre of the photo."""
     boxes = analysis.tile_boxes
     centres = boxes[:, :2] + boxes[:, 2:] / 2
@@ -143,7 +144,7 @@ def _central(analysis: "Analysis") -> int:
     return int(((centres - centre) ** 2).sum(axis=1).argmin())
 
 
-def _report(analysis: "Analysis", model: "Deblurrer") -> dict[str, Any]:
+def _report(analysis: "Analysis[Photo]", model: "Deblurrer") -> dict[str, Any]:
     """The contents of `analysis.json`."""
     import platform
 

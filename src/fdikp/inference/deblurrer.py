@@ -303,9 +303,24 @@ class Deblurrer:
             restored[:, rows] = apply_change(x[:, rows], torch.from_numpy(band), strength)
         return restored
 
+    @overload
+    def analyse(
+        self, image: Readable, *, strength: float = ..., progress: Progress | None = ..., cancel: Cancel | None = ...
+    ) -> Analysis[Photo]: ...
+
+    @overload
+    def analyse(
+        self, image: Encoded, *, strength: float = ..., progress: Progress | None = ..., cancel: Cancel | None = ...
+    ) -> Analysis[bytes]: ...
+
+    @overload
+    def analyse(
+        self, image: SameKind, *, strength: float = ..., progress: Progress | None = ..., cancel: Cancel | None = ...
+    ) -> Analysis[SameKind]: ...
+
     def analyse(
         self, image: Any, *, strength: float = 1.0, progress: Progress | None = None, cancel: Cancel | None = None
-    ) -> Analysis:
+    ) -> Analysis[Any]:
         """Restore an image, and keep the kernels, the blur map and the coefficient maps that the network predicted.
 
         >>> analysis = model.analyse("blurred.jpg")     # doctest: +SKIP
