@@ -13,7 +13,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from fdikp.inference.devices import processor
+from fdikp.bench.machine import processor
 from fdikp.network import FDIKP, PRESETS, ops
 from fdikp.network.ops import native
 

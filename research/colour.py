@@ -10,7 +10,6 @@ changes at no cost: it keeps the luma and the given fraction of the difference f
 """
 
 import argparse
-from pathlib import Path
 
 import torch
 
@@ -42,7 +41,7 @@ def main() -> None:
         layer.bias.copy_(matrix @ layer.bias)
     parts = {"sha256": about.sha256, "colour": options.scale}
     models.save(network, options.output, name=about.name, half=options.half, made_of=parts)
-    print(f"{options.model} -> {options.output}, sha256 {models.sha256(Path(options.output))}")
+    print(f"{options.model} -> {options.output}, sha256 {models.describe(options.output).sha256}")
 
 
 if __name__ == "__main__":

@@ -52,5 +52,5 @@ def test_a_header_of_the_first_fields_alone_is_read() -> None:
 
 @pytest.mark.parametrize("name", models.SHIPPED)
 def test_what_ships_has_the_frozen_tensors(name: str) -> None:
-    with safe_open(models.find(name), framework="pt") as file:
+    with safe_open(models.weights_path(name), framework="pt") as file:
         assert set(FROZEN["state_dict"][name]) == set(file.keys())

@@ -1,23 +1,25 @@
 """Which package may import which: dependencies point one way, from the command line down to errors."""
 
 import ast
+import importlib
 import subprocess
 import sys
 from collections import defaultdict
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "fdikp"
 
-EVERYWHERE = {"errors", "files", "transfer_functions", "allocator"}
+EVERYWHERE = {"_lazy", "errors", "files", "transfer_functions", "allocator"}
 """Small modules without dependencies of their own, which every package may import."""
 
 MAY_IMPORT: dict[str, set[str]] = {
     "imaging": set(),
     "network": set(),
     "models": {"network"},
-    "metrics": {"network"},
+    "metrics": set(),
     "synthesis": {"imaging"},
     "data": {"imaging", "synthesis"},
     "inference": {"imaging", "network", "models"},
@@ -35,6 +37,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
 }  # fmt: skip
 """By package, the others that it may import; `__init__` and `__main__` of fdikp itself may import all."""
+
+
+LAZY = ("imaging", "jobs", "models", "network", "synthesis", "training")
+"""Packages that import their public names when they are first used."""
 
 
 def imports() -> dict[str, dict[str, set[str]]]:
@@ -63,12 +69,9 @@ def imports() -> dict[str, dict[str, set[str]]]:
 @pytest.mark.parametrize("importer", sorted(imports()))
 def test_a_package_imports_what_it_may(importer: str) -> None:
     packages = {path.name for path in SOURCE.iterdir() if path.is_dir()}
-    of_fdikp_itself = {"__version__", "load_model", "Deblurrer", "FdikpError"}  # names of fdikp/__init__.py
     allowed = MAY_IMPORT.get(importer, set()) | EVERYWHERE
     stray = {
-        name: files
-        for name, files in imports()[importer].items()
-        if name not in allowed and name not in of_fdikp_itself
+        name: files for name, files in imports()[importer].items() if name not in allowed and name != "__version__"
     }
     assert not stray
     assert importer in packages | EVERYWHERE
@@ -126,3 +129,16 @@ def test_modules_of_a_package_do_not_import_in_a_circle(package: str) -> None:
 def test_no_torch_is_needed(work: str) -> None:
     blocked = f"import sys; sys.modules['torch'] = None; {work}"  # then `import torch` raises ImportError
     subprocess.run([sys.executable, "-c", blocked], check=True)
+
+
+@pytest.mark.parametrize("package", ["fdikp", *(f"fdikp.{name}" for name in LAZY)])
+def test_lazy_packages_list_their_public_names_alone(package: str) -> None:
+    """A fresh interpreter, in which nothing has been used yet."""
+    code = f"import {package} as package; print(*dir(package)); [getattr(package, name) for name in package.__all__]"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    names = {name for name in done.stdout.split() if not name.startswith("__")}
+    module = importlib.import_module(package)
+    assert set(module.__all__) <= names
+    assert all(find_spec(f"{package}.{name}") for name in names - set(module.__all__))  # modules that are loaded
+    with pytest.raises(AttributeError, match=f"^module '{package}' has no attribute 'nothing'$"):
+        _ = module.nothing

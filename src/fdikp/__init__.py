@@ -1,4 +1,4 @@
-"""fdikp brings out-of-focus photographs back into focus.
+"""fdikp brings out-of-focus photos back into focus.
 
 >>> import fdikp
 >>> deblur = fdikp.load_model()                 # doctest: +SKIP
@@ -8,12 +8,13 @@ Importing this module is cheap: torch is loaded when a public name that needs it
 """
 
 import logging
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from fdikp._lazy import attach
 
 __version__ = "0.1.0"
 
-_PUBLIC = {
+_LAZY = {
     "Analysis": "fdikp.inference.results",
     "Deblurrer": "fdikp.inference.deblurrer",
     "load_model": "fdikp.inference.load",
@@ -48,15 +49,7 @@ if TYPE_CHECKING:
     from fdikp.inference.results import Analysis
 
 
-# What is noticed is kept for the caller in notes; the log is for programs that ask for it
+# Results carry notes for the caller; the log is optional
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
-
-def __getattr__(name: str) -> Any:
-    if name in _PUBLIC:
-        return getattr(import_module(_PUBLIC[name]), name)
-    raise AttributeError(f"module 'fdikp' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__ = attach(__name__, _LAZY, __all__)

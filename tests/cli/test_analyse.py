@@ -26,7 +26,7 @@ def test_a_photo_in_tiles(analyse, picture, tree, weights_file):
         assert Image.open(f"new/out/{name}.png").width == 900
 
     arrays = np.load("new/out/analysis.npz")
-    tiles = len(arrays["tile_origins"])
+    tiles = len(arrays["tile_boxes"])
     assert tiles > 1
     assert arrays["kernels"].shape == (tiles, 3, 2, 2, 3, 3)
     assert arrays["coefficients"].shape == (6, 100, 150)

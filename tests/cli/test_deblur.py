@@ -183,7 +183,7 @@ def test_a_folder_in_the_place_of_a_result(deblur, picture, tree, tmp_path):
 
 def test_collisions_are_reported_before_any_work(deblur, picture, tree, monkeypatch):
     picture("a.jpg"), picture("a.png")
-    monkeypatch.setattr("fdikp.load_model", None, raising=False)  # calling it would show
+    monkeypatch.setattr("fdikp.inference.load.load_model", None)  # calling it would show
     done = deblur("a.jpg", "a.png", "--format", "png", "-o", "out")
     assert (done.code, done.out) == (1, "")
     assert len(done.errors) == 3
@@ -289,7 +289,7 @@ def test_the_model_is_loaded_once_and_only_when_needed(deblur, picture, monkeypa
         calls.append(args)
         return load_model(*args, **options)
 
-    monkeypatch.setattr("fdikp.load_model", counting, raising=False)
+    monkeypatch.setattr("fdikp.inference.load.load_model", counting)
     picture("a.png"), picture("b.png")
     assert deblur("a.png", "b.png").code == 0
     assert len(calls) == 1

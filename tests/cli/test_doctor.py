@@ -1,3 +1,4 @@
+import hashlib
 import json
 
 import pytest
@@ -9,7 +10,7 @@ from fdikp.models import descriptor
 @pytest.fixture
 def shipped(weights_file, monkeypatch):
     """Make the tiny network the shipped model."""
-    monkeypatch.setattr(descriptor, "SHIPPED", {"tiny": descriptor.sha256(weights_file)})
+    monkeypatch.setattr(descriptor, "SHIPPED", {"tiny": hashlib.sha256(weights_file.read_bytes()).hexdigest()})
     monkeypatch.setattr(descriptor, "FOLDER", weights_file.parent)
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from fdikp import Deblurrer, FdikpError, Photo, load_model
-from fdikp.errors import Cancelled
+from fdikp.errors import ArgumentError, Cancelled
 from fdikp.imaging.tiles import spans
 from fdikp.network import FDIKP, SIZE_MULTIPLE
 
@@ -30,8 +30,8 @@ class TestStrength:
         full, half = model(x), model(x, strength=0.5)
         assert np.abs(half - (x + full) / 2).max() < 1e-5
 
-    @pytest.mark.parametrize("strength", [-0.1, 2.01, float("nan"), float("inf")])
-    @pytest.mark.parametrize("method", ["__call__", "restore", "restore_bands", "predict"])
+    @pytest.mark.parametrize("strength", [-0.1, 2.01, float("nan"), float("inf"), True])
+    @pytest.mark.parametrize("method", ["__call__", "restore", "restore_bands", "predict", "analyse"])
     def test_other_strengths_are_refused(self, model: Deblurrer, strength: float, method: str) -> None:
         image = Photo(np.zeros((4, 4, 3), np.uint8)) if method.startswith("restore") else torch.zeros(3, 4, 4)
         with pytest.raises(ValueError, match=rf"^strength={strength}: must be between 0 and 2$") as caught:
@@ -41,6 +41,34 @@ class TestStrength:
     def test_an_iterable_checks_it_at_once(self, model: Deblurrer) -> None:
         with pytest.raises(ValueError, match="strength"):
             model(["a.jpg"], strength=3)
+
+
+class TestWrongArguments:
+    @pytest.mark.parametrize("method", ["restore", "restore_bands"])
+    @pytest.mark.parametrize("wrong", ["a.jpg", np.zeros((4, 4, 3), np.uint8), None], ids=["path", "array", "none"])
+    def test_what_is_no_photo_is_refused(self, model: Deblurrer, method: str, wrong: Any) -> None:
+        with pytest.raises(
+            TypeError, match=r"^\w+ is not a Photo; read one with read_photo, or call the model itself$"
+        ):
+            getattr(model, method)(wrong)
+
+    @pytest.mark.parametrize(
+        ("wrong", "message"),
+        [
+            (torch.zeros(1, 3, 8, 8), r"^x=\(1, 3, 8, 8\): must be an image \[3, H, W\]$"),
+            (torch.zeros(1, 8, 8), r"^x=\(1, 8, 8\): must be an image"),
+            (torch.zeros(3, 8, 0), r"^x=\(3, 8, 0\): must be an image"),
+            (torch.zeros(3, 8, 8, dtype=torch.uint8), r"^x='uint8': must be floats in 0\.\.1; convert it first$"),
+        ],
+        ids=["batch", "grey", "empty", "integers"],
+    )
+    def test_predict_takes_one_image_of_floats(self, model: Deblurrer, wrong: Tensor, message: str) -> None:
+        with pytest.raises(ArgumentError, match=message):
+            model.predict(wrong)
+
+    def test_predict_takes_tensors(self, model: Deblurrer) -> None:
+        with pytest.raises(TypeError, match=r"^ndarray is not a tensor"):
+            model.predict(np.zeros((3, 8, 8)))  # type: ignore[arg-type]
 
 
 class TestTiles:
@@ -68,6 +96,11 @@ class TestTiles:
         calls: list[tuple[int, int]] = []
         done = model.restore(Photo(pixels), progress=lambda *call: calls.append(call))
         assert calls == [(i + 1, done.tiles) for i in range(done.tiles)] and done.tiles == 2 * 3
+
+    def test_a_call_reports_it_for_each_image(self, model: Deblurrer, pixels: np.ndarray) -> None:
+        calls: list[tuple[int, int]] = []
+        list(model([pixels[:64, :64], pixels[:64, :200]], progress=lambda *call: calls.append(call)))
+        assert calls == [(1, 1), (1, 2), (2, 2)]
 
     def test_what_progress_raises_ends_the_work(self, model: Deblurrer, pixels: np.ndarray) -> None:
         def stop(done: int, total: int) -> None:
@@ -175,8 +208,8 @@ class Failing(FDIKP):
 
 
 def failing(model: Deblurrer, fail: Any, precision: torch.dtype = torch.float32, tile: int = 256) -> Deblurrer:
-    network = Failing(model.engine.network.config).eval().requires_grad_(False)
-    network.load_state_dict(model.engine.float32.state_dict())
+    network = Failing(model.runtime.network.config).eval().requires_grad_(False)
+    network.load_state_dict(model.network.state_dict())
     network.fail = fail
     return Deblurrer(network, model.descriptor, device=torch.device("cpu"), precision=precision, tile=tile)
 
@@ -222,17 +255,21 @@ class TestPrecision:
 
     def test_a_tile_that_is_not_finite_is_redone_in_float32(self, model: Deblurrer, pixels: np.ndarray) -> None:
         broken = failing(model, lambda x: None, torch.bfloat16)
-        broken.engine.network.output.bias.fill_(torch.nan)
+        broken.runtime.network.output.bias.fill_(torch.nan)
         done = broken.restore(Photo(pixels))
         assert len(done.notes) == done.tiles and "redone in float32" in done.notes[0]
         whole = Deblurrer(
-            model.engine.float32, model.descriptor, device=torch.device("cpu"), precision=torch.float32, tile=256
+            model.network,
+            model.descriptor,
+            device=torch.device("cpu"),
+            precision=torch.float32,
+            tile=256,
         )
         np.testing.assert_array_equal(done.photo.pixels, whole(pixels))
 
     def test_unusable_weights_are_reported(self, model: Deblurrer, pixels: np.ndarray) -> None:
         broken = failing(model, lambda x: None)
-        broken.engine.network.output.bias.fill_(torch.nan)
+        broken.runtime.network.output.bias.fill_(torch.nan)
         with pytest.raises(FdikpError, match="not finite even in float32"):
             broken(pixels)
 
@@ -270,13 +307,17 @@ class TestAnalysis:
         np.testing.assert_array_equal(analysis.kernels[:, 0, 0], analysis.kernels[:, 0, 1])  # coarsest: one image
         assert analysis.coefficients.shape == (12, H, W) and np.abs(analysis.coefficients).max() <= 1
         assert len(analysis.coefficient_names) == 12
-        assert analysis.tile_origins.shape == (6, 4)
-        assert analysis.tile_origins[0].tolist() == [0, 0, 128, 128]
-        assert (analysis.tile_origins[:, :2] + analysis.tile_origins[:, 2:]).max(axis=0).tolist() == [H, W]
+        assert analysis.tile_boxes.shape == (6, 4)
+        assert analysis.tile_boxes[0].tolist() == [0, 0, 128, 128]
+        assert (analysis.tile_boxes[:, :2] + analysis.tile_boxes[:, 2:]).max(axis=0).tolist() == [H, W]
+
+    def test_has_a_strength(self, model: Deblurrer, pixels: np.ndarray) -> None:
+        small = pixels[:64, :64]
+        np.testing.assert_array_equal(model.analyse(small, strength=0.5).image, model(small, strength=0.5))
 
     def test_matches_the_network_on_one_tile(self, model: Deblurrer, pixels: np.ndarray) -> None:
         small = pixels[:64, :96]
-        stage = model.engine.float32.stages(torch.from_numpy(small).permute(2, 0, 1)[None].float() / 255)[-1]
+        stage = model.network.stages(torch.from_numpy(small).permute(2, 0, 1)[None].float() / 255)[-1]
         analysis = model.analyse(small)
         np.testing.assert_allclose(analysis.blur_map, stage.dilation[0, 0], atol=1e-6)
         np.testing.assert_allclose(analysis.coefficients, stage.coefficients[0].flatten(0, 1), atol=1e-5)

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from fdikp import Deblurrer, Photo, PhotoError, read_photo, write_photo
+from fdikp.errors import ArgumentError
 
 
 def psnr(a: Any, b: Any) -> float:
@@ -172,13 +173,17 @@ class TestKinds:
             torch.zeros(4, 4),
             torch.zeros(4, 8, 8),
             torch.full((3, 8, 8), torch.nan),
-            b"",
-            b"not a photograph",
-            "no/such/file.jpg",
         ],
         ids=repr,
     )
-    def test_invalid_images_are_refused_in_one_line(self, model: Deblurrer, wrong: Any) -> None:
+    @pytest.mark.parametrize("method", ["__call__", "analyse"])
+    def test_invalid_arrays_are_refused_in_one_line(self, model: Deblurrer, wrong: Any, method: str) -> None:
+        with pytest.raises(ArgumentError, match=r"^image[=:]") as error:
+            getattr(model, method)(wrong)
+        assert "\n" not in str(error.value)
+
+    @pytest.mark.parametrize("wrong", [b"", b"not a photograph", "no/such/file.jpg"])
+    def test_invalid_photos_are_refused_in_one_line(self, model: Deblurrer, wrong: Any) -> None:
         with pytest.raises(PhotoError) as error:
             model(wrong)
         assert "\n" not in str(error.value)

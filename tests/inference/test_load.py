@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,11 @@ class TestRefused:
     @pytest.mark.parametrize("tile", [63, 100, 32, -16])
     def test_tiles_off_the_grid(self, tiny_weights: Path, tile: int) -> None:
         with pytest.raises(FdikpError, match=rf"^tile={tile}: must be a multiple of 16 and at least 64, or 0"):
+            load_model(tiny_weights, tile=tile)
+
+    @pytest.mark.parametrize("tile", [512.0, "512"])
+    def test_tiles_that_are_no_integer(self, tiny_weights: Path, tile: Any) -> None:
+        with pytest.raises(ArgumentError, match=f"^tile={tile!r}: must be an integer$"):
             load_model(tiny_weights, tile=tile)
 
     @pytest.mark.parametrize("device", ["cuda:99", "nonsense", ""])

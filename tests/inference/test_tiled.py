@@ -53,7 +53,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def batches(model: Deblurrer) -> list[int]:
-    return model.engine.network.batches  # type: ignore[return-value]
+    return model.runtime.network.batches  # type: ignore[return-value]
 
 
 def test_on_a_cpu_tiles_go_one_by_one(watched: Any, pixels: np.ndarray) -> None:
@@ -78,17 +78,17 @@ def test_the_result_does_not_depend_on_the_batch_size(
     for part in ("image", "blur_map", "coefficients", "kernels"):
         # Rounding errors, which untrained attention amplifies
         np.testing.assert_allclose(getattr(together, part), getattr(alone, part), rtol=0, atol=2e-3)
-    np.testing.assert_array_equal(together.tile_origins, alone.tile_origins)
+    np.testing.assert_array_equal(together.tile_boxes, alone.tile_boxes)
     torch.testing.assert_close(model.predict(torch.from_numpy(x).permute(2, 0, 1)), predicted, rtol=0, atol=2e-3)
 
 
 def test_kernels_belong_to_their_tiles(watched: Any, at_once: Any, pixels: np.ndarray) -> None:
-    """Each tile's kernels are those of the tile alone, in the order of the origins."""
+    """Each tile's kernels are those of the tile alone, in the order of the boxes."""
     at_once(4)
     model = watched()
     analysis = model.analyse(pixels)
     kernels = []
-    for y, x, h, w in analysis.tile_origins:
+    for y, x, h, w in analysis.tile_boxes:
         kernels.append(model.analyse(pixels[y : y + h, x : x + w]).kernels[0])
     np.testing.assert_allclose(analysis.kernels, np.stack(kernels), rtol=0, atol=5e-4)
     between = [np.abs(a - b).max() for a in kernels for b in kernels if a is not b]
@@ -117,12 +117,12 @@ def test_only_tiles_that_are_not_finite_are_redone(
 ) -> None:
     at_once(3)
     model = watched(torch.bfloat16)
-    model.engine.network.spoiled = lambda x: spoiled if len(batches(model)) == 1 else ()
+    model.runtime.network.spoiled = lambda x: spoiled if len(batches(model)) == 1 else ()
     done = model.restore(Photo(pixels))
     assert len(done.notes) == len(spoiled)
     assert all("redone in float32" in note for note in done.notes)
     assert batches(model) == [3, 3]
-    assert model.engine.float32.batches == [1] * len(spoiled)
+    assert model.runtime.network_float32.batches == [1] * len(spoiled)
     whole = watched()(pixels)
     assert np.abs(done.photo.pixels.astype(int) - whole).mean() < 1  # no NaN is left
 
@@ -136,7 +136,7 @@ class TestMemory:
         alone = watched()(pixels)
         at_once(6)
         model = watched()
-        model.engine.network.fail = fail
+        model.runtime.network.fail = fail
         done = model.restore(Photo(pixels))
         assert done.notes == (
             "out of memory: 6 tiles at once halved to 3",
@@ -152,14 +152,14 @@ class TestMemory:
 
         at_once(2)
         model = watched()
-        model.engine.network.fail = fail
+        model.runtime.network.fail = fail
         analysis = model.analyse(pixels)
         assert analysis.notes == (
             "out of memory: 2 tiles at once halved to 1",
             "out of memory: tile 128 halved to 64",
         )
         assert set(batches(model)[2:]) == {1}
-        assert len(analysis.kernels) == len(analysis.tile_origins) == len(batches(model)) - 2
+        assert len(analysis.kernels) == len(analysis.tile_boxes) == len(batches(model)) - 2
 
     def test_in_the_middle_of_an_image(self, watched: Any, at_once: Any, pixels: np.ndarray) -> None:
         """What was computed before memory ran out is computed again, and counted once."""
@@ -171,16 +171,16 @@ class TestMemory:
             if len(batches(model)) == 2:
                 raise torch.OutOfMemoryError("CUDA out of memory")
 
-        model.engine.network.fail = fail
+        model.runtime.network.fail = fail
         analysis = model.analyse(pixels)
         assert analysis.notes == ("out of memory: 3 tiles at once halved to 1",)
         np.testing.assert_array_equal(analysis.image, alone.image)
-        np.testing.assert_array_equal(analysis.tile_origins, alone.tile_origins)
+        np.testing.assert_array_equal(analysis.tile_boxes, alone.tile_boxes)
         np.testing.assert_array_equal(analysis.kernels, alone.kernels)
 
     def test_unusable_weights_are_reported_in_batches_too(self, watched: Any, at_once: Any, pixels: np.ndarray) -> None:
         at_once(3)
         model = watched()
-        model.engine.network.output.bias.fill_(torch.nan)
+        model.runtime.network.output.bias.fill_(torch.nan)
         with pytest.raises(FdikpError, match="not finite even in float32"):
             model(pixels)

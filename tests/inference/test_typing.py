@@ -62,8 +62,13 @@ assert_type(next(model(arrays())).shape, tuple[Any, ...])
 assert_type(model.restore(photo).blur_map is None, bool)
 assert_type(list(model.restore_bands(photo))[0][0], int)
 assert_type(model.restore(photo).photo, Photo)
+assert_type(model.analyse("a.jpg").image, Photo)
+assert_type(model.analyse(b"").image, bytes)
+assert_type(model.analyse(torch.zeros(3, 4, 4), strength=0.5).image, torch.Tensor)
+assert_type(model.analyse(u8).image.shape, tuple[Any, ...])
 
 model(None)  # refused
+model.analyse(["a.jpg"])  # refused
 model(3)  # refused
 model([1, 2])  # refused
 model("a.jpg", 0.5)  # refused

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from fdikp.errors import RequestError
-from fdikp.jobs.discover import InputFinder, split_glob
+from fdikp.jobs.discover import InputFinder, InputPath, split_glob
 
 
 def is_photo(path: Path) -> bool:
@@ -74,6 +74,18 @@ def test_hidden_names_and_earlier_results_are_left_out(files):
     files("x/own_compare.jpg", "x/c_sharp.jpg", "x/c.png")
     assert list(search("x")) == ["x/a.jpg", "x/c.png", "x/c_sharp.jpg", "x/own_compare.jpg"]
     assert list(search("x", suffixes=("_deblurred", "_sharp"))) == ["x/a.jpg", "x/c.png", "x/own_compare.jpg"]
+
+
+def test_results_of_the_default_name_are_no_inputs_by_default(files):
+    files("x/a.jpg", "x/a_deblurred.jpg", "x/b_deblurred.jpg")
+    found = [one.path.as_posix() for one in InputFinder().find("x")]
+    assert found == ["x/a.jpg", "x/b_deblurred.jpg"]
+
+
+@pytest.mark.parametrize("one", ["x/a.jpg", Path("x/a.jpg")])
+def test_one_input_needs_no_list(files, one):
+    files("x/a.jpg")
+    assert InputFinder().find(one) == InputFinder().find([one]) == [InputPath(Path("x/a.jpg"), Path("a.jpg"), True)]
 
 
 @pytest.mark.parametrize("inputs", [["."], ["*"], ["**"], ["**/*.jpg"], ["x/.."]])

@@ -11,7 +11,7 @@ from PIL import Image
 
 from fdikp.errors import FdikpError
 from fdikp.jobs import DeblurRequest, run
-from fdikp.jobs.memory import PROCESS_BYTES, RESERVED_BYTES, RESIDENT_FACTOR, plan_memory
+from fdikp.jobs.memory import PROCESS_BYTES, RESERVED_BYTES, plan_memory
 
 MIB = 2**20
 
@@ -29,7 +29,7 @@ class Model:
 @given(st.integers(0, 3 * 2**30), st.integers(4, 80).map(lambda n: 16 * n))
 def test_the_largest_tile_that_leaves_room_for_a_photo(budget, largest):
     def left(tile: int) -> int:
-        return budget - PROCESS_BYTES - round(RESIDENT_FACTOR * Model().working_memory(tile))
+        return budget - PROCESS_BYTES - Model().working_memory(tile)
 
     if left(64) < RESERVED_BYTES:
         with pytest.raises(FdikpError, match="square: needs at least ") as raised:

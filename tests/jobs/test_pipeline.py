@@ -56,12 +56,12 @@ class Recorder:
 
         return run
 
-    def run(self, room: int = 10**9) -> None:
+    def run(self, max_weight: int = 10**9) -> None:
         pipeline(
             range(len(self.weights)),
             *map(self.stage, STAGES),
             weight=self.weights.__getitem__,
-            room=room,
+            max_weight=max_weight,
         )
 
     def of(self, stage: str) -> list[int]:
@@ -72,17 +72,17 @@ naps = st.dictionaries(st.tuples(st.sampled_from(STAGES), st.integers(0, 7)), st
 
 
 @settings(max_examples=60)
-@given(weights=st.lists(st.integers(0, 9), max_size=8), naps=naps, room=st.integers(0, 20))
-def test_order_and_bounds(weights: list[int], naps: dict[tuple[str, int], float], room: int) -> None:
+@given(weights=st.lists(st.integers(0, 9), max_size=8), naps=naps, max_weight=st.integers(0, 20))
+def test_order_and_bounds(weights: list[int], naps: dict[tuple[str, int], float], max_weight: int) -> None:
     recorder = Recorder(weights, naps)
-    recorder.run(room)
+    recorder.run(max_weight)
     everything = list(range(len(weights)))
     assert [recorder.of(stage) for stage in STAGES] == [everything] * 3
     for item in everything:
         places = [recorder.diary.index((stage, item)) for stage in STAGES]
         assert places == sorted(places)
     assert recorder.most <= 3
-    assert all(weight <= room for weight in recorder.beside)
+    assert all(weight <= max_weight for weight in recorder.beside)
 
 
 @settings(max_examples=60)
@@ -112,12 +112,12 @@ def test_an_exception_of_any_stage_comes_out_and_every_thread_ends(
 
 
 @pytest.mark.parametrize(
-    ("room", "together"),
+    ("max_weight", "together"),
     [(4, {"read": 2, "process": 1, "write": 0}), (2, {"read": 1, "process": 0}), (0, {"read": 2, "write": 1})],
 )
-def test_stages_run_side_by_side_in_threads_of_their_own(room: int, together: dict[str, int]) -> None:
+def test_stages_run_side_by_side_in_threads_of_their_own(max_weight: int, together: dict[str, int]) -> None:
     """The stages meet, each at its item, which they could not if one waited for another."""
-    recorder = Recorder([2, 2, 2] if room else [2, 0, 2])
+    recorder = Recorder([2, 2, 2] if max_weight else [2, 0, 2])
     meeting = threading.Barrier(len(together), timeout=30)
 
     def met(name: str) -> Callable[[int], int]:
@@ -130,7 +130,7 @@ def test_stages_run_side_by_side_in_threads_of_their_own(room: int, together: di
 
         return run
 
-    pipeline(range(3), *map(met, STAGES), weight=recorder.weights.__getitem__, room=room)
+    pipeline(range(3), *map(met, STAGES), weight=recorder.weights.__getitem__, max_weight=max_weight)
     assert [len(threads) for threads in recorder.threads.values()] == [1, 1, 1]
     assert recorder.threads["process"] == {threading.current_thread()}
     assert len(set.union(*recorder.threads.values())) == 3
@@ -138,7 +138,7 @@ def test_stages_run_side_by_side_in_threads_of_their_own(room: int, together: di
 
 def test_a_heavy_item_is_alone() -> None:
     recorder = Recorder([1, 9, 1, 1], {("write", 1): 0.02})
-    recorder.run(room=5)
+    recorder.run(max_weight=5)
     assert recorder.diary.index(("write", 1)) < recorder.diary.index(("read", 2))
 
 
@@ -153,7 +153,7 @@ def test_items_are_asked_for_one_by_one() -> None:
     def work(item: int) -> Any:
         assert len(asked) <= item + 2
 
-    pipeline(items(), lambda item: item, work, lambda made: None, weight=lambda item: 0, room=0)
+    pipeline(items(), lambda item: item, work, lambda made: None, weight=lambda item: 0, max_weight=0)
     assert asked == list(range(5))
 
 

@@ -5,11 +5,12 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fdikp.errors import ErrorCode, FdikpError, PhotoError, RequestError
+from fdikp.errors import ArgumentError, ErrorCode, FdikpError, PhotoError, RequestError
 from fdikp.jobs.request import DeblurRequest, DeblurResult, Existing, Format
 
 text = st.text(max_size=20)
@@ -131,12 +132,29 @@ def test_what_is_no_result_is_an_error(line, message):
         {"quality": 101},
         {"max_pixels": 0},
         {"format": "bmp"},
+        {"max_bytes": 0},
         {"existing": "ask"},
+        {"quality": "90"},
+        {"quality": 90.5},
+        {"quality": True},
+        {"strength": "1"},
+        {"strip": 1},
+        {"max_pixels": None},
+        {"output": 3},
+        {"source": None},
+        {"source": b"a.jpg"},
     ],
 )
-def test_values_out_of_range_are_refused(change):
-    with pytest.raises(RequestError, match=next(iter(change))):
+def test_values_of_a_wrong_type_or_range_are_refused(change):
+    with pytest.raises(ArgumentError, match=rf"^{next(iter(change))}=.*: must be ") as raised:
         replace(DeblurRequest(Path("a.jpg")), **change)
+    assert "null" not in str(raised.value)
+
+
+def test_strings_become_paths_and_integers_numbers():
+    request = DeblurRequest("a.jpg", "b.jpg", quality=np.int64(90), strength=1, blur_map="c.png")
+    assert request == DeblurRequest(Path("a.jpg"), Path("b.jpg"), quality=90, strength=1.0, blur_map=Path("c.png"))
+    assert DeblurRequest.from_json(request.to_json()) == request
 
 
 def test_a_failed_result_names_its_photo_once():

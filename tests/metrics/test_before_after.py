@@ -49,7 +49,7 @@ def test_a_set_is_the_mean_of_its_pictures_and_names_the_worst():
     better = score("better", target + 0.1, target + 0.01, target)
     worse = score("worse", target + 0.01, target + 0.1, target)
     summary = summarise([better, worse])
-    assert summary.pictures == 2
+    assert summary.images == 2
     assert summary.gain == pytest.approx(0, abs=1e-3)
     assert (summary.worst_name, round(summary.worst_gain)) == ("worse", -20)
     assert summary.psnr_before == pytest.approx(30, abs=1e-2)

@@ -26,10 +26,13 @@ def changed(network: FDIKP, change) -> FDIKP:
 
 
 def test_cancellation(network):
-    assert models.cancellation([network, network]) == pytest.approx(0, abs=1e-9)
-    assert models.cancellation([network, changed(network, lambda p: p + 0.05 * torch.randn_like(p) * p.abs())]) < 0.01
-    assert models.cancellation([network, FDIKP(network.config)]) == pytest.approx(0.5, abs=0.1)
-    assert models.cancellation([network, changed(network, torch.neg)]) == pytest.approx(1)
+    assert models.weight_cancellation([network, network]) == pytest.approx(0, abs=1e-9)
+    assert (
+        models.weight_cancellation([network, changed(network, lambda p: p + 0.05 * torch.randn_like(p) * p.abs())])
+        < 0.01
+    )
+    assert models.weight_cancellation([network, FDIKP(network.config)]) == pytest.approx(0.5, abs=0.1)
+    assert models.weight_cancellation([network, changed(network, torch.neg)]) == pytest.approx(1)
 
 
 def test_the_function_validates_its_arguments(network, tiny_config):

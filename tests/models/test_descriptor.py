@@ -57,13 +57,13 @@ def test_tiles(tiny_weights: Path) -> None:
 @pytest.mark.skipif(native.library() is None, reason="no C compiler was there at installation")
 @pytest.mark.parametrize(("name", "side"), [("fdikp-lite", 128), ("fdikp-lite", 160), ("fdikp-base", 64)])
 def test_the_estimate_of_working_memory(name: str, side: int) -> None:
-    """It is between what is allocated, which does not depend on the load of the machine, and twice that."""
+    """Relative to what is allocated, which does not depend on the load of the machine."""
     network, descriptor = models.load(name)
     x = torch.rand(1, 3, side, side)
     with torch.inference_mode():
         network(x)
         peak = allocations(lambda: network(x)).peak
-    assert peak < descriptor.working_memory(side) < 2 * peak
+    assert 1.5 * peak < descriptor.working_memory(side) < 2.5 * peak
     assert descriptor.working_memory(side, "bfloat16") < descriptor.working_memory(side)
     assert descriptor.working_memory(1) == descriptor.working_memory(48)
 

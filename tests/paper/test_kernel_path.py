@@ -277,7 +277,7 @@ class TestScript:
         run("--data", str(folder), "--images", "2", "--output", str(tmp_path / "out"))
         printed = capsys.readouterr().out
         assert (tmp_path / "out" / "kernel_path.md").read_text() == printed
-        assert "(2 images)" in printed and models.sha256(tmp_path / "tiny.safetensors") in printed
+        assert "(2 images)" in printed and models.describe(tmp_path / "tiny.safetensors").sha256 in printed
         rows = list(csv.DictReader((tmp_path / "out" / "kernel_path.csv").open()))
         document = json.loads((tmp_path / "out" / "kernel_path.json").read_text())
         assert len(rows) == len(document["cells"]) > 40

@@ -20,7 +20,7 @@ def test_what_the_first_stage_changes_keeps_its_luma_and_a_share_of_its_colour(t
     done = subprocess.run(
         [sys.executable, str(SCRIPT), "fdikp-lite", "0.5", "-o", str(calm)], capture_output=True, text=True, check=True
     )
-    assert models.sha256(calm) in done.stdout
+    assert models.describe(calm).sha256 in done.stdout
     sharp = torch.from_numpy(data.astronaut()[:256, :256].copy()).permute(2, 0, 1)[None] / 255
     x = F.avg_pool2d(sharp, 17, stride=1, padding=8)[..., :240, :240]
 

@@ -98,7 +98,7 @@ class TestInARun:
         train(listed.override(steps=2))
         (line,) = log_of(listed, "validation")
         facts = line["validations"]["held-out"]["0.999"]
-        assert facts["pictures"] == 3
+        assert facts["images"] == 3
         assert {"loss", "psnr_after", "overshoot_after", "overshoot_before"} <= set(facts)
         assert log_of(listed)[-1]["epoch"] == 2  # of two photos
         assert "1 of 3 photos are held out" in capsys.readouterr().err

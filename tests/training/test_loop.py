@@ -206,7 +206,7 @@ def test_real_pairs_train_and_validate(recipe, own_pairs, log_of):
     train(recipe.override(paths=(own_pairs,), steps=2, blur=0.1, validate=(str(own_pairs),), validate_crop=100))
     assert set(log_of(recipe)[-1]["terms"]) == {"mse", "frequency"}
     scores = log_of(recipe, "validation")[-1]["validation"]
-    assert scores["pictures"] == 3
+    assert scores["images"] == 3
     assert 15 < scores["psnr_before"] < 40
     assert scores["gain"] == pytest.approx(scores["psnr_after"] - scores["psnr_before"], abs=1e-2)
 
@@ -235,7 +235,7 @@ def test_a_run_writes_its_summary(recipe, log_of, plot, monkeypatch):
     monkeypatch.setattr(summary_module, "_plot", plot)
     outcome = train(recipe.override(steps=3, guard_weight=0.5, blur=0.1))
     summary = json.loads((recipe.runtime.output / "summary.json").read_text())
-    assert summary["weights_sha256"] == models.sha256(outcome.weights)
+    assert summary["weights_sha256"] == models.describe(outcome.weights).sha256
     assert (summary["steps"], summary["pairs_seen"], summary["budget_used"]) == (3, 6, 1.0)
     assert set(summary["terms"]["last"]) == {"mse", "frequency", "guard", "blur", "hint"}
     assert summary["recipe"]["loss"]["guard_weight"] == 0.5

@@ -1,12 +1,13 @@
 """Reference rates of the machine: a matrix product and a convolution in the same data type."""
 
 import os
+import platform
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 
 from fdikp.bench.timing import Call
-from fdikp.inference.devices import processor
 
 CHANNELS = 64
 """Channels of the reference convolution: those of the paper's network."""
@@ -41,3 +42,13 @@ def describe(device: torch.device) -> str:
         return torch.cuda.get_device_name(device)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return f"{processor()}, {cores} cores, {torch.get_num_threads()} threads" if device.type == "cpu" else device.type
+
+
+def processor() -> str:
+    """The name of this machine's processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

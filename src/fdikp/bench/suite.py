@@ -16,7 +16,7 @@ from fdikp.bench.timing import Call, Times, in_turn, ratio
 from fdikp.errors import FdikpError
 from fdikp.evaluation.cost import PeakMemory, counter, gflop
 from fdikp.inference.deblurrer import Deblurrer
-from fdikp.inference.devices import PRECISIONS
+from fdikp.inference.devices import DTYPES
 
 PRODUCT, CONVOLUTION = "a matrix product", "a convolution"
 """Names of the reference calls."""
@@ -124,7 +124,7 @@ def measure(
     Args:
         subjects: returns the models for a precision; the others are compared with the first.
         sizes: of the images, pixels.
-        precisions: names in `PRECISIONS`.
+        precisions: names in `fdikp.models.descriptor.PRECISIONS`.
         device: where to compute.
         runs: rounds that count, after one to warm up.
         progress: called with a description of the next measurement.
@@ -132,7 +132,7 @@ def measure(
     lines: list[Line] = []
     rates: list[Rate] = []
     for precision in precisions:
-        dtype = PRECISIONS[precision]
+        dtype = DTYPES[precision]
         models = subjects(precision)
         product, product_gflop = matrix_product(device, dtype)
         conv, conv_gflop = convolution(device, dtype)

@@ -20,6 +20,7 @@ from fdikp.imaging.limits import MAX_PIXELS
 if TYPE_CHECKING:
     import numpy as np
 
+    from fdikp.imaging import Photo
     from fdikp.inference.deblurrer import Deblurrer
     from fdikp.inference.results import Analysis
 
@@ -100,7 +101,7 @@ def run(options: Options) -> int:
     return 0
 
 
-def _write_images(before: "np.ndarray", analysis: "Analysis", folder: Path, name: str) -> None:
+def _write_images(before: "np.ndarray", analysis: "Analysis[Photo]", folder: Path, name: str) -> None:
     from fdikp.imaging import Photo, write_photo
     from fdikp.plots import analysis as figures
 
@@ -121,29 +122,29 @@ def _write_images(before: "np.ndarray", analysis: "Analysis", folder: Path, name
         write_photo(Photo(image), folder / f"{stem}.png")
 
 
-def _write_arrays(analysis: "Analysis", folder: Path) -> None:
+def _write_arrays(analysis: "Analysis[Photo]", folder: Path) -> None:
     import numpy as np
 
     with _written(folder / "analysis.npz") as file:
         np.savez_compressed(
             file,
             kernels=analysis.kernels,
-            tile_origins=analysis.tile_origins,
+            tile_boxes=analysis.tile_boxes,
             coefficients=analysis.coefficients.astype(np.float16),
             coefficient_names=np.array(analysis.coefficient_names),
             blur_map=analysis.blur_map,
         )
 
 
-def _central(analysis: "Analysis") -> int:
+def _central(analysis: "Analysis[Photo]") -> int:
     """The index of the tile whose centre is nearest to the centre of the photo."""
-    origins = analysis.tile_origins
-    centres = origins[:, :2] + origins[:, 2:] / 2
+    boxes = analysis.tile_boxes
+    centres = boxes[:, :2] + boxes[:, 2:] / 2
     centre = [side / 2 for side in analysis.blur_map.shape]
     return int(((centres - centre) ** 2).sum(axis=1).argmin())
 
 
-def _report(analysis: "Analysis", model: "Deblurrer") -> dict[str, Any]:
+def _report(analysis: "Analysis[Photo]", model: "Deblurrer") -> dict[str, Any]:
     """The contents of `analysis.json`."""
     import platform
 
@@ -184,8 +185,8 @@ def _report(analysis: "Analysis", model: "Deblurrer") -> dict[str, Any]:
             for name, coefficient in zip(analysis.coefficient_names, analysis.coefficients, strict=True)
         },
         "tiles": [
-            {"origin": origin.tolist(), "kernels": [*_kernel_statistics(kernels)]}
-            for origin, kernels in zip(analysis.tile_origins, analysis.kernels, strict=True)
+            {"box": box.tolist(), "kernels": [*_kernel_statistics(kernels)]}
+            for box, kernels in zip(analysis.tile_boxes, analysis.kernels, strict=True)
         ],
     }
 

@@ -87,8 +87,8 @@ def run(options: Options) -> int:
         models.save(models.average(networks, shares), output, name=output.stem, half=options.half, mean_of=parts)
     except OSError as error:
         raise WeightsError(cannot_be_written(output, error)) from error
-    console.result(f"{' '.join(options.inputs)} -> {output}, sha256 {models.sha256(output)}")
-    if (fraction := models.cancellation(networks)) > UNRELATED:
+    console.result(f"{' '.join(options.inputs)} -> {output}, sha256 {models.describe(output).sha256}")
+    if (fraction := models.weight_cancellation(networks)) > UNRELATED:
         console.problem(
             f"{output}: {fraction:.0%} of the weights cancel in this mean, so it is probably worse than its inputs; "
             "average runs that started from the same weights"

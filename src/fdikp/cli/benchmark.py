@@ -14,6 +14,7 @@ from fdikp.cli.model_options import Flag
 from fdikp.errors import FdikpError
 from fdikp.files import atomic_write, cannot_be_written
 from fdikp.models import DEFAULT
+from fdikp.models.descriptor import Precision
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +52,7 @@ class Options:
     sizes: Annotated[tuple[str, ...], tyro.conf.arg(metavar="SIZE ...")] = ("256", "512")
 
     # Data types of the convolutions.
-    precisions: tuple[Literal["auto", "float32", "bfloat16", "float16"], ...] = ("auto",)
+    precisions: tuple[Literal["auto", Precision], ...] = ("auto",)
 
     # Number of timed rounds.
     runs: int = 5
@@ -100,9 +101,9 @@ def run(options: Options) -> int:
 
 
 def _subjects(options: Options, precision: str, device: "torch.device") -> "Sequence[Subject]":
-    from fdikp import load_model
     from fdikp.bench.suite import foreign_network, own_model
-    from fdikp.inference.devices import PRECISIONS
+    from fdikp.inference.devices import DTYPES
+    from fdikp.inference.load import load_model
 
     given = dict.fromkeys(options.inputs) or {DEFAULT: None}
     models = [own_model(load_model(name, str(device), precision, tile=options.tile)) for name in given]
@@ -114,7 +115,7 @@ def _subjects(options: Options, precision: str, device: "torch.device") -> "Sequ
     try:
         return [
             *models,
-            *(foreign_network(text, device, PRECISIONS[precision]) for text in dict.fromkeys(options.against)),
+            *(foreign_network(text, device, DTYPES[precision]) for text in dict.fromkeys(options.against)),
         ]
     except FdikpError as error:
         raise FdikpError(f"--against {error}") from error

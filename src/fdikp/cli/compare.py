@@ -143,7 +143,7 @@ def _folders(options: Options) -> "tuple[Folder, Folder | None, list[Folder]]":
     from fdikp.evaluation.folders import gather
     from fdikp.jobs.discover import InputFinder
 
-    search = InputFinder(lambda path: path.suffix.lower() in IMAGE_SUFFIXES)
+    search = InputFinder(lambda path: path.suffix.lower() in IMAGE_SUFFIXES, suffixes=())
     places = [options.target, options.source or options.target, *options.inputs]
     folders: list[Folder] = []
     faults: list[str] = []
@@ -178,12 +178,11 @@ def _lpips(options: Options, protocol: "Protocol", smallest: int) -> "tuple[LPIP
     """The LPIPS metric or None, and its description for the table."""
     from hashlib import sha256
 
-    from fdikp.evaluation.protocols import MIN_LPIPS_SIDE
-    from fdikp.metrics.lpips import LPIPS
+    from fdikp.metrics.lpips import LPIPS, MIN_SIDE
     from fdikp.metrics.lpips_weights import VARIABLE, find_lpips
 
     file = find_lpips(options.lpips) if protocol.lpips else None
-    if file is not None and smallest >= MIN_LPIPS_SIDE:
+    if file is not None and smallest >= MIN_SIDE:
         lpips = LPIPS(file)
         return lpips, f"v0.1, {lpips.backbone}, weights sha256 {sha256(file.read_bytes()).hexdigest()}"
     if protocol.lpips is None:
@@ -191,7 +190,7 @@ def _lpips(options: Options, protocol: "Protocol", smallest: int) -> "tuple[LPIP
     elif file is None:
         why, remedy = "there are no weights", f"give --lpips FILE or set {VARIABLE}"
     else:
-        why, remedy = f"an image has a side below {MIN_LPIPS_SIDE} pixels", "remove small images"
+        why, remedy = f"an image has a side below {MIN_SIDE} pixels", "remove small images"
     if options.metric == "lpips":
         raise UsageError(f"--metric lpips: {why}; {remedy}, or rank by another metric")
     console.problem(f"LPIPS is left out, because {why}; {remedy}")

@@ -249,7 +249,7 @@ def _plan(options: Options, max_bytes: int | None) -> list[DeblurRequest | Deblu
 
 def _output_is_file(options: Options, inputs: "Sequence[InputPath]") -> bool:
     """Whether --output names the only result, not a folder."""
-    from fdikp.imaging.formats import FORMATS, format_of_suffix
+    from fdikp.imaging.formats import FORMATS, format_of_suffix, writable_suffixes
 
     output = Path(str(options.output))
     if str(options.output).endswith(("/", "\\")) or output.is_dir() or not (output.suffix or output.exists()):
@@ -260,7 +260,7 @@ def _output_is_file(options: Options, inputs: "Sequence[InputPath]") -> bool:
             return False
         raise UsageError(f"--output {output}: is the name of a file, but there may be many results; name a folder")
     if format is None or not FORMATS[format].writable:
-        known = ", ".join(known.suffixes[0] for known in FORMATS.values() if known.writable)
+        known = writable_suffixes()
         raise UsageError(f"--output {output}: must end with one of {known}, or with / if it is a folder")
     if options.format not in (None, format):
         raise UsageError(f"--output {output}: its extension does not fit --format {options.format}; change one of them")

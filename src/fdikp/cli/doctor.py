@@ -72,7 +72,7 @@ def run(options: Options) -> int:
 
 
 def _findings() -> Iterator[Finding]:
-    from fdikp.inference.devices import processor
+    from fdikp.bench.machine import processor
 
     yield Finding("versions", _versions())
     yield Finding("system", {"os": platform.platform(), "processor": processor()})
@@ -158,8 +158,9 @@ def _models() -> Iterator[Finding]:
     """A finding for each shipped model: its descriptor, verified, and its speed on the default device."""
     import numpy as np
 
-    from fdikp import load_model, models
+    from fdikp import models
     from fdikp.errors import FdikpError
+    from fdikp.inference.load import load_model
 
     if not models.available():
         yield Finding("models", {"error": "no weights ship with this installation; reinstall fdikp"}, ok=False)

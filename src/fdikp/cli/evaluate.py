@@ -19,6 +19,7 @@ from fdikp.cli.progress import Bars
 from fdikp.cli.stopping import stop_code
 from fdikp.errors import DataError
 from fdikp.models import DEFAULT
+from fdikp.models.descriptor import Precision
 
 if TYPE_CHECKING:
     import numpy as np
@@ -90,7 +91,7 @@ class Options:
     device: Annotated[str, tyro.conf.arg(metavar="{auto,cpu,cuda,cuda:1,mps,...}")] = "auto"
 
     # Data type of the convolutions; published scores use float32.
-    precision: Literal["auto", "float32", "bfloat16", "float16"] = "float32"
+    precision: Literal["auto", Precision] = "float32"
 
     # Side of the tiles, a multiple of 16 and at least 64; 0 computes whole images.
     tile: int = 512
@@ -160,7 +161,7 @@ def _check(options: Options) -> None:
 
 def _models(options: Options) -> "list[Deblurrer]":
     """Load every model, so that a missing one is reported before anything is measured."""
-    from fdikp import load_model
+    from fdikp.inference.load import load_model
 
     given = list(dict.fromkeys(options.inputs)) or [DEFAULT]
     models = [

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from fdikp.cli.console import UsageError
-from fdikp.models.descriptor import DEFAULT, DEFAULT_TILE
+from fdikp.models.descriptor import DEFAULT, DEFAULT_TILE, Precision
 
 if TYPE_CHECKING:
     from fdikp.inference.deblurrer import Deblurrer
@@ -27,7 +27,7 @@ class ModelOptions:
 
     # Number format of the convolutions; auto is bfloat16 on devices that compute in it, else float32. Fourier
     # transforms are always float32.
-    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    precision: Literal["auto", Precision] = "auto"
 
     # Side of the tiles that a photo is processed in, in pixels: a multiple of 16 and at least 64, or 0 for the whole
     # photo at once. Working memory depends on it.
@@ -53,6 +53,6 @@ class ModelOptions:
 
     def load(self) -> "Deblurrer":
         """Load the model; the first call in a process takes about two seconds, to import torch."""
-        from fdikp import load_model
+        from fdikp.inference.load import load_model
 
         return load_model(self.model, self.device, self.precision, tile=self.tile, ensemble=self.ensemble)

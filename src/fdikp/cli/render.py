@@ -189,7 +189,7 @@ def _find_photos(inputs: Sequence[str], output: Path | None) -> list[Path]:
     """The sharp photos among the inputs. A named file that cannot be used is an error."""
     from fdikp.jobs.discover import InputFinder
 
-    candidates = InputFinder(output=output).find(inputs)
+    candidates = InputFinder(output=output, suffixes=()).find(inputs)
     for photo in candidates:
         if photo.error:
             raise photo.error

@@ -166,7 +166,7 @@ def _comparison(options: Options, name: str, evaluator: "Evaluator", sets: "Sequ
 
 
 def _ablation(options: Options, name: str, evaluator: "Evaluator", sets: "Sequence[EvaluationSet]") -> None:
-    from fdikp import load_model
+    from fdikp.inference.load import load_model
     from fdikp.paper.reproduce import rows, table, train_and_score
 
     budget = budget_of(name, options.budget)
@@ -200,7 +200,7 @@ def _command() -> str:
 
 
 def _models(options: Options) -> "list[Deblurrer]":
-    from fdikp import load_model
+    from fdikp.inference.load import load_model
 
     return [load_model(model, options.device, "float32") for model in dict.fromkeys(options.model)]
 

@@ -19,12 +19,9 @@ from fdikp.evaluation.results import Evaluation, ImageResult, ModelInfo
 from fdikp.inference.deblurrer import Deblurrer
 from fdikp.inference.load import load_model
 from fdikp.metrics.focus import sharp_pixels
-from fdikp.metrics.lpips import LPIPS
+from fdikp.metrics.lpips import LPIPS, MIN_SIDE
 from fdikp.metrics.no_reference import no_reference
 from fdikp.metrics.overshoot import overshoot
-
-MIN_SIDE = 32
-"""Shortest side that every metric accepts, pixels."""
 
 WARM_UP = 256
 """Side of the crop of the first image that each model restores before timing starts, pixels."""
@@ -106,7 +103,7 @@ class Evaluator:
             DataError: the image cannot be read, or is too small to be scored.
         """
         source, target = sample.load()
-        if min(source.shape[:2]) < MIN_SIDE:
+        if min(source.shape[:2]) < MIN_SIDE:  # without LPIPS too, so that the same images are scored
             raise DataError(
                 f"{data.name} {sample.name}: {source.shape[1]}x{source.shape[0]} is too small to be scored; "
                 f"remove it (sides must be at least {MIN_SIDE} pixels)"

@@ -13,16 +13,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fdikp.errors import DataError, WeightsError
-from fdikp.metrics.lpips import LPIPS, Backbone
+from fdikp.metrics.lpips import LPIPS, MIN_SIDE, Backbone
 from fdikp.metrics.psnr import capped_psnr, luma, mae, rounded
 from fdikp.metrics.registry import METRICS
 from fdikp.metrics.ssim import WINDOW, Window, ssim
 
 ALL = ("psnr", "ssim", "mae", "lpips")
 """Every metric that a protocol computes."""
-
-MIN_LPIPS_SIDE = 32
-"""Side below which the last feature map of AlexNet is empty, pixels."""
 
 DEFAULT = "defocus"
 """The default protocol."""
@@ -136,7 +133,7 @@ class Protocol:
             )
         metrics = [name for name in ALL if name != "lpips" or (lpips and self.lpips)]
         pair = [self.scored(image.float(), data) for image in (output, target)]
-        self._require_side(pair[0], max(WINDOW[self.ssim], MIN_LPIPS_SIDE if "lpips" in metrics else 1))
+        self._require_side(pair[0], max(WINDOW[self.ssim], MIN_SIDE if "lpips" in metrics else 1))
         scores = {}
         for name in metrics:
             x, y = (self._as_scored(name, image) for image in pair)

@@ -7,9 +7,9 @@
 Importing this module is cheap: libvips is loaded when a photo is first read or written.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from fdikp._lazy import attach
 from fdikp.imaging.formats import FORMATS, SUFFIXES, is_photo_path
 
 _LAZY = {
@@ -41,8 +41,4 @@ if TYPE_CHECKING:
     from fdikp.imaging.reading import read_photo
     from fdikp.imaging.writing import encode_photo, output_format, write_photo
 
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(import_module(_LAZY[name]), name)
-    raise AttributeError(f"module 'fdikp.imaging' has no attribute {name!r}")
+__getattr__, __dir__ = attach(__name__, _LAZY, __all__)

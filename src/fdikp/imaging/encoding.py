@@ -58,13 +58,14 @@ def encode(photo: Photo, format: str, file: BinaryIO, quality: int | None, strip
     target = FORMATS.get(format)
     if target is None or not target.writable:
         writable = ", ".join(name for name, each in FORMATS.items() if each.writable)
-        raise PhotoError(f"cannot be written as {format!r}; choose one of {writable}")
+        raise PhotoError(f"cannot be written as {format!r}; choose one of {writable}", code="output_unwritable")
     if quality is not None and not 1 <= quality <= 100:
-        raise PhotoError(f"quality {quality} is not between 1 and 100")
+        raise PhotoError(f"quality {quality} is not between 1 and 100", code="request_invalid")
     if target.longest_side is not None and max(photo.width, photo.height) > target.longest_side:
         raise PhotoError(
             f"{photo.width} × {photo.height} pixels do not fit in {target.title}, which is limited to "
-            f"{target.longest_side} per side; write TIFF or PNG"
+            f"{target.longest_side} per side; write TIFF or PNG",
+            code="output_unwritable",
         )
     notes: list[str] = []
     photo = replace(photo, metadata=_holdable(photo.metadata, format, strip, notes))

@@ -97,6 +97,15 @@ SUFFIXES = frozenset(
 because RAW files mostly lie beside a JPEG of the same photo."""
 
 
+def writable_suffixes() -> str:
+    """The first suffix of each format that fdikp writes, for messages.
+
+    >>> writable_suffixes()
+    '.jpg, .png, .tif, .webp, .avif'
+    """
+    return ", ".join(format.suffixes[0] for format in FORMATS.values() if format.writable)
+
+
 def is_photo_path(path: str | os.PathLike[str]) -> bool:
     """Return whether `path` has the suffix of a photo, in upper or lower case. The file is not opened."""
     return os.path.splitext(os.fspath(path))[1].lower() in SUFFIXES  # noqa: PTH122 - no Path needed

@@ -12,7 +12,7 @@ from fdikp.errors import PhotoError
 from fdikp.files import atomic_write, cannot_be_written
 from fdikp.imaging._vips import pyvips
 from fdikp.imaging.encoding import encode
-from fdikp.imaging.formats import FORMATS, format_of_suffix
+from fdikp.imaging.formats import FORMATS, format_of_suffix, writable_suffixes
 from fdikp.imaging.names import printable_name
 
 if TYPE_CHECKING:
@@ -43,13 +43,14 @@ def write_photo(
         A sentence for each thing that could not be kept.
 
     Raises:
-        PhotoError: the photo cannot be written.
+        PhotoError: the photo cannot be written; its code is `output_unwritable`.
     """
     name = printable_name(path)
     format = format or format_of_suffix(path)
     if format is None:
         raise PhotoError(
-            f"{name}: its suffix is not one of a format that fdikp writes; use .jpg, .png, .tif, .webp or .avif"
+            f"{name}: its suffix is not one of a format that fdikp writes; use one of {writable_suffixes()}",
+            code="output_unwritable",
         )
     try:
         with atomic_write(path) as file:
@@ -57,11 +58,11 @@ def write_photo(
     except PhotoError as error:
         raise error.located(name) from error.__cause__
     except OSError as error:
-        raise PhotoError(cannot_be_written(name, error)) from error
+        raise PhotoError(cannot_be_written(name, error), code="output_unwritable") from error
     except ValueError as error:  # a NUL in the name
-        raise PhotoError(f"{name}: is not a valid file name") from error
+        raise PhotoError(f"{name}: is not a valid file name", code="output_unwritable") from error
     except pyvips.Error as error:
-        raise PhotoError(f"{name}: cannot be written: {_reason(error)}") from error
+        raise PhotoError(f"{name}: cannot be written: {_reason(error)}", code="output_unwritable") from error
     return tuple(notes)
 
 
@@ -75,7 +76,8 @@ def encode_photo(photo: Photo, format: str, *, quality: int | None = None, strip
     try:
         encode(photo, format, file, quality, strip)
     except pyvips.Error as error:
-        raise PhotoError(f"{FORMATS[format].title} encoding failed: {_reason(error)}") from error
+        message = f"{FORMATS[format].title} encoding failed: {_reason(error)}"
+        raise PhotoError(message, code="output_unwritable") from error
     return file.getvalue()
 
 

@@ -10,19 +10,18 @@ from torch import Tensor
 
 from fdikp.errors import ArgumentError
 from fdikp.imaging import Photo
+from fdikp.inference.arguments import check_strength
 from fdikp.inference.callbacks import Cancel, Progress
 from fdikp.inference.image_types import Encoded, Readable, SameKind, Scalar, is_image, map_image, pixels_of
+from fdikp.inference.pixels import apply_change
 from fdikp.inference.restoring import dilation, dilation_and_coefficients, restore, restored_bands
 from fdikp.inference.results import Analysis, Restoration, RestoredBands
-from fdikp.inference.tiled import Engine, TiledInference
+from fdikp.inference.tiled import Runtime, TiledInference
 from fdikp.models import ModelDescriptor
 from fdikp.network import FDIKP, NetworkConfig
 
 if TYPE_CHECKING:
     from PIL import Image
-
-MAX_STRENGTH = 2.0
-"""Twice the change that the network predicts."""
 
 
 class Deblurrer:
@@ -53,13 +52,15 @@ class Deblurrer:
         ensemble: bool = False,
     ) -> None:
         tile = descriptor.default_tile if tile is None else tile
+        if not isinstance(tile, int):
+            raise ArgumentError("must be an integer", argument="tile", value=tile)
         if not descriptor.allows_tile(tile):
             limits = f"a multiple of {descriptor.size_multiple} and at least {descriptor.min_tile}"
             raise ArgumentError(f"must be {limits}, or 0 for no tiles", argument="tile", value=tile)
         self.descriptor = descriptor
         float32 = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         working = float32 if precision == torch.float32 else copy.deepcopy(float32).to(precision)
-        self.engine = Engine(descriptor, working, float32, device, precision, tile, ensemble)
+        self.runtime = Runtime(descriptor, working, float32, device, precision, tile, ensemble)
 
     def __repr__(self) -> str:
         precision = str(self.precision).removeprefix("torch.")
@@ -74,27 +75,27 @@ class Deblurrer:
     @property
     def device(self) -> torch.device:
         """Where it runs."""
-        return self.engine.device
+        return self.runtime.device
 
     @property
     def precision(self) -> torch.dtype:
         """The type in which its convolutions compute."""
-        return self.engine.precision
+        return self.runtime.precision
 
     @property
     def tile(self) -> int:
         """Side of the tiles in pixels; 0 for no tiles."""
-        return self.engine.tile
+        return self.runtime.tile
 
     @property
     def ensemble(self) -> bool:
         """Whether each tile is restored in eight orientations."""
-        return self.engine.ensemble
+        return self.runtime.ensemble
 
     @property
     def network(self) -> FDIKP:
         """The network in float32; do not change it."""
-        return self.engine.float32
+        return self.runtime.network_float32
 
     @property
     def config(self) -> NetworkConfig:
@@ -103,38 +104,64 @@ class Deblurrer:
 
     @overload
     def __call__(  # type: ignore[overload-overlap]  # a str is a Sequence[str] too
-        self, image: Readable, *, strength: float = ..., cancel: Cancel | None = ...
+        self, image: Readable, *, strength: float = ..., progress: Progress | None = ..., cancel: Cancel | None = ...
     ) -> Photo: ...
 
     @overload
-    def __call__(self, image: Encoded, *, strength: float = ..., cancel: Cancel | None = ...) -> bytes: ...
+    def __call__(
+        self, image: Encoded, *, strength: float = ..., progress: Progress | None = ..., cancel: Cancel | None = ...
+    ) -> bytes: ...
 
     @overload
     def __call__(
-        self, image: np.ndarray[Any, np.dtype[Scalar]], *, strength: float = ..., cancel: Cancel | None = ...
+        self,
+        image: np.ndarray[Any, np.dtype[Scalar]],
+        *,
+        strength: float = ...,
+        progress: Progress | None = ...,
+        cancel: Cancel | None = ...,
     ) -> np.ndarray[Any, np.dtype[Scalar]]: ...
 
     @overload
-    def __call__(self, image: Tensor, *, strength: float = ..., cancel: Cancel | None = ...) -> Tensor: ...
+    def __call__(
+        self, image: Tensor, *, strength: float = ..., progress: Progress | None = ..., cancel: Cancel | None = ...
+    ) -> Tensor: ...
 
     @overload
     def __call__(
-        self, image: "Image.Image", *, strength: float = ..., cancel: Cancel | None = ...
+        self,
+        image: "Image.Image",
+        *,
+        strength: float = ...,
+        progress: Progress | None = ...,
+        cancel: Cancel | None = ...,
     ) -> "Image.Image": ...
 
     # Not Iterable, which an ndarray of unknown type would match too: its result would then be Any
     @overload
     def __call__(
-        self, image: Sequence[Readable] | Iterator[Readable], *, strength: float = ..., cancel: Cancel | None = ...
+        self,
+        image: Sequence[Readable] | Iterator[Readable],
+        *,
+        strength: float = ...,
+        progress: Progress | None = ...,
+        cancel: Cancel | None = ...,
     ) -> Iterator[Photo]: ...
 
     @overload
     def __call__(
-        self, image: Sequence[SameKind] | Iterator[SameKind], *, strength: float = ..., cancel: Cancel | None = ...
+        self,
+        image: Sequence[SameKind] | Iterator[SameKind],
+        *,
+        strength: float = ...,
+        progress: Progress | None = ...,
+        cancel: Cancel | None = ...,
     ) -> Iterator[SameKind]: ...
 
-    def __call__(self, image: Any, *, strength: float = 1.0, cancel: Cancel | None = None) -> Any:
-        """Restore an image, or each image of an iterable.
+    def __call__(
+        self, image: Any, *, strength: float = 1.0, progress: Progress | None = None, cancel: Cancel | None = None
+    ) -> Any:
+        """Restore an image, or each image of a sequence or an iterator.
 
         >>> import numpy as np
         >>> from fdikp import load_model
@@ -147,25 +174,27 @@ class Deblurrer:
         Args:
             image: path, binary file, bytes of an encoded photo, `Photo`, PIL image, ndarray [H, W], [H, W, C] or
                 [B, H, W, C], or tensor [C, H, W] or [B, C, H, W]; 8 or 16 bits, or floats in 0..1. Any size from 1×1.
-                Or an iterable of these, such as a list or a generator.
+                Or a sequence or an iterator of these, such as a list or a generator.
             strength: the fraction of the predicted change to apply, 0..2: 0 for none, 1 for what the network predicts.
+            progress: called after each tile of an image.
             cancel: asked before each tile whether to stop.
 
         Returns:
             The same kind, size and type: bytes for bytes, in the same format where fdikp writes it; a `Photo` for a
-            path and for a file. For an iterable, an iterator that restores an image when it is asked for the next one.
+            path and for a file. For a sequence or an iterator, an iterator that restores an image when it is asked for
+            the next one.
 
         Raises:
-            PhotoError: the image cannot be read, or has another shape, type or range. For a missing file it is a
-                `FileNotFoundError` too.
+            PhotoError: the photo cannot be read. For a missing file it is a `FileNotFoundError` too.
             TypeError: not a kind of image.
-            ArgumentError: the strength is out of range. It is a `ValueError` too.
+            ArgumentError: the array or tensor has another shape, type or range, or the strength is out of range. It is
+                a `ValueError` too.
             Cancelled: `cancel` returned true.
         """
-        _check_strength(strength)
+        check_strength(strength)
 
         def restore_pixels(pixels: Tensor) -> Tensor:
-            return restore(TiledInference(self.engine, cancel=cancel), pixels, strength)[0]
+            return restore(TiledInference(self.runtime, progress, cancel), pixels, strength)[0]
 
         if is_image(image) or not isinstance(image, Iterable):
             return map_image(image, restore_pixels)
@@ -190,11 +219,13 @@ class Deblurrer:
             cancel: asked before each tile whether to stop.
 
         Raises:
+            TypeError: not a `Photo`.
             ArgumentError: the strength is out of range.
             Cancelled: `cancel` returned true.
         """
-        _check_strength(strength)
-        run = TiledInference(self.engine, progress, cancel)
+        _check_photo(photo)
+        check_strength(strength)
+        run = TiledInference(self.runtime, progress, cancel)
         pixels, maps = restore(run, pixels_of(photo), strength, dilation if blur_map else None)
         return Restoration(
             photo.with_pixels(pixels.numpy()), maps[0] if blur_map else None, tuple(run.notes), run.tiles
@@ -226,11 +257,13 @@ class Deblurrer:
             An iterator of the index of a band's first row and the band [h, W, C] in the photo's type.
 
         Raises:
+            TypeError: not a `Photo`.
             ArgumentError: the strength is out of range.
             Cancelled: `cancel` returned true; it is raised while iterating.
         """
-        _check_strength(strength)
-        run = TiledInference(self.engine, progress, cancel)
+        _check_photo(photo)
+        check_strength(strength)
+        run = TiledInference(self.runtime, progress, cancel)
 
         def bands() -> Iterator[tuple[int, np.ndarray]]:
             next_row = 0
@@ -256,19 +289,38 @@ class Deblurrer:
             [3, H, W] float32 on the CPU.
 
         Raises:
-            ArgumentError: the strength is out of range.
+            TypeError: not a tensor.
+            ArgumentError: the tensor has another shape or type, or the strength is out of range.
             Cancelled: `cancel` returned true.
         """
-        _check_strength(strength)
+        _check_tensor(x)
+        check_strength(strength)
         x = x.detach().float().cpu()
         restored = torch.empty_like(x, memory_format=torch.contiguous_format)
-        run = TiledInference(self.engine, progress, cancel)
+        run = TiledInference(self.runtime, progress, cancel)
         for y, band in run.bands(x.permute(1, 2, 0), lambda stage: stage.image[0].float()):
             rows = slice(y, y + band.shape[1])
-            restored[:, rows] = x[:, rows] + strength * (torch.from_numpy(band) - x[:, rows])
+            restored[:, rows] = apply_change(x[:, rows], torch.from_numpy(band), strength)
         return restored
 
-    def analyse(self, image: Any, *, progress: Progress | None = None, cancel: Cancel | None = None) -> Analysis:
+    @overload
+    def analyse(
+        self, image: Readable, *, strength: float = ..., progress: Progress | None = ..., cancel: Cancel | None = ...
+    ) -> Analysis[Photo]: ...
+
+    @overload
+    def analyse(
+        self, image: Encoded, *, strength: float = ..., progress: Progress | None = ..., cancel: Cancel | None = ...
+    ) -> Analysis[bytes]: ...
+
+    @overload
+    def analyse(
+        self, image: SameKind, *, strength: float = ..., progress: Progress | None = ..., cancel: Cancel | None = ...
+    ) -> Analysis[SameKind]: ...
+
+    def analyse(
+        self, image: Any, *, strength: float = 1.0, progress: Progress | None = None, cancel: Cancel | None = None
+    ) -> Analysis[Any]:
         """Restore an image, and keep the kernels, the blur map and the coefficient maps that the network predicted.
 
         >>> analysis = model.analyse("blurred.jpg")     # doctest: +SKIP
@@ -279,25 +331,28 @@ class Deblurrer:
 
         Args:
             image: as for a call, but a single image.
+            strength: the fraction of the predicted change to apply, 0..2.
             progress: called after each tile.
             cancel: asked before each tile whether to stop.
 
         Raises:
-            PhotoError: the image cannot be read, or has another shape, type or range.
+            PhotoError: the photo cannot be read.
             TypeError: not a kind of image.
-            ArgumentError: a batch.
+            ArgumentError: the array or tensor is a batch, or has another shape, type or range; or the strength is out
+                of range.
             Cancelled: `cancel` returned true.
         """
+        check_strength(strength)
         if isinstance(image, np.ndarray | Tensor) and image.ndim == 4:
             raise ArgumentError(
                 "a batch cannot be analysed; give one image", argument="image", value=tuple(image.shape)
             )
-        run = TiledInference(self.engine, progress, cancel, keep_kernels=True)
+        run = TiledInference(self.runtime, progress, cancel, keep_kernels=True)
         maps = np.empty(0, np.float32)
 
         def restore_pixels(pixels: Tensor) -> Tensor:
             nonlocal maps
-            restored, maps = restore(run, pixels, 1.0, dilation_and_coefficients)
+            restored, maps = restore(run, pixels, strength, dilation_and_coefficients)
             return restored
 
         restored = map_image(image, restore_pixels)
@@ -305,7 +360,7 @@ class Deblurrer:
             image=restored,
             blur_map=maps[0],
             kernels=np.stack(run.kernels),
-            tile_origins=np.array(run.origins),
+            tile_boxes=np.array(run.boxes),
             coefficients=maps[1:],
             coefficient_names=tuple(
                 f"{source}, {candidate}"
@@ -316,6 +371,16 @@ class Deblurrer:
         )
 
 
-def _check_strength(strength: float) -> None:
-    if not 0 <= strength <= MAX_STRENGTH:  # NaN included
-        raise ArgumentError(f"must be between 0 and {MAX_STRENGTH:g}", argument="strength", value=strength)
+def _check_photo(photo: object) -> None:
+    if not isinstance(photo, Photo):
+        raise TypeError(f"{type(photo).__name__} is not a Photo; read one with read_photo, or call the model itself")
+
+
+def _check_tensor(x: object) -> None:
+    if not isinstance(x, Tensor):
+        raise TypeError(f"{type(x).__name__} is not a tensor; call the model itself")
+    if x.ndim != 3 or x.shape[0] != 3 or 0 in x.shape:
+        raise ArgumentError("must be an image [3, H, W]", argument="x", value=tuple(x.shape))
+    if not x.is_floating_point():
+        dtype = str(x.dtype).removeprefix("torch.")
+        raise ArgumentError("must be floats in 0..1", argument="x", value=dtype, hint="convert it first")

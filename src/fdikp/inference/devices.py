@@ -1,14 +1,13 @@
 """Choose where the network runs, and in which precision."""
 
-import platform
-from pathlib import Path
-
 import torch
 
 from fdikp.errors import ArgumentError
+from fdikp.models.descriptor import PRECISIONS
 from fdikp.network.ops import native
 
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+DTYPES: dict[str, torch.dtype] = {name: getattr(torch, name) for name in PRECISIONS}
+"""The type of each precision."""
 
 FFT_TOLERANCE = 1e-4
 """Largest error of irfft2(rfft2(x)), for x in 0..1, that counts as rounding. A wrong transform is off by about 1."""
@@ -54,11 +53,11 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
     """
     if name == "auto":
         return torch.bfloat16 if has_bfloat16(device) else torch.float32
-    if name not in PRECISIONS:
+    if name not in DTYPES:
         raise ArgumentError(
             "not a known precision", argument="precision", value=name, hint=f"use auto, {', '.join(PRECISIONS)}"
         )
-    return PRECISIONS[name]
+    return DTYPES[name]
 
 
 def has_bfloat16(device: torch.device) -> bool:
@@ -87,13 +86,3 @@ def fft_error(device: torch.device) -> float:
         inverse = torch.fft.irfft2(torch.fft.rfft2(x, norm="ortho"), s=(height, width), norm="ortho")
         worst = max(worst, (inverse - x).abs().max().item())
     return worst
-
-
-def processor() -> str:
-    """The name of this machine's processor."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fdikp.errors import PhotoError
+from fdikp.errors import ArgumentError
 from fdikp.imaging import Photo, encode_photo, output_format, read_photo
 
 if TYPE_CHECKING:
@@ -55,7 +55,8 @@ def map_image(image: Any, restore: Restore) -> Any:
     write become what `fdikp.imaging.output_format` says.
 
     Raises:
-        PhotoError: the image cannot be read, or has another shape, type or range.
+        PhotoError: the photo cannot be read.
+        ArgumentError: the array or tensor has another shape, type or range.
         TypeError: not a kind of image.
     """
     convert = _converter(image)
@@ -119,9 +120,7 @@ def _array(image: np.ndarray, restore: Restore) -> np.ndarray:
     channels_last = image[..., None] if image.ndim == 2 else image
     channels = channels_last.shape[-1] if channels_last.ndim == 3 else 0
     if channels not in (1, 2, 3, 4) or 0 in image.shape:
-        raise PhotoError(
-            f"array of shape {list(image.shape)} is not an image; give [H, W], [H, W, C] or [B, H, W, C], C = 1 to 4"
-        )
+        raise _not_an_image("an array of this shape", image.shape, "[H, W], [H, W, C] or [B, H, W, C], C = 1 to 4")
     colours = 3 if channels >= 3 else 1
     pixels = torch.from_numpy(_contiguous(channels_last[..., :colours]))
     restored = restore(_checked(pixels)).numpy()
@@ -132,9 +131,7 @@ def _tensor(image: Tensor, restore: Restore) -> Tensor:
     if image.ndim == 4 and len(image):
         return torch.stack([_tensor(one, restore) for one in image])
     if image.ndim != 3 or image.shape[0] not in (1, 3) or 0 in image.shape:
-        raise PhotoError(
-            f"tensor of shape {list(image.shape)} is not an image; give [C, H, W] or [B, C, H, W], C = 1 or 3"
-        )
+        raise _not_an_image("a tensor of this shape", image.shape, "[C, H, W] or [B, C, H, W], C = 1 or 3")
     return restore(_checked(image.detach().permute(1, 2, 0))).permute(2, 0, 1)
 
 
@@ -161,10 +158,20 @@ def _checked(pixels: Tensor) -> Tensor:
     if pixels.dtype in (torch.uint8, torch.uint16):
         return pixels
     if not pixels.is_floating_point():
-        raise PhotoError(f"values of type {pixels.dtype} are not an image; give uint8, uint16, or floats in 0..1")
+        dtype = str(pixels.dtype).removeprefix("torch.")
+        raise ArgumentError(
+            "values of this type are not an image",
+            argument="image",
+            value=dtype,
+            hint="give uint8, uint16, or floats in 0..1",
+        )
     low, high = pixels.aminmax()
     if not (torch.isfinite(low) and torch.isfinite(high)):
-        raise PhotoError("the image holds NaN or infinite values; replace them first")
+        raise ArgumentError("image: holds NaN or infinite values", hint="replace them first")
     if low < -0.5 or high > 1.5:
-        raise PhotoError(f"float values run from {low:.3g} to {high:.3g}; scale them to 0..1 first")
+        raise ArgumentError(f"image: its values run from {low:.3g} to {high:.3g}", hint="scale them to 0..1 first")
     return pixels
+
+
+def _not_an_image(what: str, shape: Sequence[int], expected: str) -> ArgumentError:
+    return ArgumentError(f"{what} is not an image", argument="image", value=tuple(shape), hint=f"give {expected}")

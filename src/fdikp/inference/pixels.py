@@ -18,5 +18,10 @@ def from_rgb(rgb: Tensor, channels: int, dtype: torch.dtype) -> Tensor:
     return (values if dtype.is_floating_point else values.round()).to(dtype)
 
 
+def apply_change(blurry: Tensor, predicted: Tensor, strength: float) -> Tensor:
+    """The image that has a fraction of the predicted change; all of one shape."""
+    return blurry + strength * (predicted - blurry)
+
+
 def _white(dtype: torch.dtype) -> float:
     return white_level(str(dtype).removeprefix("torch."))

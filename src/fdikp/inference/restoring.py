@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fdikp.inference.pixels import from_rgb, to_rgb
+from fdikp.inference.pixels import apply_change, from_rgb, to_rgb
 from fdikp.inference.tiled import TiledInference
 from fdikp.network import Stage
 
@@ -46,7 +46,7 @@ def restored_bands(
     for y, band in run.bands(pixels, outputs):
         blurry = to_rgb(pixels[y : y + band.shape[1]]).cpu()
         predicted = torch.from_numpy(band[:3]).permute(1, 2, 0)
-        restored = blurry + strength * (predicted - blurry)
+        restored = apply_change(blurry, predicted, strength)
         yield y, from_rgb(restored, pixels.shape[-1], pixels.dtype), band[3:]
 
 

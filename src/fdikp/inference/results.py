@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Generic, TypeVar
 
 import numpy as np
 
 from fdikp.imaging import Photo
+
+Image = TypeVar("Image")
+"""The kind of image that was given."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,17 +47,17 @@ class RestoredBands(Iterator[tuple[int, np.ndarray]]):
 
 
 @dataclass(frozen=True, eq=False)
-class Analysis:
+class Analysis(Generic[Image]):
     """A restored image, and everything that it was computed from (Figs. 3, 5, 6)."""
 
-    image: Any
+    image: Image
     """The restored image, of the kind that was given."""
     blur_map: np.ndarray
     """[H, W] float32: the dilation D of eq. 9 at the finest stage, in pixels."""
     kernels: np.ndarray
     """[tiles, stages, 2, N, K, K] float32: inverse kernels; stages from coarse to fine, each for its blurry input and
     for the result of the stage before."""
-    tile_origins: np.ndarray
+    tile_boxes: np.ndarray
     """[tiles, 4] int: y, x, height and width of each tile, in pixels."""
     coefficients: np.ndarray
     """[2(N + 1), H, W] float32 in -1..1: the weight of each candidate at the finest stage."""

@@ -30,14 +30,14 @@ TilePosition = tuple[slice, slice]
 
 
 @dataclass(frozen=True)
-class Engine:
-    """A network on a device, and the settings by which it restores images."""
+class Runtime:
+    """A loaded network: where it runs, and the settings by which it restores images."""
 
     descriptor: ModelDescriptor
     """The model, with the limits of its tiles."""
     network: FDIKP
     """The network in the precision that it computes in."""
-    float32: FDIKP
+    network_float32: FDIKP
     """The same network in float32: it computes a tile again that overflows in 16 bits."""
     device: torch.device
     precision: torch.dtype
@@ -51,21 +51,21 @@ class TiledInference:
     """One image's run through the network: tiles, retries, and the report.
 
     Args:
-        engine: the network and its settings.
+        runtime: the network and its settings.
         progress: called after each tile.
         cancel: asked before each tile whether to stop.
-        keep_kernels: whether to collect `kernels` and `origins`.
+        keep_kernels: whether to collect `kernels` and `boxes`.
     """
 
     def __init__(
         self,
-        engine: Engine,
+        runtime: Runtime,
         progress: Progress | None = None,
         cancel: Cancel | None = None,
         *,
         keep_kernels: bool = False,
     ) -> None:
-        self.engine = engine
+        self.runtime = runtime
         self.progress = progress
         self.cancel = cancel
         self.keep_kernels = keep_kernels
@@ -73,7 +73,7 @@ class TiledInference:
         self.tiles = 0
         self.kernels: list[np.ndarray] = []
         """[stages, 2, N, K, K] float32 for each tile."""
-        self.origins: list[tuple[int, int, int, int]] = []
+        self.boxes: list[tuple[int, int, int, int]] = []
         """y, x, height and width of each tile, in pixels."""
 
     def bands(self, pixels: Tensor, outputs: Callable[[Stage], Tensor]) -> Iterator[tuple[int, np.ndarray]]:
@@ -93,7 +93,7 @@ class TiledInference:
             Cancelled: `cancel` returned true.
             FdikpError: memory is too small for the smallest tile, or the result is not finite even in float32.
         """
-        tile, batch = self.engine.tile, 0
+        tile, batch = self.runtime.tile, 0
         while True:
             rows, columns = (self._spans(side, tile) for side in pixels.shape[:2])
             batch = batch or self._batch_size(rows, columns)
@@ -110,26 +110,26 @@ class TiledInference:
             else:
                 tile = self._half_tile(tile or max(pixels.shape[:2]))
             self.kernels.clear()
-            self.origins.clear()
+            self.boxes.clear()
             gc.collect()
-            if self.engine.device.type == "cuda":
+            if self.runtime.device.type == "cuda":
                 torch.cuda.empty_cache()
 
     def _spans(self, length: int, tile: int) -> list[Span]:
         """Cut one side of the image into tiles; small ones overlap by a quarter of their side."""
-        model = self.engine.descriptor
+        model = self.runtime.descriptor
         return spans(length, tile, min(model.tile_overlap, tile // 4), model.size_multiple)
 
     def _batch_size(self, rows: Sequence[Span], columns: Sequence[Span]) -> int:
         """The number of tiles per batch: within the device's limit, and such that batches are about equal."""
         tiles = len(rows) * len(columns)
         tile_pixels = rows[0].stop * columns[0].stop
-        limit = max(1, BATCH_PIXELS.get(self.engine.device.type, 0) // tile_pixels)
+        limit = max(1, BATCH_PIXELS.get(self.runtime.device.type, 0) // tile_pixels)
         batches = -(-tiles // limit)
         return -(-tiles // batches)
 
     def _half_tile(self, tile: int) -> int:
-        model = self.engine.descriptor
+        model = self.runtime.descriptor
         half = tile // 2 // model.size_multiple * model.size_multiple
         if half < model.min_tile:
             raise FdikpError(
@@ -171,7 +171,7 @@ class TiledInference:
         The tiles of one image differ in size by at most what pads them to the grid, so padded tiles are equal in size.
         """
         x = torch.cat([self._padded(pixels[position]) for position in positions])
-        batch_stages = self._run_network(self.engine.network, x)
+        batch_stages = self._run_network(self.runtime.network, x)
         finite = batch_stages[-1].image.isfinite().flatten(1).all(1).tolist()
         tiles = []
         for i, (rows, columns) in enumerate(positions):
@@ -183,28 +183,30 @@ class TiledInference:
             if self.keep_kernels:
                 self.kernels.append(torch.stack([stage.kernels[0] for stage in stages]).float().cpu().numpy())
                 size = (rows.stop - rows.start, columns.stop - columns.start)
-                self.origins.append((rows.start, columns.start, *size))
+                self.boxes.append((rows.start, columns.start, *size))
             tiles.append(stages)
         return tiles
 
     def _run_network(self, network: FDIKP, x: Tensor) -> list[Stage]:
         """The stages of padded tiles x [B, 3, H, W]."""
-        return ensemble_stages(network, x) if self.engine.ensemble else network.padded_stages(x)
+        return ensemble_stages(network, x) if self.runtime.ensemble else network.padded_stages(x)
 
     def _padded(self, pixels: Tensor) -> Tensor:
         """A tile's pixels [h, w, C] as the network takes them, [1, 3, H, W] on its device."""
-        x = to_rgb(pixels.to(self.engine.device)).permute(2, 0, 1).unsqueeze(0)
+        x = to_rgb(pixels.to(self.runtime.device)).permute(2, 0, 1).unsqueeze(0)
         return pad(x, *working_size(*x.shape[-2:]))
 
     def _retry_float32(self, x: Tensor, rows: slice, columns: slice) -> list[Stage]:
         """The stages of one padded tile x [1, 3, H, W] in float32."""
-        engine = self.engine
-        if engine.network is not engine.float32:
-            self._note(f"tile at {columns.start}, {rows.start} was not finite in {engine.precision}; redone in float32")
-            stages = self._run_network(engine.float32, x)
+        runtime = self.runtime
+        if runtime.network is not runtime.network_float32:
+            self._note(
+                f"tile at {columns.start}, {rows.start} was not finite in {runtime.precision}; redone in float32"
+            )
+            stages = self._run_network(runtime.network_float32, x)
             if bool(stages[-1].image.isfinite().all()):
                 return stages
-        raise FdikpError(f"{engine.descriptor.name}: its result is not finite even in float32; use other weights")
+        raise FdikpError(f"{runtime.descriptor.name}: its result is not finite even in float32; use other weights")
 
     def _note(self, note: str) -> None:
         """Report a note to the caller, and log it."""

@@ -12,8 +12,8 @@ One photo:
 
 A folder, with the next photo being read and the last result being written while the network works:
 
->>> photos = jobs.InputFinder(output=Path("fixed")).find(["holiday/"])         # doctest: +SKIP
->>> requests = jobs.plan_jobs(photos, jobs.OutputNaming("", folder=Path("fixed")))  # doctest: +SKIP
+>>> naming = jobs.OutputNaming(suffix="", folder=Path("fixed"))
+>>> requests = jobs.plan_jobs(naming.finder().find("holiday/"), naming)        # doctest: +SKIP
 >>> jobs.run_all(requests, fdikp.load_model, finished=print)                   # doctest: +SKIP
 
 The steps in different processes, each of which gets what the one before returned:
@@ -30,24 +30,25 @@ Nothing here imports torch, prints, or keeps state between calls: any object wit
 libvips are loaded when they are first needed.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-_MODULES = {
-    "DeblurRequest": "request",
-    "DeblurResult": "request",
-    "DecodedPhoto": "steps",
-    "Engine": "engine",
-    "InputFinder": "discover",
-    "InputPath": "discover",
-    "OutputNaming": "plan",
-    "RestoredPhoto": "steps",
-    "plan_jobs": "plan",
-    "read": "steps",
-    "restore": "steps",
-    "run": "runner",
-    "run_all": "runner",
-    "write": "steps",
+from fdikp._lazy import attach
+
+_LAZY = {
+    "DeblurRequest": "fdikp.jobs.request",
+    "DeblurResult": "fdikp.jobs.request",
+    "DecodedPhoto": "fdikp.jobs.steps",
+    "Engine": "fdikp.jobs.engine",
+    "InputFinder": "fdikp.jobs.discover",
+    "InputPath": "fdikp.jobs.discover",
+    "OutputNaming": "fdikp.jobs.plan",
+    "RestoredPhoto": "fdikp.jobs.steps",
+    "plan_jobs": "fdikp.jobs.plan",
+    "read": "fdikp.jobs.steps",
+    "restore": "fdikp.jobs.steps",
+    "run": "fdikp.jobs.runner",
+    "run_all": "fdikp.jobs.runner",
+    "write": "fdikp.jobs.steps",
 }
 
 __all__ = [
@@ -75,8 +76,4 @@ if TYPE_CHECKING:
     from fdikp.jobs.runner import run, run_all
     from fdikp.jobs.steps import DecodedPhoto, RestoredPhoto, read, restore, write
 
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return getattr(import_module(f"fdikp.jobs.{_MODULES[name]}"), name)
-    raise AttributeError(f"module 'fdikp.jobs' has no attribute {name!r}")
+__getattr__, __dir__ = attach(__name__, _LAZY, __all__)

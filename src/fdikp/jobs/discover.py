@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fdikp.errors import PhotoError, PhotoNotFoundError, RequestError
 from fdikp.imaging.formats import is_photo_path
+from fdikp.jobs.request import RESULT_SUFFIX
 
 BLUR_MAP_SUFFIX, COMPARE_SUFFIX = "_blurmap", "_compare"
 """Suffixes of the side images: the blur map, and the photo beside its result."""
@@ -44,10 +45,10 @@ class InputFinder:
     output: Path | None = None
     """The output folder, which may lie inside an input folder."""
 
-    suffixes: tuple[str, ...] = ()
+    suffixes: tuple[str, ...] = (RESULT_SUFFIX,)
     """What the names of earlier results end with, before the extension."""
 
-    def find(self, inputs: Sequence[str]) -> list[InputPath]:
+    def find(self, inputs: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[InputPath]:
         """Every photo that the inputs stand for, once, in the order of the inputs and then by name.
 
         A folder that is the only input is mirrored without its own name: `holiday/a.jpg` goes to `a.jpg` in the output
@@ -55,7 +56,7 @@ class InputFinder:
         collide. A glob counts as the folder before its first wildcard, with only the matching files in it.
 
         Args:
-            inputs: files, folders and globs.
+            inputs: files, folders and globs; or one of them.
 
         Returns:
             Usable and unusable files; the latter have an `error`.
@@ -63,9 +64,10 @@ class InputFinder:
         Raises:
             RequestError: a glob matches no photo.
         """
+        names = [os.fspath(name) for name in ([inputs] if isinstance(inputs, str | os.PathLike) else inputs)]
         by_path: dict[str, InputPath] = {}
-        for name in inputs:
-            for found in self._expand(name, alone=len(inputs) == 1):
+        for name in names:
+            for found in self._expand(name, alone=len(names) == 1):
                 by_path.setdefault(os.path.abspath(found.path), found)  # noqa: PTH100 (keeps links as they are)
         return list(by_path.values())
 

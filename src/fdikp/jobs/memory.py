@@ -11,10 +11,6 @@ PROCESS_BYTES = 340 * 2**20
 """What a process takes beside tiles and photos: Python, torch, libvips and the weights. Measured on Linux: 244 MiB for
 fdikp-lite and 272 MiB for fdikp-base before the first tile, and up to 40 MiB more with it, whatever its size."""
 
-RESIDENT_FACTOR = 1.45
-"""Resident memory over a model's estimate for a tile. For both models and sides of 64 to 512 at most 1.4 was measured,
-with an allocator that keeps freed memory (`fdikp.allocator`)."""
-
 RESERVED_BYTES = 64 * 2**20
 """What is left for the photo when a tile is chosen: enough for 3.5 megapixels in 8 bits."""
 
@@ -38,7 +34,7 @@ class MemoryModel(Protocol):
         """What the side of a tile is a multiple of, in pixels."""
 
     def working_memory(self, tile: int) -> int:
-        """Bytes that inference on one tile of this side takes, without the weights."""
+        """The most bytes that inference on one tile of this side takes, without the weights."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +73,7 @@ def plan_memory(model: MemoryModel, budget: int, largest_tile: int) -> MemoryPla
 
 def _without_photo(model: MemoryModel, tile: int) -> int:
     """Bytes that a process takes beside its photo."""
-    return PROCESS_BYTES + round(RESIDENT_FACTOR * model.working_memory(tile))
+    return PROCESS_BYTES + model.working_memory(tile)
 
 
 def pixel_limit(request: DeblurRequest) -> int:

@@ -17,7 +17,7 @@ def pipeline(
     write: Callable[[Processed], object],
     *,
     weight: Callable[[Loaded], int],
-    room: int,
+    max_weight: int,
 ) -> None:
     """Take each item through all three stages; each stage takes the items in their order, one at a time.
 
@@ -32,7 +32,7 @@ def pipeline(
         process: the second stage.
         write: the third stage.
         weight: what a loaded item weighs until it is written.
-        room: the next item, whose weight is not known yet, is read only while those in flight weigh no more than this.
+        max_weight: of the items in flight, while the next one, whose weight is not known yet, may be read.
     """
     remaining = iter(items)
     stopped = threading.Event()
@@ -57,12 +57,12 @@ def pipeline(
             while reading is not None:
                 loaded = reading.result()
                 load = weight(loaded)
-                too_full = load + writing_weight > room
-                reading = None if load > room else start_reading(writing if too_full else None)
+                too_full = load + writing_weight > max_weight
+                reading = None if load > max_weight else start_reading(writing if too_full else None)
                 processed = process(loaded)
                 previous, writing, writing_weight = writing, writer.submit(write, processed), load
                 del loaded, processed  # they would stay in memory until the next item takes their names
-                if load > room:
+                if load > max_weight:
                     reading = start_reading(writing)
                 if previous is not None:
                     previous.result()

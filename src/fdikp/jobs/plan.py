@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fdikp.errors import ErrorCode, PhotoError
 from fdikp.imaging.formats import FORMATS, HEAD_BYTES, format_of_suffix, sniff
-from fdikp.jobs.discover import BLUR_MAP_SUFFIX, COMPARE_SUFFIX, InputPath
+from fdikp.jobs.discover import BLUR_MAP_SUFFIX, COMPARE_SUFFIX, InputFinder, InputPath
 from fdikp.jobs.request import RESULT_SUFFIX, DeblurRequest, DeblurResult, Format
 
 
@@ -32,6 +32,10 @@ class OutputNaming:
 
     compare: bool = False
     """Whether to write NAME_compare.jpg too."""
+
+    def finder(self) -> InputFinder:
+        """Finds photos in folders, but not the results that this naming gave them earlier."""
+        return InputFinder(output=self.folder, suffixes=(RESULT_SUFFIX, self.suffix))
 
     def apply(self, source: InputPath, settings: DeblurRequest) -> DeblurRequest:
         """A request for one photo: `settings` with the names of its files."""

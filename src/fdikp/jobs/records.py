@@ -1,13 +1,15 @@
 """Frozen dataclasses as JSON, checked field by field as they come back."""
 
 import json
+import os
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from fdikp.errors import RequestError
+from fdikp.errors import ArgumentError, RequestError
 
 _Record = TypeVar("_Record", bound="JsonRecord")
 
@@ -45,7 +47,32 @@ class JsonRecord:
         for field in fields(cls):  # type: ignore[arg-type]
             if field.name not in values and field.default is MISSING and field.default_factory is MISSING:
                 raise RequestError(f"{cls.__name__}: the field '{field.name}' is missing")
-        return cls(**{name: _decoded(cls, name, value, types_by_name[name]) for name, value in values.items()})
+        converted = {}
+        for name, value in values.items():
+            try:
+                converted[name] = _converted(value, types_by_name[name])
+            except TypeError:
+                allowed = _type_names(types_by_name[name], none="null")
+                raise RequestError(
+                    f"{cls.__name__}: the field '{name}' must be {allowed}, not {_json_name(value)}"
+                ) from None
+        return cls(**converted)
+
+    def convert_fields(self) -> None:
+        """Check the type of each field, for `__post_init__`; strings become paths, and integers numbers.
+
+        Raises:
+            ArgumentError: a field is of the wrong type; one line names it.
+        """
+        for name, expected in _field_types(type(self)).items():
+            value = getattr(self, name)
+            plain = os.fspath(value) if isinstance(value, os.PathLike) else value
+            plain = list(plain) if isinstance(plain, tuple) else plain
+            try:
+                object.__setattr__(self, name, _converted(plain, expected))
+            except TypeError:
+                allowed = _type_names(expected, none="None")
+                raise ArgumentError(f"must be {allowed}", argument=name, value=value) from None
 
 
 def _field_types(cls: type) -> Mapping[str, Any]:
@@ -53,10 +80,9 @@ def _field_types(cls: type) -> Mapping[str, Any]:
     return {field.name: hints[field.name] for field in fields(cls)}
 
 
-def _decoded(cls: type, name: str, value: Any, expected: Any) -> Any:
-    """A JSON value as a field's type."""
-    options = get_args(expected) if get_origin(expected) in (Union, types.UnionType) else (expected,)
-    for option in options:
+def _converted(value: Any, expected: Any) -> Any:
+    """A JSON value as a field's type; raises TypeError if it is not of that type."""
+    for option in _options(expected):
         if option is type(None) and value is None:
             return None
         if option is Path and isinstance(value, str) and value and "\0" not in value:
@@ -65,12 +91,24 @@ def _decoded(cls: type, name: str, value: Any, expected: Any) -> Any:
             return value
         if get_origin(option) is tuple and isinstance(value, list) and all(isinstance(item, str) for item in value):
             return tuple(value)
-        if option is float and type(value) in (int, float):
-            return float(value)
-        if option in (str, int, bool) and type(value) is option:
+        if option in (str, bool) and isinstance(value, option):
             return value
-    allowed = " or ".join(_type_name(option) for option in options)
-    raise RequestError(f"{cls.__name__}: the field '{name}' must be {allowed}, not {_json_name(value)}")
+        number = None if isinstance(value, bool) else value
+        if option is int and isinstance(number, Integral):
+            return int(number)
+        if option is float and isinstance(number, Real):
+            return float(number)
+    raise TypeError
+
+
+def _options(expected: Any) -> tuple[Any, ...]:
+    """The members of a union; any other type alone."""
+    return get_args(expected) if get_origin(expected) in (Union, types.UnionType) else (expected,)
+
+
+def _type_names(expected: Any, none: str) -> str:
+    """A field's type in words."""
+    return " or ".join(none if option is type(None) else _type_name(option) for option in _options(expected))
 
 
 def _type_name(option: Any) -> str:
@@ -84,7 +122,6 @@ def _type_name(option: Any) -> str:
         int: "an integer",
         float: "a number",
         bool: "true or false",
-        type(None): "null",
     }[option]
 
 

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from fdikp.errors import ArgumentError, ErrorCode, FdikpError
 from fdikp.imaging.limits import MAX_PIXELS
+from fdikp.inference.arguments import check_strength
 from fdikp.jobs.records import JsonRecord
 
 RESULT_SUFFIX = "_deblurred"
@@ -22,8 +23,10 @@ Existing = Literal["refuse", "skip", "replace"]
 class DeblurRequest(JsonRecord):
     """One photo to restore. Requests are plain data: they can be pickled, and stored as JSON.
 
+    Paths may be given as strings.
+
     Raises:
-        ArgumentError: a value is out of range; one line names the field.
+        ArgumentError: a value is of the wrong type or out of range; one line names the field.
     """
 
     source: Path
@@ -61,15 +64,11 @@ class DeblurRequest(JsonRecord):
 
     adapt_extension: bool = False
     """Whether `output` may take another extension where the photo turns out to be in another format than its name
-    says. A request without `output` always does so."""
+    says. A request without `output` always does so, unless `format` is given."""
 
     def __post_init__(self) -> None:
-        for name, kind in (("format", Format), ("existing", Existing)):
-            value = getattr(self, name)
-            if value not in get_args(kind) and not (name == "format" and value is None):
-                raise ArgumentError(f"must be one of {', '.join(get_args(kind))}", argument=name, value=value)
-        if not 0 <= self.strength <= 2:
-            raise ArgumentError("must be between 0 and 2", argument="strength", value=self.strength)
+        self.convert_fields()
+        check_strength(self.strength)
         if self.quality is not None and not 1 <= self.quality <= 100:
             raise ArgumentError("must be between 1 and 100", argument="quality", value=self.quality)
         if self.max_pixels < 1:

@@ -111,7 +111,7 @@ def run_all(
                 written.add(result.output)
         finished(result)
 
-    pipeline(jobs, read, restore, write, weight=lambda item: _pixel_bytes(item[1]), room=max_ahead)
+    pipeline(jobs, read, restore, write, weight=lambda item: _pixel_bytes(item[1]), max_weight=max_ahead)
 
 
 class _WrittenFiles:

@@ -17,7 +17,7 @@ import numpy as np
 from fdikp.errors import Cancelled, FdikpError, PhotoError, RequestError, as_fdikp_error
 from fdikp.files import cannot_be_written
 from fdikp.imaging import FORMATS, Photo
-from fdikp.imaging.formats import format_of_suffix
+from fdikp.imaging.formats import format_of_suffix, writable_suffixes
 from fdikp.inference.callbacks import Cancel, Progress
 from fdikp.jobs.engine import Engine
 from fdikp.jobs.memory import check_memory, pixel_limit, too_large
@@ -157,8 +157,8 @@ def _check_format(request: DeblurRequest) -> None:
     """Raise RequestError if nothing says in which format to write the result."""
     format = request.format or format_of_suffix(_output(request))
     if format is None or not FORMATS[format].writable:
-        known = ", ".join(known.suffixes[0] for known in FORMATS.values() if known.writable)
-        raise RequestError(f"{request.output}: its extension names no format to write", hint=f"use one of {known}")
+        hint = f"use one of {writable_suffixes()}"
+        raise RequestError(f"{request.output}: its extension names no format to write", hint=hint)
 
 
 def _may_write(request: DeblurRequest) -> bool:
@@ -248,8 +248,6 @@ def _write(restored: RestoredPhoto) -> DeblurResult:
         if isinstance(error, OSError) and not isinstance(error, FdikpError):
             message = cannot_be_written(error.filename or output, error)
             raise PhotoError(message, code="output_unwritable") from error
-        if isinstance(error, PhotoError) and error.code == "failed":
-            error.code = "output_unwritable"
         raise
     return DeblurResult(
         request.source,

@@ -48,7 +48,7 @@ class Scores:
 class Summary:
     """Means over the images of a set."""
 
-    pictures: int
+    images: int
     psnr_before: float
     psnr_after: float
     gain: float
@@ -102,7 +102,7 @@ def summarise(scores: Sequence[Scores]) -> Summary:
     focus_ratio, focus_error = _region(scores, "focus")
     sharp_ratio, sharp_error = _region(scores, "sharp")
     return Summary(
-        pictures=len(scores),
+        images=len(scores),
         psnr_before=fmean(s.psnr_before for s in scores),
         psnr_after=fmean(s.psnr_after for s in scores),
         gain=fmean(s.gain for s in scores),

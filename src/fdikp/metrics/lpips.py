@@ -15,6 +15,9 @@ from fdikp.metrics.lpips_weights import VARIABLE, find_lpips
 Backbone = Literal["alex", "squeeze", "vgg"]
 """AlexNet, SqueezeNet 1.1, VGG16."""
 
+MIN_SIDE = 32
+"""Shortest side of an image, pixels: below it the last feature map of AlexNet is empty."""
+
 
 class LPIPS(nn.Module):
     """Perceptual distance, 0 for equal images; used as a metric, and as the loss of eq. 11.
@@ -53,7 +56,12 @@ class LPIPS(nn.Module):
         self.requires_grad_(False).eval()
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """x, y: [B, 3, H, W] RGB in 0..1, at least 32 pixels a side. Returns [B]."""
+        """The distance of each pair of images, [B].
+
+        Args:
+            x: [B, 3, H, W] RGB in 0..1, at least `MIN_SIDE` pixels a side.
+            y: the same shape and range.
+        """
         a, b = ((2.0 * image - 1.0 - self.shift) / self.scale for image in (x, y))
         total = x.new_zeros(len(x))
         for part, head in zip(self.slices, self.heads, strict=True):

@@ -6,17 +6,17 @@
 Importing this module is cheap: torch is loaded when a name that needs it is first used.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from fdikp.models.descriptor import DEFAULT, SHIPPED, ModelDescriptor, available, describe, find, sha256
+from fdikp._lazy import attach
+from fdikp.models.descriptor import DEFAULT, SHIPPED, ModelDescriptor, available, describe, weights_path
 from fdikp.models.infer_config import config_from_state_dict
 
 _LAZY = {
     "average": "fdikp.models.averaging",
-    "cancellation": "fdikp.models.averaging",
     "load": "fdikp.models.loading",
     "save": "fdikp.models.saving",
+    "weight_cancellation": "fdikp.models.averaging",
 }
 
 __all__ = [
@@ -25,22 +25,17 @@ __all__ = [
     "ModelDescriptor",
     "available",
     "average",
-    "cancellation",
     "config_from_state_dict",
     "describe",
-    "find",
     "load",
     "save",
-    "sha256",
+    "weight_cancellation",
+    "weights_path",
 ]
 
 if TYPE_CHECKING:
-    from fdikp.models.averaging import average, cancellation
+    from fdikp.models.averaging import average, weight_cancellation
     from fdikp.models.loading import load
     from fdikp.models.saving import save
 
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(import_module(_LAZY[name]), name)
-    raise AttributeError(f"module 'fdikp.models' has no attribute {name!r}")
+__getattr__, __dir__ = attach(__name__, _LAZY, __all__)

@@ -34,7 +34,7 @@ def average(networks: Sequence[FDIKP], shares: Sequence[float]) -> FDIKP:
 
 
 @torch.no_grad()
-def cancellation(networks: Sequence[FDIKP]) -> float:
+def weight_cancellation(networks: Sequence[FDIKP]) -> float:
     """The fraction of the weights' energy that their plain mean loses, 0..1, averaged over matrices and filters.
 
     Weights that were trained from one initialisation stay close to it, and lose a few hundredths. Channels that were

@@ -7,20 +7,16 @@ its bottleneck. All of them compute with the operations in `ops`, which has a pl
 Importing this module is cheap: torch is loaded when a name that needs it is first used.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from fdikp._lazy import attach
 from fdikp.network.config import MIN_SIZE, PRESETS, SCALES, SIZE_MULTIPLE, NetworkConfig
 
-_LAZY = ("FDIKP", "Stage", "downsample")
+_LAZY = dict.fromkeys(("FDIKP", "Stage", "downsample"), "fdikp.network.fdikp")
 
 __all__ = ["FDIKP", "MIN_SIZE", "PRESETS", "SCALES", "SIZE_MULTIPLE", "NetworkConfig", "Stage", "downsample"]
 
 if TYPE_CHECKING:
     from fdikp.network.fdikp import FDIKP, Stage, downsample
 
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(import_module("fdikp.network.fdikp"), name)
-    raise AttributeError(f"module 'fdikp.network' has no attribute {name!r}")
+__getattr__, __dir__ = attach(__name__, _LAZY, __all__)

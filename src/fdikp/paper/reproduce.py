@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fdikp import load_model
 from fdikp.data import EvaluationSet
 from fdikp.errors import DataError
 from fdikp.evaluation.evaluate import Evaluator
 from fdikp.evaluation.results import ImageResult, SummaryRow
 from fdikp.evaluation.tables import grid
 from fdikp.files import atomic_write, cannot_be_written
+from fdikp.inference.load import load_model
 from fdikp.metrics.registry import METRICS
 from fdikp.paper.ablations import ABLATIONS, Variant, ordering_rows, orderings
 from fdikp.training.loop import train

@@ -11,24 +11,24 @@ The paper trains on real pairs. Which effects are rendered, and how often, is ou
 Importing this module is cheap: torch is loaded when a name other than `RenderSettings` is first used.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from fdikp._lazy import attach
 from fdikp.synthesis.settings import RenderSettings
 
 _LAZY = {
-    "KODAK_SETTINGS": "kodak",
-    "Aperture": "aperture",
-    "Field": "field",
-    "KodakPair": "kodak",
-    "Rendered": "render",
-    "Scene": "depth",
-    "Surface": "depth",
-    "ThinLens": "lens",
-    "aperture_kernels": "aperture",
-    "kodak_pairs": "kodak",
-    "render_pair": "render",
-    "render_scene": "compose",
+    "KODAK_SETTINGS": "fdikp.synthesis.kodak",
+    "Aperture": "fdikp.synthesis.aperture",
+    "Field": "fdikp.synthesis.field",
+    "KodakPair": "fdikp.synthesis.kodak",
+    "Rendered": "fdikp.synthesis.render",
+    "Scene": "fdikp.synthesis.depth",
+    "Surface": "fdikp.synthesis.depth",
+    "ThinLens": "fdikp.synthesis.lens",
+    "aperture_kernels": "fdikp.synthesis.aperture",
+    "kodak_pairs": "fdikp.synthesis.kodak",
+    "render_pair": "fdikp.synthesis.render",
+    "render_scene": "fdikp.synthesis.compose",
 }
 
 __all__ = [
@@ -56,8 +56,4 @@ if TYPE_CHECKING:
     from fdikp.synthesis.lens import ThinLens
     from fdikp.synthesis.render import Rendered, render_pair
 
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(import_module(f"fdikp.synthesis.{_LAZY[name]}"), name)
-    raise AttributeError(f"module 'fdikp.synthesis' has no attribute {name!r}")
+__getattr__, __dir__ = attach(__name__, _LAZY, __all__)

@@ -9,9 +9,9 @@ report.
 Importing this module is cheap: torch is loaded when a name that needs it is first used.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from fdikp._lazy import attach
 from fdikp.training.recipe import Recipe
 from fdikp.training.recipes import RECIPES
 
@@ -27,8 +27,4 @@ if TYPE_CHECKING:
     from fdikp.training.loop import train
     from fdikp.training.losses import frequency_loss, restoration_loss
 
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(import_module(_LAZY[name]), name)
-    raise AttributeError(f"module 'fdikp.training' has no attribute {name!r}")
+__getattr__, __dir__ = attach(__name__, _LAZY, __all__)

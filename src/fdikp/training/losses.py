@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fdikp.metrics.lpips import MIN_SIDE
 from fdikp.network import FDIKP, Stage, downsample
 
 Perceptual = Callable[[Tensor, Tensor], Tensor]
@@ -33,7 +34,9 @@ def shifted(perceptual: Perceptual, step: int) -> Perceptual:
     LPIPS samples its input with a stride of 4, then coarser. A network that is always scored on the same grid learns
     its phase, and adds a faint pattern of that period, which lowers LPIPS and is visible in foliage.
 
-    perceptual: needs images of at least 32 x 32. step: of the run; equal steps have equal offsets.
+    Args:
+        perceptual: needs images of at least `MIN_SIDE` pixels a side.
+        step: of the run; equal steps have equal offsets.
     """
     rng = random.Random(step)
     left, top = rng.randrange(STRIDE), rng.randrange(STRIDE)
@@ -75,9 +78,16 @@ def restoration_loss(
 ) -> Tensor:
     """The multi-scale loss (eq. 4) of the three stages' images, a scalar.
 
-    outputs: coarse to fine, [B, 3, H/4, W/4], [B, 3, H/2, W/2], [B, 3, H, W]. target: [B, 3, H, W].
-    scales: λ of eq. 4, fine to coarse. alpha, beta, gamma: eq. 5. guard_weight: weight of `guard_loss`. The LPIPS term
-    is left out without `perceptual`, and for images smaller than the 32 x 32 pixels that its backbone needs.
+    Args:
+        outputs: coarse to fine, [B, 3, H/4, W/4], [B, 3, H/2, W/2], [B, 3, H, W].
+        target: [B, 3, H, W].
+        scales: λ of eq. 4, fine to coarse.
+        alpha: weight of the squared error (eq. 5).
+        beta: weight of LPIPS (eq. 5).
+        gamma: weight of `frequency_loss` (eq. 5).
+        perceptual: LPIPS. Its term is left out without it, and at scales where images are smaller than the `MIN_SIDE`
+            pixels that its backbone needs.
+        guard_weight: weight of `guard_loss`.
     """
     total = target.new_zeros(())
     for weight, output in zip(scales, reversed(outputs), strict=True):
@@ -86,7 +96,7 @@ def restoration_loss(
         loss = alpha * (output - truth).square().mean() + gamma * frequency_loss(output, truth)
         if guard_weight:
             loss = loss + guard_weight * guard_loss(output, truth)
-        if perceptual is not None and beta and min(output.shape[-2:]) >= 32:
+        if perceptual is not None and beta and min(output.shape[-2:]) >= MIN_SIDE:
             loss = loss + beta * perceptual(output, truth).abs().mean()
         total = total + weight * loss
     return total
@@ -116,8 +126,11 @@ class BlurSupervision(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """The losses of the last forward pass: of the dilation maps and of the features, both scalars.
 
-        radius: [B, 1, H, W], pixels. stages: of that pass, coarse to fine. scales: weights, fine to coarse.
-        Without `hint`, the second loss has no gradient in the features.
+        Args:
+            radius: [B, 1, H, W], pixels.
+            stages: of that pass, coarse to fine.
+            scales: weights, fine to coarse.
+            hint: whether the second loss has a gradient in the features.
         """
         map_loss, hint_loss = radius.new_zeros(()), radius.new_zeros(())
         for weight, stage, features in zip(scales, reversed(stages), reversed(self._features), strict=True):
@@ -132,6 +145,8 @@ class BlurSupervision(nn.Module):
     def dilation_loss(self, radius: Tensor, stage: Stage) -> Tensor:
         """Mean distance between the stage's dilation map and the dilation at which kernels reach as far as the blur.
 
-        radius: [B, 1, h, w], pixels of the stage's scale.
+        Args:
+            radius: [B, 1, h, w], pixels of the stage's scale.
+            stage: of the same scale.
         """
         return (stage.dilation[:, :1] - (radius / self.reach).clamp_max(self.max_dilation)).abs().mean()

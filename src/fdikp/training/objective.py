@@ -68,7 +68,10 @@ class Objective(nn.Module):
     def forward(self, blurred: Tensor, target: Tensor, radius: Tensor | None) -> LossOutput:
         """A forward pass and its loss.
 
-        blurred, target: [B, 3, H, W] in 0..1. radius: [B, 1, H, W] in pixels, or None for real pairs.
+        Args:
+            blurred: [B, 3, H, W] in 0..1.
+            target: the same shape and range.
+            radius: [B, 1, H, W] in pixels, or None for real pairs.
         """
         options = self.options
         blurred = blurred.contiguous(memory_format=self.numerics.memory_format)
@@ -129,7 +132,10 @@ class Objective(nn.Module):
 def distillation_loss(images: Sequence[Tensor], targets: Sequence[Tensor], scales: Sequence[float]) -> Tensor:
     """Ours: L1 distance of each stage's result from the teacher's, a scalar.
 
-    images, targets: student and teacher, coarse to fine. scales: weights, fine to coarse.
+    Args:
+        images: the student's results, coarse to fine.
+        targets: the teacher's.
+        scales: weights, fine to coarse.
     """
     total = images[-1].new_zeros((), dtype=torch.float32)
     for weight, image, target in zip(scales, reversed(images), reversed(targets), strict=True):

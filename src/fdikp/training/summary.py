@@ -56,7 +56,7 @@ def _facts(output: Path, state: TrainingState, done: float, lines: list[dict[str
     facts: dict[str, Any] = {
         "model": state.name,
         "parameters": sum(p.numel() for p in state.network.parameters()),
-        "weights_sha256": models.sha256(output / "weights.safetensors"),
+        "weights_sha256": models.describe(output / "weights.safetensors").sha256,
         "budget_used": round(done, 4),
         "steps": state.step,
         "steps_skipped": state.skipped,
@@ -83,7 +83,7 @@ def _markdown(facts: dict[str, Any], recipe: Recipe) -> str:
         for name, v in (("validation", facts["validation"]), ("best validation", facts["validation_best"])):
             rows[name] = (
                 f"PSNR {v['psnr_before']:.2f} → {v['psnr_after']:.2f} dB, SSIM {v['ssim_before']:.3f} → "
-                f"{v['ssim_after']:.3f}, {v['pictures']} pairs, step {v['step']}"
+                f"{v['ssim_after']:.3f}, {v['images']} pairs, step {v['step']}"
             )
     if "terms" in facts:
         last = facts["terms"]["last"]

@@ -12,9 +12,10 @@ five steps of 8 bits. A flat wall looks the same in focus and out of focus."""
 
 
 def texture(target: Tensor) -> Tensor:
-    """Standard deviation of the luminance around each pixel where it is at least `TEXTURE`, else 0.
+    """Standard deviation of the luminance around each pixel where it is at least `TEXTURE`, else 0; [B, 1, H, W].
 
-    target: [B, 3, H, W] in 0..1. Returns [B, 1, H, W].
+    Args:
+        target: [B, 3, H, W] in 0..1.
     """
     grey = target.double().mean(dim=1, keepdim=True)
     variance = (box(grey.square(), NEIGHBOURHOOD) - box(grey, NEIGHBOURHOOD).square()).clamp_min(0.0)

@@ -155,7 +155,9 @@ def mean_dilation(stage: int, own: Tensor) -> Tensor:
 def dilation_of_radius(radius: Tensor, config: NetworkConfig) -> Edit:
     """The dilation map with which kernels reach as far as the true blur, as the blur supervision of training asks.
 
-    radius: [B, 1, H, W] in pixels.
+    Args:
+        radius: [B, 1, H, W] in pixels.
+        config: of the network.
     """
     reach = max(1, config.kernel_size // 2)
     maps = [(downsample(radius, s) / s / reach).clamp_max(config.dilation_range) for s in SCALES]
