@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from fdikp import network
 from fdikp.evaluation.cost import counter
+from fdikp.network import ops
 from fdikp.network.ops import pac_cuda, position_adaptive_convolution, reference_ops
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
@@ -121,7 +121,7 @@ def test_a_missing_triton_is_logged(
     no_cache: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.delitem(sys.modules, "fdikp.network.ops.pac_triton", raising=False)
-    monkeypatch.delattr(network, "pac_triton", raising=False)
+    monkeypatch.delattr(ops, "pac_triton", raising=False)
     monkeypatch.setitem(sys.modules, "triton", None)
     assert not pac_cuda.works(torch.device("cpu"), 5, 5, False)
     assert "triton" in caplog.text
