@@ -12,7 +12,7 @@ SENSOR_WIDTH = 36.0
 class ThinLens:
     """A thin lens focused at one distance, and the sensor behind it.
 
-    The circle of confusion of a point at distance d is c = A |1 - d_f / d| f / (d_f - f) with A = f / N, for focal
+    The circle of confusion of a point at distance d is c = A abs(1 - d_f / d) f / (d_f - f) with A = f / N, for focal
     length f, f-number N and focus distance d_f (Potmesil and Chakravarty 1981). The code uses inverse distances: c is
     linear in 1 / d, and 1 / d of a plane in space is linear across the image.
 
