@@ -37,11 +37,11 @@ class Options:
     two photos would become the same file, neither is restored.
 
     Examples:
-    fdikp deblur photo.jpg                 write photo_deblurred.jpg
-    fdikp deblur holiday/ -o fixed/        restore a folder and all below it
-    fdikp deblur holiday/ -o fixed/ --skip-existing       continue after a stop
-    fdikp deblur 'scans/**/*.tif' -o out/ --format png --strength 0.8
-    fdikp deblur photo.jpg -o sharp.jpg --compare --blur-map
+      fdikp deblur photo.jpg                 write photo_deblurred.jpg
+      fdikp deblur holiday/ -o fixed/        restore a folder and all below it
+      fdikp deblur holiday/ -o fixed/ --skip-existing       continue after a stop
+      fdikp deblur 'scans/**/*.tif' -o out/ --format png --strength 0.8
+      fdikp deblur photo.jpg -o sharp.jpg --compare --blur-map
     """
 
     # Photos, folders (including those below them) and globs. Quote a glob with ** to keep the shell from expanding it.
