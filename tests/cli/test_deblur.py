@@ -125,14 +125,22 @@ def test_memory_chooses_the_tile_and_refuses_large_photos(deblur, picture):
     done = deblur("a.png", "--memory", "2G", "--json")
     assert json.loads(done.out)["tiles"] == 1
     done = deblur("a.png", "--memory", "300M", "--overwrite")
-    assert (done.code, done.out, len(done.errors)) == (1, "", 1)
-    too_small = re.match(r"fdikp: tiny: needs at least (\d+) MiB.*; give a larger --memory$", done.err)
+    assert (done.code, done.out, len(done.errors)) == (2, "", 1)
+    too_small = re.match(
+        r"fdikp: tiny: needs at least (\d+) MiB.* and may take 300 MiB; give a larger --memory", done.err
+    )
     assert too_small
     done = deblur("a.png", "b.png", "--memory", f"{too_small[1]}M", "--overwrite", "--json")
     assert done.code == 1
     small, large = map(json.loads, done.out.splitlines())
     assert small["tiles"] > 1
-    assert (large["code"], large["hint"]) == ("over_memory_budget", "give a larger --memory")
+    assert large["code"] == "over_memory_budget"
+    lacking = re.match(
+        r"b.png: the photo and its result need \d+ MiB of memory, (\d+) MiB more .* --tile 64", large["error"]
+    )
+    assert lacking
+    enough = int(too_small[1]) + int(lacking[1])
+    assert deblur("b.png", "--memory", f"{enough}M", "--tile", "64", "--strength", "0").code == 0
 
 
 def test_the_default_tile_is_the_librarys():

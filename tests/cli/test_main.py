@@ -95,6 +95,7 @@ def test_no_subcommand_shows_help_on_stderr(capfd):
         ["--quality", "101"],
         ["--max-pixels", "0"],
         ["--memory", "lots"],
+        ["--memory", "2"],
         ["--memory", "-1G"],
         ["--tile", "100"],
         ["--tile", "48"],

@@ -214,10 +214,10 @@ def parse_size(text: str) -> int:
     >>> parse_size("1.5G"), parse_size("800M")
     (1610612736, 838860800)
     """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT])(?:i?B)?", text.strip(), re.IGNORECASE)
     if match is None:
         raise UsageError(f"--memory {text}: must be a number with a unit, such as 800M or 2G")
-    return int(float(match[1]) * 1024 ** " KMGT".index(match[2].upper() or " "))
+    return int(float(match[1]) * 1024 ** " KMGT".index(match[2].upper()))
 
 
 def _plan(options: Options, max_bytes: int | None) -> list[DeblurRequest | DeblurResult]:

@@ -14,13 +14,13 @@ from typing import TypeVar
 
 import numpy as np
 
-from fdikp.errors import Cancelled, FdikpError, PhotoError, RequestError, as_fdikp_error
+from fdikp.errors import Cancelled, FdikpError, PhotoError, RequestError, TooManyPixelsError, as_fdikp_error
 from fdikp.files import cannot_be_written
 from fdikp.imaging import FORMATS, Photo
 from fdikp.imaging.formats import format_of_suffix
 from fdikp.inference.callbacks import Cancel, Progress
 from fdikp.jobs.engine import Engine
-from fdikp.jobs.memory import check_memory, pixel_limit, too_large
+from fdikp.jobs.memory import check_memory, declared_too_large, pixel_limit
 from fdikp.jobs.plan import path_identity, self_collision, with_output
 from fdikp.jobs.request import DeblurRequest, DeblurResult
 from fdikp.jobs.side_images import write_blur_map, write_comparison
@@ -142,9 +142,9 @@ def _read(request: DeblurRequest, taken: Mapping[str, Path]) -> DecodedPhoto | D
     limit = pixel_limit(request)
     try:
         photo = read_photo(request.source, max_pixels=limit)
-    except PhotoError as error:
-        if error.code == "too_many_pixels" and limit < request.max_pixels:
-            raise too_large(request) from None
+    except TooManyPixelsError as error:
+        if limit < request.max_pixels:
+            raise declared_too_large(request, error.pixels) from None
         raise
     check_memory(request, photo)
     adapted, notes = _with_actual_format(request, photo, taken)
