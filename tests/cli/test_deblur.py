@@ -8,6 +8,9 @@ import pytest
 from PIL import Image
 
 
+UNCHANGED = "The result hardly differs from the photo, which is probably in focus."
+
+
 def pixels(path) -> np.ndarray:
     return np.asarray(Image.open(path))
 
@@ -224,6 +227,25 @@ def test_blur_map_and_compare(deblur, picture, tree):
     assert (outcome["blur_map"], outcome["compare"]) == ("out/a_blurmap.png", "out/a_compare.jpg")
 
 
+def test_side_images_of_a_skipped_photo_are_reported_missing(deblur, picture):
+    picture("a.png")
+    assert deblur("a.png", "--blur-map").code == 0
+    done = deblur("a.png", "--blur-map", "--compare", "--skip-existing")
+    assert done.code == 0
+    assert "skipped, a_deblurred.png exists; a_compare.jpg would be written only together with" in done.out
+
+
+def test_photos_with_a_result_are_counted_apart(deblur, picture, tmp_path):
+    picture("x/a.png"), picture("x/b.png")
+    assert deblur("x", "-o", "out").code == 0
+    (tmp_path / "x/c.jpg").write_text("text")
+    done = deblur("x", "-o", "out")
+    assert done.code == 1
+    assert done.errors[:2] == ["fdikp: x/a.png: out/a.png exists", "fdikp: x/b.png: out/b.png exists"]
+    summary = "fdikp: 2 of 3 photos have a result already, and 1 failed; give --overwrite, --skip-existing or another"
+    assert done.errors[3].startswith(summary)
+
+
 @pytest.mark.parametrize("mode", ["L", "LA", "RGBA", "I;16"])
 def test_compare_takes_every_kind(deblur, tmp_path, mode):
     Image.new(mode, (50, 20)).save(tmp_path / "a.png")
@@ -249,7 +271,7 @@ def test_json_lines(deblur, picture, tmp_path):
         "height": 20,
         "seconds": 0,
         "tiles": 1,
-        "notes": [],
+        "notes": [UNCHANGED],
         "blur_map": None,
         "compare": None,
         "model": "tiny",
@@ -281,9 +303,13 @@ def test_notes_are_told(deblur, picture, monkeypatch):
     monkeypatch.setattr(Deblurrer, "restore", halved)
     picture("a.png")
     done = deblur("a.png")
-    assert done.out.endswith("; out of memory: tile 512 halved to 256\n")
+    assert done.out.endswith(f"; out of memory: tile 512 halved to 256; {UNCHANGED}\n")
     assert done.err == ""
     assert json.loads(deblur("a.png", "--json", "--overwrite").out)["notes"] == [
+        "out of memory: tile 512 halved to 256",
+        UNCHANGED,
+    ]
+    assert json.loads(deblur("a.png", "--json", "--overwrite", "--strength", "0").out)["notes"] == [
         "out of memory: tile 512 halved to 256"
     ]
 

@@ -37,7 +37,7 @@ class Options:
     Writes these files into a folder:
       result.EXT         the restored photo, in its own format
       overview.png       before, after, blur map and kernels on one page
-      blur_map.png       where the photo is out of focus, and how far
+      blur_map.png       where the photo is out of focus
       kernels.png        the predicted inverse kernels
       coefficients.png   the weights that blend the deconvolved images
       analysis.json      model, sizes, and statistics of the kernels and maps

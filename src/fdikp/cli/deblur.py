@@ -87,7 +87,7 @@ class Options:
     # Skip photos whose result exists.
     skip_existing: Flag = False
 
-    # Also write NAME_blurmap.png: where the photo is out of focus, and how much.
+    # Also write NAME_blurmap.png: where the photo is out of focus. Above about 3 pixels it does not tell how much.
     blur_map: Flag = False
 
     # Also write NAME_compare.jpg: photo and result side by side.
@@ -143,10 +143,20 @@ def run(options: Options) -> int:
                 f"stopped; {len(results)} of {len(jobs)} photos are done; run again with --skip-existing to continue"
             )
             return stop_code(stop)
-    failed = sum(result.status == "failed" for result in results)
+    failed = [result for result in results if result.status == "failed"]
     if failed and len(jobs) > 1:
-        console.problem(f"{failed} of {len(jobs)} photos failed")
+        console.problem(_failures(failed, len(jobs)))
     return 1 if failed else 0
+
+
+def _failures(failed: "Sequence[DeblurResult]", photos: int) -> str:
+    """How many photos failed, and how many of them only because they have a result."""
+    done = sum(result.code == "output_exists" for result in failed)
+    if not done:
+        return f"{len(failed)} of {photos} photos failed"
+    have = "has a result already" if done == 1 else "have a result already"
+    others = f", and {len(failed) - done} failed" if len(failed) > done else ""
+    return f"{done} of {photos} photos {have}{others}; {console.FLAG_HINTS['output_exists']}"
 
 
 def _report(result: DeblurResult, options: Options, bars: Bars, alone: bool) -> None:
@@ -157,7 +167,10 @@ def _report(result: DeblurResult, options: Options, bars: Bars, alone: bool) -> 
     if options.json:
         console.result(result.to_json())
     if result.error:
-        bars.print(f"fdikp: {result.error}")
+        error = result.error
+        if result.code == "output_exists" and not alone:  # the last line of the run has the hint, once
+            error = error.removesuffix(f"; {result.hint}")
+        bars.print(f"fdikp: {error}")
     elif options.json or options.quiet:
         return
     elif not (bars.shown and sys.stdout.isatty()):
@@ -169,7 +182,7 @@ def _report(result: DeblurResult, options: Options, bars: Bars, alone: bool) -> 
 def _summary(result: DeblurResult) -> str:
     """A result in words."""
     if result.status == "skipped":
-        return f"{result.input}: skipped, {result.output} exists"
+        return "; ".join((f"{result.input}: skipped, {result.output} exists", *result.notes))
     return "; ".join((f"{result.input} -> {result.output} ({result.seconds:.1f} s)", *result.notes))
 
 
