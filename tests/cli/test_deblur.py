@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-
 UNCHANGED = "The result hardly differs from the photo, which is probably in focus."
 
 

@@ -154,7 +154,7 @@ def _formats() -> Iterator[Finding]:
                 works = False
             yield Finding(f"format {name}", {"read": works, "write": works}, works or name not in ESSENTIAL)
         elif format.loader is None:
-            readable = find_spec("rawpy") is not None or 'no (pip install "fdikp[raw]")'
+            readable: bool | str = find_spec("rawpy") is not None or 'no (pip install "fdikp[raw]")'
             yield Finding(f"format {name}", {"read": readable, "write": False})
         else:
             readable = has_operation(f"{format.loader}load_source")
