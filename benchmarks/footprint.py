@@ -48,8 +48,8 @@ def measure(command: list[str]) -> dict[str, float]:
 def network_seconds(source: str, arguments: list[str]) -> float:
     """The network's time on a photo, called as by `fdikp deblur` with these arguments, after a warm-up call."""
     from fdikp.allocator import configure_malloc
-    from fdikp.cli import parse
     from fdikp.cli.deblur import Options
+    from fdikp.cli.parsing import parse
     from fdikp.imaging import read_photo
 
     options = parse(Options, [source, *arguments], "fdikp deblur")

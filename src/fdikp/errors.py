@@ -103,6 +103,14 @@ class PhotoError(FdikpError):
     """A photo cannot be read or written. The message names the file and the reason."""
 
 
+class TooManyPixelsError(PhotoError):
+    """A photo declares more pixels than the caller allows."""
+
+    default_code = "too_many_pixels"
+    pixels = 0
+    """How many it declares."""
+
+
 class PhotoNotFoundError(PhotoError, FileNotFoundError):
     """There is no photo at this path."""
 

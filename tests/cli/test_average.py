@@ -95,7 +95,7 @@ def test_unrelated_networks_are_averaged_with_a_warning(run, tiny_config, tmp_pa
             "each must be a positive number",
         ),
         (["a.safetensors", "b.safetensors", "-o", "x.pt"], 2, "must end in .safetensors"),
-        (["a.safetensors", "none.safetensors", "-o", "x.safetensors"], 1, "none.safetensors: no model of this name"),
+        (["a.safetensors", "none.safetensors", "-o", "x.safetensors"], 2, "none.safetensors: no model of this name"),
         (["a.safetensors", "fdikp-lite", "-o", "x.safetensors"], 1, "a network of another shape"),
         (["a.safetensors", "b.safetensors", "-o", "a.safetensors"], 1, "a.safetensors exists; give --overwrite"),
         (["a.safetensors", "b.safetensors", "-o", "a.safetensors/x.safetensors"], 1, "cannot be written"),

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+UNCHANGED = "The result hardly differs from the photo, which is probably in focus."
+
 
 def pixels(path) -> np.ndarray:
     return np.asarray(Image.open(path))
@@ -125,14 +127,22 @@ def test_memory_chooses_the_tile_and_refuses_large_photos(deblur, picture):
     done = deblur("a.png", "--memory", "2G", "--json")
     assert json.loads(done.out)["tiles"] == 1
     done = deblur("a.png", "--memory", "300M", "--overwrite")
-    assert (done.code, done.out, len(done.errors)) == (1, "", 1)
-    too_small = re.match(r"fdikp: tiny: needs at least (\d+) MiB.*; give a larger --memory$", done.err)
+    assert (done.code, done.out, len(done.errors)) == (2, "", 1)
+    too_small = re.match(
+        r"fdikp: tiny: needs at least (\d+) MiB.* and may take 300 MiB; give a larger --memory", done.err
+    )
     assert too_small
     done = deblur("a.png", "b.png", "--memory", f"{too_small[1]}M", "--overwrite", "--json")
     assert done.code == 1
     small, large = map(json.loads, done.out.splitlines())
     assert small["tiles"] > 1
-    assert (large["code"], large["hint"]) == ("over_memory_budget", "give a larger --memory")
+    assert large["code"] == "over_memory_budget"
+    lacking = re.match(
+        r"b.png: the photo and its result need \d+ MiB of memory, (\d+) MiB more .* --tile 64", large["error"]
+    )
+    assert lacking
+    enough = int(too_small[1]) + int(lacking[1])
+    assert deblur("b.png", "--memory", f"{enough}M", "--tile", "64", "--strength", "0").code == 0
 
 
 def test_the_default_tile_is_the_librarys():
@@ -216,6 +226,25 @@ def test_blur_map_and_compare(deblur, picture, tree):
     assert (outcome["blur_map"], outcome["compare"]) == ("out/a_blurmap.png", "out/a_compare.jpg")
 
 
+def test_side_images_of_a_skipped_photo_are_reported_missing(deblur, picture):
+    picture("a.png")
+    assert deblur("a.png", "--blur-map").code == 0
+    done = deblur("a.png", "--blur-map", "--compare", "--skip-existing")
+    assert done.code == 0
+    assert "skipped, a_deblurred.png exists; a_compare.jpg would be written only together with" in done.out
+
+
+def test_photos_with_a_result_are_counted_apart(deblur, picture, tmp_path):
+    picture("x/a.png"), picture("x/b.png")
+    assert deblur("x", "-o", "out").code == 0
+    (tmp_path / "x/c.jpg").write_text("text")
+    done = deblur("x", "-o", "out")
+    assert done.code == 1
+    assert done.errors[:2] == ["fdikp: x/a.png: out/a.png exists", "fdikp: x/b.png: out/b.png exists"]
+    summary = "fdikp: 2 of 3 photos have a result already, and 1 failed; give --overwrite, --skip-existing or another"
+    assert done.errors[3].startswith(summary)
+
+
 @pytest.mark.parametrize("mode", ["L", "LA", "RGBA", "I;16"])
 def test_compare_takes_every_kind(deblur, tmp_path, mode):
     Image.new(mode, (50, 20)).save(tmp_path / "a.png")
@@ -241,7 +270,7 @@ def test_json_lines(deblur, picture, tmp_path):
         "height": 20,
         "seconds": 0,
         "tiles": 1,
-        "notes": [],
+        "notes": [UNCHANGED],
         "blur_map": None,
         "compare": None,
         "model": "tiny",
@@ -273,9 +302,13 @@ def test_notes_are_told(deblur, picture, monkeypatch):
     monkeypatch.setattr(Deblurrer, "restore", halved)
     picture("a.png")
     done = deblur("a.png")
-    assert done.out.endswith("; out of memory: tile 512 halved to 256\n")
+    assert done.out.endswith(f"; out of memory: tile 512 halved to 256; {UNCHANGED}\n")
     assert done.err == ""
     assert json.loads(deblur("a.png", "--json", "--overwrite").out)["notes"] == [
+        "out of memory: tile 512 halved to 256",
+        UNCHANGED,
+    ]
+    assert json.loads(deblur("a.png", "--json", "--overwrite", "--strength", "0").out)["notes"] == [
         "out of memory: tile 512 halved to 256"
     ]
 

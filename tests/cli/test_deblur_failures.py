@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 
 
-def failed(done, *names: str, lines: int = 1) -> None:
+def failed(done, *names: str, lines: int = 1, code: int = 1) -> None:
     """Assert that a run failed as it should."""
-    assert done.code == 1
+    assert done.code == code
     assert len(done.errors) == lines
     assert all(line.startswith("fdikp: ") for line in done.errors)
     assert all(name in done.err for name in names)
@@ -194,10 +194,10 @@ class TestWeights:
 
     @pytest.fixture
     def model(self, run, picture, tree):
-        def model(path):
+        def model(path, code=1):
             picture("a.png"), picture("b.png")
             done = run("deblur", "a.png", "b.png", "--model", path, model=False)
-            failed(done, str(path))
+            failed(done, str(path), code=code)
             assert done.out == ""
             return done
 
@@ -206,7 +206,7 @@ class TestWeights:
     def test_unknown_names_list_the_known(self, model, tree):
         from fdikp import models
 
-        done = model("fdikp-huge")
+        done = model("fdikp-huge", code=2)
         assert all(name in done.err for name in models.available())
         assert tree() == ["a.png", "b.png"]
 
@@ -234,7 +234,8 @@ class TestWeights:
 
     def test_a_device_that_is_not_there(self, deblur, picture, tree):
         picture("a.png"), picture("b.png")
-        failed(deblur("a.png", "b.png", "--device", "quantum"), "quantum", "--device")
+        done = deblur("a.png", "b.png", "--device", "quantum")
+        failed(done, "--device quantum: there is no such device; use auto, cpu, cuda or mps\n", code=2)
         assert tree() == ["a.png", "b.png"]
 
 

@@ -116,7 +116,7 @@ class TestContentAgainstName:
         done = deblur("a.png", "b", "x", "-o", "out", "--json")
         assert (done.code, done.err) == (0, "")
         outcomes = [json.loads(line) for line in done.out.splitlines()]
-        assert outcomes[0]["notes"] == ["The content is JPEG, so the result is named a.jpg."]
+        assert outcomes[0]["notes"][0] == "The content is JPEG, so the result is named a.jpg."
         assert tree("out") == ["a.jpg", "b.tif", "x/c.jpg"]
         assert Image.open("out/a.jpg").format == "JPEG"
 
@@ -148,7 +148,8 @@ class TestContentAgainstName:
         assert deblur("a.png").code == 0
         assert deblur("a.png").code == 1
         done = deblur("a.png", "--skip-existing")
-        assert (done.code, done.out) == (0, "a.png: skipped, a_deblurred.jpg exists\n")
+        reason = "The content is JPEG, so the result is named a_deblurred.jpg."
+        assert (done.code, done.out) == (0, f"a.png: skipped, a_deblurred.jpg exists; {reason}\n")
         assert tree() == ["a.png", "a_deblurred.jpg"]
 
     def test_a_gif_becomes_a_png(self, deblur, picture, tree):

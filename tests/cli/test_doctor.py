@@ -1,5 +1,6 @@
 import hashlib
 import json
+import re
 
 import pytest
 
@@ -24,7 +25,9 @@ def test_a_sound_installation(run, shipped):
     assert "instructions" in lines["device cpu"]
     assert "fft_error" in lines["device cpu"] and "bfloat16" in lines["device cpu"]
     assert "read yes, write yes" in lines["format jpeg"]
-    assert "rawpy" in lines["format raw"]
+    formats = [line for name, line in lines.items() if name.startswith("format ")]
+    assert len(formats) == 10
+    assert all(re.search(r"  read (yes|no|no \(.*\)), write (yes|no)$", line) for line in formats)
     assert "verified" in lines["model tiny"] and "megapixels_per_second" in lines["model tiny"]
     assert details["default_tile"] == "512" and details["precisions"] == "float32 bfloat16 float16"
     assert len(details["sha256"]) == 64 and details["path"].endswith("tiny.safetensors")

@@ -90,7 +90,7 @@ def test_what_cannot_be_meant_is_refused(run, weights_file, args, says):
 
 def test_an_unknown_model_is_said_before_anything_is_measured(run, pairs):
     result = run("evaluate", "no-such-model", "--data", f"mine={pairs}", model=False)
-    assert result.code == 1 and "no-such-model" in result.err
+    assert result.code == 2 and "no-such-model" in result.err
 
 
 def test_a_report_shows_the_restored_pictures(run, weights_file, pairs, tmp_path):

@@ -1,6 +1,8 @@
+import inspect
 import os
 import subprocess
 import sys
+from importlib import import_module
 
 import pytest
 
@@ -40,6 +42,21 @@ def test_the_help_of_each_subcommand_explains_every_option(run):
     assert "None" not in done.out
 
 
+@pytest.mark.parametrize("name", sorted({*SUBCOMMANDS} - {"train"}))
+def test_the_layout_of_the_help_pages(run, name):
+    page = run(name, "--help", model=False).out
+    description = inspect.cleandoc(import_module(f"fdikp.cli.{name}").Options.__doc__)
+    assert f"\n\n{description}\n\n" in page
+    assert max(map(len, page.splitlines())) <= 100
+    assert "\n\n\n" not in page
+    options = page.partition(description)[2].strip()
+    assert "\n\n " not in options  # a blank line only between groups of options
+
+
+def test_help_is_the_same_after_other_arguments(run):
+    assert run("deblur", "a.jpg", "--strip", "-h", model=False) == run("deblur", "--help", model=False)
+
+
 def test_version(run):
     done = run("--version", model=False)
     assert (done.code, done.out) == (0, f"fdikp {fdikp.__version__}\n")
@@ -50,7 +67,9 @@ def test_version(run):
     [
         (["deblurr", "a.jpg"], "did you mean 'fdikp deblur'"),
         (["analyze", "a.jpg"], "did you mean 'fdikp analyse'"),
-        (["a.jpg"], "did you mean 'fdikp deblur'"),
+        (["a.jpg"], "did you mean: fdikp deblur a.jpg\n"),
+        (["a b.jpg", "--strip"], "did you mean: fdikp deblur 'a b.jpg' --strip\n"),
+        (["sharpen", "a.jpg"], "choose one of deblur, analyse, doctor, "),
     ],
 )
 def test_an_unknown_subcommand_is_answered_with_the_closest_one(run, args, message):
@@ -76,6 +95,7 @@ def test_no_subcommand_shows_help_on_stderr(capfd):
         ["--quality", "101"],
         ["--max-pixels", "0"],
         ["--memory", "lots"],
+        ["--memory", "2"],
         ["--memory", "-1G"],
         ["--tile", "100"],
         ["--tile", "48"],
@@ -99,20 +119,26 @@ def test_what_cannot_be_meant_is_refused_in_one_line(deblur, picture, tree, args
 
 
 @pytest.mark.parametrize(
-    "args",
+    ("args", "message"),
     [
-        ["a.png", "--format", "bmp"],
-        ["a.png", "--strength", "much"],
-        ["a.png", "--strenght", "1"],
-        ["a.png", "--precision", "int8"],
-        ["a.png", "-x"],
+        ("deblur a.png --format gif", "--format gif: choose avif, jpeg, png, tiff or webp"),
+        ("deblur a.png --precision int8", "--precision int8: choose auto, bfloat16, float16 or float32"),
+        ("deblur a.png --strength 50%", "--strength 50%: must be a number"),
+        ("deblur a.png --quality high", "--quality high: must be a whole number"),
+        ("deblur a.png --strength", "--strength: needs a value"),
+        ("deblur a.png -o", "--output: needs a value"),
+        ("deblur a.png --strenght 1", "--strenght: there is no such option; did you mean --strength?"),
+        ("deblur a.png -x", "-x: there is no such option"),
+        ("analyse a.png", "--output DIR is missing"),
+        ("analyse a.png b.png -o out", "b.png: is one argument too many; usage: fdikp analyse [-h] [OPTIONS] PHOTO"),
+        ("data check", "NAME and PATH are missing"),
     ],
 )
-def test_what_cannot_be_parsed_is_refused(deblur, picture, tree, args):
+def test_what_cannot_be_parsed_is_refused_in_one_line(run, picture, tree, args, message):
     picture("a.png")
-    done = deblur(*args)
-    assert (done.code, done.out) == (2, "")
-    assert "Traceback" not in done.err
+    done = run(*args.split(), model=False)
+    assert (done.code, done.out, len(done.errors)) == (2, "", 1)
+    assert done.err.startswith(f"fdikp: {message}")
     assert tree() == ["a.png"]
 
 

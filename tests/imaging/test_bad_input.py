@@ -125,7 +125,7 @@ def test_what_is_no_photo_is_refused_before_decoding(tmp_path):
     for name, data in others.items():
         path = tmp_path / f"{name}.jpg"
         path.write_bytes(data)
-        assert "is not a photo" in refused(path)
+        assert "is named .jpg, but its content is not a photo" in refused(path)
         assert "is not a photo" in refused(data)
     assert "is empty" in refused(b"")
 

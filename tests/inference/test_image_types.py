@@ -189,7 +189,7 @@ class TestKinds:
         assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("wrong", [None, 3, 2.5, object(), {1: 2}.values, [[1, 2]]], ids=repr)
+@pytest.mark.parametrize("wrong", [None, 3, 2.5, object(), {1: 2}.values, [[1, 2]]], ids=lambda x: type(x).__name__)
 def test_other_kinds_are_refused_in_one_line(model: Deblurrer, wrong: Any) -> None:
     with pytest.raises(TypeError, match="is not a kind of image; give a path, bytes") as error:
         list(model(wrong))
@@ -198,7 +198,7 @@ def test_other_kinds_are_refused_in_one_line(model: Deblurrer, wrong: Any) -> No
 
 def test_a_missing_file_is_an_error_of_both_kinds(model: Deblurrer) -> None:
     for kind in (PhotoError, FileNotFoundError):
-        with pytest.raises(kind, match=r"^no/such/file\.jpg: cannot be read: No such file or directory"):
+        with pytest.raises(kind, match=r"^no/such/file\.jpg: no such file$"):
             model("no/such/file.jpg")
 
 

@@ -7,21 +7,23 @@ on its arguments has `parse(args, prog)` in place of `Options`. To add one, writ
 """
 
 import difflib
-import inspect
+import os
+import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
-from functools import partial
 from importlib import import_module
-from typing import Any
 
 import fdikp
 from fdikp.cli import console
+from fdikp.cli.parsing import parse
 from fdikp.cli.stopping import stop_code, stoppable
 
-SUBCOMMANDS = {
+PHOTOS = {
     "deblur": "restore out-of-focus photos",
     "analyse": "draw what the network predicted for one photo: kernels, blur map, coefficients",
+    "doctor": "check this installation: devices, formats, weights, speed",
+}
+TRAINING = {
     "render": "render out-of-focus images from sharp ones, for training and evaluation",
     "train": "train or fine-tune a network on real pairs or on rendered defocus",
     "average": "average the weights of trained models",
@@ -30,9 +32,12 @@ SUBCOMMANDS = {
     "compare": "score and rank folders of results of any methods",
     "reproduce": "reproduce the paper's tables and figures",
     "benchmark": "time models on this machine, beside its peak speed and other models",
-    "doctor": "check this installation: devices, formats, weights, speed",
 }
+SUBCOMMANDS = PHOTOS | TRAINING
 """What each subcommand is for, in one line; the keys are also the names of the modules."""
+
+COMMAND_LINE_FAULTS = ("request_invalid", "no_photo_found", "model_unknown", "device_unusable", "over_memory_budget")
+"""Codes of errors that mean, where one ends the run, that the command line is wrong."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -57,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 141
     except Exception as error:
         console.problem(console.explain(error))
-        return 2 if getattr(error, "code", None) in ("request_invalid", "no_photo_found") else 1
+        return 2 if getattr(error, "code", None) in COMMAND_LINE_FAULTS else 1
 
 
 def _run(args: list[str]) -> int:
@@ -72,10 +77,7 @@ def _run(args: list[str]) -> int:
         print(overview(), file=sys.stderr)
         return 2
     if name not in SUBCOMMANDS:
-        close = difflib.get_close_matches(name, SUBCOMMANDS, n=1) or ["deblur"]
-        raise console.UsageError(
-            f"there is no subcommand '{name}'; did you mean 'fdikp {close[0]}'? The others are {', '.join(SUBCOMMANDS)}"
-        )
+        raise console.UsageError(_unknown(args))
     subcommand = import_module(f"fdikp.cli.{name}")
     prog = f"fdikp {name}"
     if hasattr(subcommand, "parse"):
@@ -86,14 +88,27 @@ def _run(args: list[str]) -> int:
     return code
 
 
+def _unknown(args: list[str]) -> str:
+    """What is wrong with a command line that begins with no subcommand."""
+    name = args[0]
+    if os.path.exists(name) or "." in name:  # noqa: PTH110 (a name may hold what no Path can)
+        return f"{name}: is not a subcommand; did you mean: {shlex.join(['fdikp', 'deblur', *args])}"
+    close = difflib.get_close_matches(name, SUBCOMMANDS, n=1)
+    hint = f"did you mean 'fdikp {close[0]}'?" if close else f"choose one of {', '.join(SUBCOMMANDS)}"
+    return f"there is no subcommand '{name}'; {hint}"
+
+
 def overview() -> str:
     """What `fdikp --help` prints."""
     width = max(map(len, SUBCOMMANDS))
-    subcommands = "\n".join(f"  {name:{width}}  {purpose}" for name, purpose in SUBCOMMANDS.items())
+    photos, training = (
+        "\n".join(f"  {name:{width}}  {purpose}" for name, purpose in group.items()) for group in (PHOTOS, TRAINING)
+    )
     return (
         "usage: fdikp SUBCOMMAND ...\n\n"
         "Restore out-of-focus photos.\n\n"
-        f"subcommands:\n{subcommands}\n\n"
+        f"photos:\n{photos}\n\n"
+        f"training and measuring:\n{training}\n\n"
         "examples:\n"
         "  fdikp deblur photo.jpg                  write photo_deblurred.jpg\n"
         "  fdikp deblur holiday/ -o fixed/         restore a folder and all folders below it\n"
@@ -102,31 +117,3 @@ def overview() -> str:
         "  fdikp train --from fdikp-lite --data my-pairs/    fine-tune on your own pairs\n\n"
         "'fdikp SUBCOMMAND --help' explains a subcommand, 'fdikp --version' prints the version."
     )
-
-
-def parse(options: Any, args: Sequence[str], prog: str) -> Any:
-    """Parse arguments into an instance of the dataclass `options`; exit after `--help` and after an error.
-
-    tyro wants all positional arguments side by side and does not know `--`. Shell users expect otherwise, so here every
-    argument after `--` is a path, even if it starts with a dash, and inputs may stand on both sides of an option.
-    """
-    import tyro
-
-    cut = args.index("--") if "--" in args else len(args)
-    literal = [f"./{path}" if path.startswith("-") else path for path in args[cut + 1 :]]
-    args = [*args[:cut], *literal]
-    description = as_written(inspect.cleandoc(options.__doc__ or ""))
-    config = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
-    cli = partial(tyro.cli, options, prog=prog, description=description, args=args, config=config)
-    parsed, stray = cli(return_unknown_args=True)
-    if not stray:
-        return parsed
-    if hasattr(parsed, "inputs") and not any(argument.startswith("-") for argument in stray):
-        return replace(parsed, inputs=(*parsed.inputs, *stray))
-    return cli()  # prints what is wrong, and exits
-
-
-def as_written(text: str) -> str:
-    """Text whose line breaks tyro keeps: it joins lines that begin with a letter, except the first of a paragraph."""
-    paragraphs = (paragraph.replace("\n", "\n  ") for paragraph in text.split("\n\n"))
-    return "\n\n".join(paragraphs)

@@ -36,21 +36,21 @@ class Options:
     """Restore one photo, and show what the network predicted for it.
 
     Writes these files into a folder:
-    result.EXT         the restored photo, in its own format
-    overview.png       before, after, blur map and kernels on one page
-    blur_map.png       where the photo is out of focus (yellow), but not how much
-    kernels.png        the predicted inverse kernels
-    coefficients.png   the weights that blend the deconvolved images
-    analysis.json      model, sizes, and statistics of the kernels and maps
-    analysis.npz       arrays: kernels of every tile, maps at full size
+      result.EXT         the restored photo, in its own format
+      overview.png       before, after, blur map and kernels on one page
+      blur_map.png       where the photo is out of focus (yellow), but not how much
+      kernels.png        the predicted inverse kernels
+      coefficients.png   the weights that blend the deconvolved images
+      analysis.json      model, sizes, and statistics of the kernels and maps
+      analysis.npz       arrays: kernels of every tile, maps at full size
 
     Examples:
-    fdikp analyse photo.jpg -o analysis/
-    fdikp analyse photo.jpg -o analysis/ --tile 0 --overwrite
+      fdikp analyse photo.jpg -o analysis/
+      fdikp analyse photo.jpg -o analysis/ --tile 0 --overwrite
     """
 
     # The photo to analyse.
-    image: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE")]
+    image: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PHOTO")]
 
     # Folder for the results; it is created if it does not exist.
     output: Annotated[str, tyro.conf.arg(aliases=["-o"], metavar="DIR")]

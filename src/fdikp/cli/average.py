@@ -30,8 +30,8 @@ class Options:
     a warning then reports how much cancels.
 
     Examples:
-    fdikp average runs/a/weights.safetensors runs/b/weights.safetensors -o mean.safetensors
-    fdikp average fdikp-lite mine.safetensors --shares 1 3 -o mean.safetensors
+      fdikp average runs/a/weights.safetensors runs/b/weights.safetensors -o mean.safetensors
+      fdikp average fdikp-lite mine.safetensors --shares 1 3 -o mean.safetensors
     """
 
     # Two or more shipped models or weights files.

@@ -37,10 +37,10 @@ class Options:
     that returns an nn.Module, which takes [1, 3, H, W] in 0..1.
 
     Examples:
-    fdikp benchmark
-    fdikp benchmark --sizes 256 512 1680x1120 --precisions float32 bfloat16
-    fdikp benchmark fdikp-lite my.safetensors --sizes 512 --runs 9
-    fdikp benchmark --sizes 256 --against my_package.models:build
+      fdikp benchmark
+      fdikp benchmark --sizes 256 512 1680x1120 --precisions float32 bfloat16
+      fdikp benchmark fdikp-lite my.safetensors --sizes 512 --runs 9
+      fdikp benchmark --sizes 256 --against my_package.models:build
     """
 
     # Shipped models or .safetensors files; the others are compared with the first.

@@ -37,10 +37,10 @@ class Options:
     best and worst image.
 
     Examples:
-    fdikp compare fdikp/ restormer/ --target DPDD/test_c/target
-    fdikp compare a/ b/ --target sharp/ --source blurred/    also prints gains
-    fdikp compare a/ b/ --target sharp/ --metric lpips --markdown
-    fdikp compare a/ b/ --target sharp/ --json results.json --csv results.csv
+      fdikp compare fdikp/ restormer/ --target DPDD/test_c/target
+      fdikp compare a/ b/ --target sharp/ --source blurred/    also prints gains
+      fdikp compare a/ b/ --target sharp/ --metric lpips --markdown
+      fdikp compare a/ b/ --target sharp/ --json results.json --csv results.csv
     """
 
     # Folders of results, one for each method.

@@ -14,7 +14,7 @@ DEBUG = "FDIKP_DEBUG"
 
 FLAG_HINTS: dict[str, str] = {
     "out_of_memory": "close other programs or give a smaller --tile",
-    "over_memory_budget": "give a larger --memory",
+    "over_memory_budget": "give a larger --memory, with --tile 64 so that photos get all of it",
     "too_many_pixels": "raise the limit with --max-pixels if you trust the file",
     "output_exists": "give --overwrite, --skip-existing or another --output",
     "output_is_input": "give another --output or --suffix, or --overwrite",

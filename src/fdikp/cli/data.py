@@ -37,9 +37,9 @@ class Options:
     paths in it are relative to the file.
 
     Examples:
-    fdikp data check dpdd datasets/DPDD/
-    fdikp data check mine my-pairs/ --deep
-    fdikp data check mine pairs.csv
+      fdikp data check dpdd datasets/DPDD/
+      fdikp data check mine my-pairs/ --deep
+      fdikp data check mine pairs.csv
     """
 
     # The action: check.

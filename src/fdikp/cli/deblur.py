@@ -37,11 +37,11 @@ class Options:
     two photos would become the same file, neither is restored.
 
     Examples:
-    fdikp deblur photo.jpg                 write photo_deblurred.jpg
-    fdikp deblur holiday/ -o fixed/        restore a folder and all below it
-    fdikp deblur holiday/ -o fixed/ --skip-existing       continue after a stop
-    fdikp deblur 'scans/**/*.tif' -o out/ --format png --strength 0.8
-    fdikp deblur photo.jpg -o sharp.jpg --compare --blur-map
+      fdikp deblur photo.jpg                 write photo_deblurred.jpg
+      fdikp deblur holiday/ -o fixed/        restore a folder and all below it
+      fdikp deblur holiday/ -o fixed/ --skip-existing       continue after a stop
+      fdikp deblur 'scans/**/*.tif' -o out/ --format png --strength 0.8
+      fdikp deblur photo.jpg -o sharp.jpg --compare --blur-map
     """
 
     # Photos, folders (including those below them) and globs. Quote a glob with ** to keep the shell from expanding it.
@@ -143,10 +143,20 @@ def run(options: Options) -> int:
                 f"stopped; {len(results)} of {len(jobs)} photos are done; run again with --skip-existing to continue"
             )
             return stop_code(stop)
-    failed = sum(result.status == "failed" for result in results)
+    failed = [result for result in results if result.status == "failed"]
     if failed and len(jobs) > 1:
-        console.problem(f"{failed} of {len(jobs)} photos failed")
+        console.problem(_failures(failed, len(jobs)))
     return 1 if failed else 0
+
+
+def _failures(failed: "Sequence[DeblurResult]", photos: int) -> str:
+    """How many photos failed, and how many of them only because they have a result."""
+    done = sum(result.code == "output_exists" for result in failed)
+    if not done:
+        return f"{len(failed)} of {photos} photos failed"
+    have = "has a result already" if done == 1 else "have a result already"
+    others = f", and {len(failed) - done} failed" if len(failed) > done else ""
+    return f"{done} of {photos} photos {have}{others}; {console.FLAG_HINTS['output_exists']}"
 
 
 def _report(result: DeblurResult, options: Options, bars: Bars, alone: bool) -> None:
@@ -157,7 +167,10 @@ def _report(result: DeblurResult, options: Options, bars: Bars, alone: bool) -> 
     if options.json:
         console.result(result.to_json())
     if result.error:
-        bars.print(f"fdikp: {result.error}")
+        error = result.error
+        if result.code == "output_exists" and not alone:  # the last line of the run has the hint, once
+            error = error.removesuffix(f"; {result.hint}")
+        bars.print(f"fdikp: {error}")
     elif options.json or options.quiet:
         return
     elif not (bars.shown and sys.stdout.isatty()):
@@ -169,7 +182,7 @@ def _report(result: DeblurResult, options: Options, bars: Bars, alone: bool) -> 
 def _summary(result: DeblurResult) -> str:
     """A result in words."""
     if result.status == "skipped":
-        return f"{result.input}: skipped, {result.output} exists"
+        return "; ".join((f"{result.input}: skipped, {result.output} exists", *result.notes))
     return "; ".join((f"{result.input} -> {result.output} ({result.seconds:.1f} s)", *result.notes))
 
 
@@ -214,10 +227,10 @@ def parse_size(text: str) -> int:
     >>> parse_size("1.5G"), parse_size("800M")
     (1610612736, 838860800)
     """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT])(?:i?B)?", text.strip(), re.IGNORECASE)
     if match is None:
         raise UsageError(f"--memory {text}: must be a number with a unit, such as 800M or 2G")
-    return int(float(match[1]) * 1024 ** " KMGT".index(match[2].upper() or " "))
+    return int(float(match[1]) * 1024 ** " KMGT".index(match[2].upper()))
 
 
 def _plan(options: Options, max_bytes: int | None) -> list[DeblurRequest | DeblurResult]:

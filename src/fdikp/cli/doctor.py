@@ -84,15 +84,20 @@ def _findings() -> Iterator[Finding]:
 def _versions() -> dict[str, str]:
     from fdikp.imaging._vips import pyvips
 
-    def of(package: str) -> str:
-        try:
-            return version(package)
-        except PackageNotFoundError:
-            return "not installed"
-
     packages = ("fdikp", "torch", "numpy", "pyvips", "safetensors", "matplotlib", "tyro", "rich")
     libvips = ".".join(str(pyvips.version(part)) for part in range(3))
-    return {"python": platform.python_version(), **{name: of(name) for name in packages}, "libvips": libvips}
+    return {
+        "python": platform.python_version(),
+        **{name: _version(name) or "not installed" for name in packages},
+        "libvips": libvips,
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def _devices() -> Iterator[Finding]:
@@ -149,9 +154,14 @@ def _formats() -> Iterator[Finding]:
                 works = False
             yield Finding(f"format {name}", {"read": works, "write": works}, works or name not in ESSENTIAL)
         elif format.loader is None:
-            yield Finding(f"format {name}", {"rawpy": find_spec("rawpy") is not None, "write": False})
-        else:  # libvips does not report which codecs its loader was built with
-            yield Finding(f"format {name}", {"loader": has_operation(f"{format.loader}load_source"), "write": False})
+            readable: bool | str = find_spec("rawpy") is not None or 'no (pip install "fdikp[raw]")'
+            yield Finding(f"format {name}", {"read": readable, "write": False})
+        else:
+            readable = has_operation(f"{format.loader}load_source")
+            # libvips does not report which codecs its loader has; that of the wheel has none for HEIC
+            if name == "heic" and readable and _version("pyvips-binary") is not None:
+                readable = "no (AVIF only)"
+            yield Finding(f"format {name}", {"read": readable, "write": False})
 
 
 def _models() -> Iterator[Finding]:

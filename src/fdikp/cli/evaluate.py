@@ -51,11 +51,11 @@ class Options:
     With --output, results are saved at once, and --resume continues after a stop.
 
     Examples:
-    fdikp evaluate --data dpdd=DPDD/
-    fdikp evaluate fdikp-lite my.safetensors --data a=pairs/ b=more.csv
-    fdikp evaluate --data dpdd=DPDD/ --protocol nrknet -o results/
-    fdikp evaluate --data my=pairs/ -o results/ --resume --report page/
-    fdikp evaluate --data my=pairs/ --markdown > table.md
+      fdikp evaluate --data dpdd=DPDD/
+      fdikp evaluate fdikp-lite my.safetensors --data a=pairs/ b=more.csv
+      fdikp evaluate --data dpdd=DPDD/ --protocol nrknet -o results/
+      fdikp evaluate --data my=pairs/ -o results/ --resume --report page/
+      fdikp evaluate --data my=pairs/ --markdown > table.md
     """
 
     # Shipped models or .safetensors files; by default the model of "fdikp deblur".

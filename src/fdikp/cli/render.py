@@ -31,21 +31,21 @@ class Options:
 
     Each sharp photo is rendered as a lens focused elsewhere would have taken
     it. The result is a data set in the layout of DPDD:
-    DIR/train_c/source/000000.png   out of focus
-    DIR/train_c/target/000000.png   the same scene, all in focus
-    DIR/train_c/manifest.json       the settings, and the photo, tile, seed and
-                                    blur radii of each pair
+      DIR/train_c/source/000000.png   out of focus
+      DIR/train_c/target/000000.png   the same scene, all in focus
+      DIR/train_c/manifest.json       the settings, and the photo, tile, seed and
+                                      blur radii of each pair
 
     A pair depends on the photos, the settings, the seed and its number alone.
     To continue an interrupted run, repeat the command. To add pairs to a set,
     repeat it with a larger --count.
 
     Examples:
-    fdikp render photos/ -o pairs/                  one pair for each photo
-    fdikp render photos/ -o pairs/ --split test --size 0       whole photos
-    fdikp render a/ b/ -o pairs/ --count 5000 --max-radius 12 --radius-maps
-    fdikp render --gallery sheet.png                show every kind of aperture
-    fdikp render photo.jpg --gallery sheet.png      the same, with a photo
+      fdikp render photos/ -o pairs/                  one pair for each photo
+      fdikp render photos/ -o pairs/ --split test --size 0       whole photos
+      fdikp render a/ b/ -o pairs/ --count 5000 --max-radius 12 --radius-maps
+      fdikp render --gallery sheet.png                show every kind of aperture
+      fdikp render photo.jpg --gallery sheet.png      the same, with a photo
     """
 
     # Sharp photos, folders (searched recursively) and globs.

@@ -37,19 +37,19 @@ class Options:
     """Reproduce a table or a figure of the paper.
 
     These need trained models (--model) and data sets (--data):
-    table1, table5   models beside the methods that the paper compares
-    fig1   amplitude and phase of an image in focus and out of focus
-    fig4   images restored by models, with enlarged parts
-    fig5   the dilation map over an image
-    fig6   inverse kernels by stage, the rendered blur kernel, and its inverse
-    fig13  the images on which a model gains least
+      table1, table5   models beside the methods that the paper compares
+      fig1   amplitude and phase of an image in focus and out of focus
+      fig4   images restored by models, with enlarged parts
+      fig5   the dilation map over an image
+      fig6   inverse kernels by stage, the rendered blur kernel, and its inverse
+      fig13  the images on which a model gains least
 
     These train and score each variant in the same way:
-    table2   the parts: backbone, inverse kernels, position adaptive convolution
-    table3   the dual-domain module
-    table6   the terms of the loss
-    fig12    sizes and numbers of kernels
-    predictor   kernels predicted from the image or from its spectrum (Fig. 6)
+      table2   the parts: backbone, inverse kernels, position adaptive convolution
+      table3   the dual-domain module
+      table6   the terms of the loss
+      fig12    sizes and numbers of kernels
+      predictor   kernels predicted from the image or from its spectrum (Fig. 6)
 
     With --data dpdd=PATH they follow the paper's recipe on DPDD, which takes
     days on a GPU. With --sharp they run a proxy: the same variants with fewer
@@ -58,10 +58,10 @@ class Options:
     agree. The same command resumes after a stop.
 
     Examples:
-    fdikp reproduce table1 --data dpdd=DPDD/ realdof=RealDOF/ rtf=RTF/
-    fdikp reproduce fig4 fig13 --data lytro=lytro/ --model fdikp-lite
-    fdikp reproduce table2 --data dpdd=DPDD/ -o table2/
-    fdikp reproduce table2 table3 --sharp photos/ --data lytro=lytro/ -o proxy/
+      fdikp reproduce table1 --data dpdd=DPDD/ realdof=RealDOF/ rtf=RTF/
+      fdikp reproduce fig4 fig13 --data lytro=lytro/ --model fdikp-lite
+      fdikp reproduce table2 --data dpdd=DPDD/ -o table2/
+      fdikp reproduce table2 table3 --sharp photos/ --data lytro=lytro/ -o proxy/
     """
 
     # Tables and figures to reproduce.

@@ -1,6 +1,6 @@
 """Limits and scales shared by several modules: the largest image, and the white level of each sample type."""
 
-from fdikp.errors import PhotoError
+from fdikp.errors import TooManyPixelsError
 
 MAX_PIXELS = 200_000_000
 """Default limit on the number of pixels that a file may declare."""
@@ -18,10 +18,11 @@ def white_level(dtype: str) -> float:
 
 
 def check_size(width: int, height: int, max_pixels: int) -> None:
-    """Raise PhotoError if a file declares more than `max_pixels` pixels."""
+    """Raise TooManyPixelsError if a file declares more than `max_pixels` pixels."""
     if width * height > max_pixels:
-        raise PhotoError(
+        error = TooManyPixelsError(
             f"declares {width} × {height} pixels, more than the limit of {max_pixels / 1e6:g} million",
-            code="too_many_pixels",
             hint="raise max_pixels if you trust the file",
         )
+        error.pixels = width * height
+        raise error

@@ -6,6 +6,7 @@ import io
 import mmap
 import os
 import stat
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -14,7 +15,7 @@ from fdikp.errors import PhotoError, PhotoNotFoundError
 from fdikp.imaging import exif, jpeg, png, tiff, webp
 from fdikp.imaging._vips import has_operation, pyvips
 from fdikp.imaging.colour import as_grey_or_rgb, fit_float_range
-from fdikp.imaging.formats import FORMATS, HEAD_BYTES, sniff
+from fdikp.imaging.formats import FORMATS, HEAD_BYTES, format_of_suffix, sniff
 from fdikp.imaging.limits import MAX_PIXELS, check_size
 from fdikp.imaging.metadata import Metadata
 from fdikp.imaging.names import printable_name
@@ -55,7 +56,7 @@ def read_photo(source: str | os.PathLike[str] | bytes, *, max_pixels: int = MAX_
     except PhotoError as error:
         raise error.located(name) from error.__cause__
     except FileNotFoundError as error:
-        raise PhotoNotFoundError(f"{name}: cannot be read: {error.strerror or error}") from error
+        raise PhotoNotFoundError(f"{name}: no such file") from error
     except OSError as error:
         raise PhotoError(f"{name}: cannot be read: {error.strerror or error}", code="photo_unreadable") from error
 
@@ -78,6 +79,8 @@ def _read(source: str | os.PathLike[str] | bytes, file: BinaryIO, max_pixels: in
     kind = sniff(head)
     if kind is None:
         reason = "is empty" if not head else "is not a photo in a format that fdikp reads"
+        if head and not isinstance(source, (bytes, bytearray, memoryview)) and format_of_suffix(source):
+            reason = f"is named {Path(source).suffix}, but its content {reason}"
         hint = "give a JPEG, PNG, TIFF, WebP, AVIF or camera RAW file"
         raise PhotoError(reason, code="photo_unsupported", hint=hint)
     header = _tiff_header(file) if kind == "tiff" else None

@@ -23,6 +23,15 @@ def choose_device(name: str = "auto") -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
         device = torch.device(name)
+    except RuntimeError:  # its message lists every kind of device that torch was ever built for
+        raise ArgumentError(
+            "there is no such device",
+            argument="device",
+            value=name,
+            code="device_unusable",
+            hint="use auto, cpu, cuda or mps",
+        ) from None
+    try:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]

@@ -65,7 +65,8 @@ def plan_memory(model: MemoryModel, budget: int, largest_tile: int) -> MemoryPla
             return MemoryPlan(tile, left)
     least = _without_photo(model, model.min_tile) + RESERVED_BYTES
     raise FdikpError(
-        f"{model.name}: needs at least {megabytes(least)}, more than the memory budget of {megabytes(budget)}",
+        f"{model.name}: needs at least {megabytes(least)} of memory for a photo of 3.5 megapixels, "
+        f"and may take {megabytes(budget)}",
         code="over_memory_budget",
         hint="raise the budget or choose a smaller model",
     )
@@ -89,15 +90,21 @@ def check_memory(request: DeblurRequest, photo: Photo) -> None:
     if request.max_bytes is not None:
         needed = pixels * _bytes_per_pixel(request, photo.pixels.nbytes // pixels)
         if needed > request.max_bytes:
-            raise too_large(request)
+            raise _too_large(request, needed)
 
 
-def too_large(request: DeblurRequest) -> FdikpError:
-    """The error for a photo that does not fit into `max_bytes`."""
+def declared_too_large(request: DeblurRequest, pixels: int) -> FdikpError:
+    """The error for a photo that declares more pixels than `pixel_limit` for the sake of `max_bytes`."""
+    return _too_large(request, pixels * _bytes_per_pixel(request, 3))
+
+
+def _too_large(request: DeblurRequest, needed: int) -> FdikpError:
+    lacking = needed - (request.max_bytes or 0)
     return FdikpError(
-        f"{request.source}: the photo and its result do not fit into {megabytes(request.max_bytes or 0)} of memory",
+        f"{request.source}: the photo and its result need {megabytes(needed)} of memory, "
+        f"{megabytes(lacking)} more than is left for them",
         code="over_memory_budget",
-        hint="raise the memory budget",
+        hint="raise the memory budget by that much",
     )
 
 

@@ -14,16 +14,20 @@ from typing import TypeVar
 
 import numpy as np
 
-from fdikp.errors import Cancelled, FdikpError, PhotoError, RequestError, as_fdikp_error
+from fdikp.errors import Cancelled, FdikpError, PhotoError, RequestError, TooManyPixelsError, as_fdikp_error
 from fdikp.files import cannot_be_written
 from fdikp.imaging import FORMATS, Photo
 from fdikp.imaging.formats import format_of_suffix, writable_suffixes
+from fdikp.imaging.limits import white_level
 from fdikp.inference.callbacks import Cancel, Progress
 from fdikp.jobs.engine import Engine
-from fdikp.jobs.memory import check_memory, pixel_limit, too_large
+from fdikp.jobs.memory import check_memory, declared_too_large, pixel_limit
 from fdikp.jobs.plan import path_identity, self_collision, with_output
 from fdikp.jobs.request import DeblurRequest, DeblurResult
 from fdikp.jobs.side_images import write_blur_map, write_comparison
+
+HARDLY_CHANGED = 0.2 / 255
+"""A result whose samples differ from the photo's by less than this in the mean, on a scale of 0..1, gets a note."""
 
 log = logging.getLogger(__name__)
 
@@ -138,19 +142,28 @@ def _read(request: DeblurRequest, taken: Mapping[str, Path]) -> DecodedPhoto | D
         raise error
     _check_format(request)
     if not _may_write(request):
-        return DeblurResult(request.source, request.output, "skipped")
+        return _skipped(request)
     limit = pixel_limit(request)
     try:
         photo = read_photo(request.source, max_pixels=limit)
-    except PhotoError as error:
-        if error.code == "too_many_pixels" and limit < request.max_pixels:
-            raise too_large(request) from None
+    except TooManyPixelsError as error:
+        if limit < request.max_pixels:
+            raise declared_too_large(request, error.pixels) from None
         raise
     check_memory(request, photo)
     adapted, notes = _with_actual_format(request, photo, taken)
     if adapted is not request and not _may_write(adapted):
-        return DeblurResult(adapted.source, adapted.output, "skipped", notes=notes)
+        return _skipped(adapted, notes)
     return DecodedPhoto(adapted, photo, notes)
+
+
+def _skipped(request: DeblurRequest, notes: tuple[str, ...] = ()) -> DeblurResult:
+    """The result of a photo whose result exists. A side image cannot be made without making the result again."""
+    missing = [path.name for path in (request.blur_map, request.compare) if path is not None and not path.exists()]
+    if missing:
+        names = " and ".join(missing)
+        notes = (*notes, f"{names} would be written only together with the result; delete or replace the result")
+    return DeblurResult(request.source, request.output, "skipped", notes=notes)
 
 
 def _check_format(request: DeblurRequest) -> None:
@@ -216,6 +229,9 @@ def _restore(decoded: DecodedPhoto, engine: Engine, progress: Progress | None, c
     restored = engine.restore(
         photo, strength=request.strength, blur_map=request.blur_map is not None, progress=progress, cancel=cancel
     )
+    unchanged: tuple[str, ...] = ()
+    if request.strength > 0 and mean_change(photo.pixels, restored.photo.pixels) < HARDLY_CHANGED:
+        unchanged = ("The result hardly differs from the photo, which is probably in focus.",)
     return RestoredPhoto(
         request,
         restored.photo,
@@ -224,8 +240,20 @@ def _restore(decoded: DecodedPhoto, engine: Engine, progress: Progress | None, c
         restored.tiles,
         engine.descriptor.name,
         engine.descriptor.sha256,
-        (*decoded.notes, *photo.notes, *restored.notes),
+        (*decoded.notes, *photo.notes, *restored.notes, *unchanged),
     )
+
+
+def mean_change(before: np.ndarray, after: np.ndarray) -> float:
+    """The mean absolute difference of two images [H, W, C] of one type, on a scale of 0..1.
+
+    >>> mean_change(np.zeros((4, 4, 3), np.uint8), np.full((4, 4, 3), 51, np.uint8))
+    0.2
+    """
+    total = 0.0
+    for y in range(0, len(before), 64):  # in bands: the differences of a whole photo would take much memory
+        total += float(np.abs(after[y : y + 64].astype(np.float32) - before[y : y + 64]).sum(dtype=np.float64))
+    return total / before.size / white_level(before.dtype.name)
 
 
 def _write(restored: RestoredPhoto) -> DeblurResult:

@@ -41,7 +41,7 @@ def blur_map(values: np.ndarray, title: str) -> np.ndarray:
     """The dilation map [H, W], in pixels, as an image with a colour bar."""
     figure, grid = grid_figure(1, 1, height_of(values.shape, WIDTH))
     mapped = show_map(grid[0, 0], shrink(values, 1200), cmap=UNSIGNED, vmin=0, vmax=max(2.0, float(values.max())))
-    scale = "dilation D(p), pixels between the taps of the inverse kernels (1 is plain convolution)"
+    scale = "in focus (blue) … out of focus (yellow); distance of the inverse kernels' taps in pixels"
     return _finished(figure, mapped, scale, title)
 
 
