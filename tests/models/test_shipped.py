@@ -75,7 +75,8 @@ def test_tiles_give_the_whole_image_without_a_seam(name: str, blurred: np.ndarra
 
 
 def test_bfloat16_is_close_to_float32(name: str, blurred: np.ndarray) -> None:
-    single, half = (load_model(name, device="cpu", precision=p)(blurred) for p in ("float32", "bfloat16"))
+    crop = blurred[:128, :160]  # bfloat16 is emulated on many processors
+    single, half = (load_model(name, device="cpu", precision=p)(crop) for p in ("float32", "bfloat16"))
     assert psnr(half, single) > 45
 
 

@@ -76,6 +76,7 @@ def mode(request: pytest.FixtureRequest) -> Iterator[None]:
 @both_presets
 def test_bfloat16_is_the_plain_pass_to_45_db(photo, preset, library, mode) -> None:  # type: ignore[no-untyped-def]
     net = network(PRESETS[preset])
+    photo = photo[..., :64, :80]  # bfloat16 is emulated on many processors
     with torch.inference_mode():
         plain = Plain(net)(photo)
         fast = net.to(torch.bfloat16).to(memory_format=torch.channels_last)(photo)
