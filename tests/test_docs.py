@@ -35,24 +35,26 @@ def test_every_subcommand_has_a_section() -> None:
     assert re.findall(r"^## fdikp ([a-z]+)$", page, flags=re.MULTILINE) == subcommands
 
 
-BOXES = """usage: fdikp toy [-h] INPUT
+RULED = """usage: fdikp toy [-h]
+                 INPUT
 
 Toy with photos.
 
 Two lines of
-  one paragraph.
+one paragraph.
 
-╭─ positional arguments ─╮
-│ INPUT    A photo.      │
-╰────────────────────────╯
-╭─ compute options ──────╮
-│ Where and how.         │
-│ ────────────────────── │
-│ -h, --help  show this  │
-│ --tile INT, -t INT     │
-│          Side of tiles │
-│          in pixels.    │
-╰────────────────────────╯
+positional arguments
+--------------------------
+ INPUT  A photo.
+
+compute options
+--------------------------
+ Where and how.
+ --------------------------
+ -h, --help  show this
+ --tile INT, -t INT
+             Side of tiles
+             in pixels.
 """
 
 INDENTED = """usage: fdikp toy [-h]
@@ -76,7 +78,7 @@ compute options:
 """
 
 
-@pytest.mark.parametrize("text", [BOXES, INDENTED], ids=["tyro", "argparse"])
+@pytest.mark.parametrize("text", [RULED, INDENTED], ids=["tyro", "argparse"])
 def test_options_are_taken_from_the_printed_help(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("sphinx")
     monkeypatch.syspath_prepend(ROOT / "docs" / "_extensions")

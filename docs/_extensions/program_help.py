@@ -54,22 +54,24 @@ class Help:
 def parse(text: str) -> Help:
     """Take a printed help apart: usage, description, and groups of options.
 
-    tyro draws a box for each group, argparse writes a title and indents the options.
+    tyro rules off the title of each group, argparse ends it with a colon; both indent the options.
     """
-    head, *boxes = re.split(r"^╭─ (?=\S)", text, flags=re.MULTILINE)
-    groups = [_boxed(box) for box in boxes]
-    if not boxes and (start := re.search(r"^(positional arguments|options):$", text, flags=re.MULTILINE)):
-        head = text[: start.start()]
+    if start := re.search(r"^\S.*\n-{10,}$", text, flags=re.MULTILINE):
+        groups = [_ruled(block) for block in re.split(r"\n\n+(?=\S)", text[start.start() :].strip())]
+    elif start := re.search(r"^(positional arguments|options):$", text, flags=re.MULTILINE):
         groups = [_indented(block) for block in re.split(r"\n\n(?=\S)", text[start.start() :].strip())]
+    else:
+        groups = []
+    head = text[: start.start()] if start else text
     usage, *description = re.split(r"\n\n+", head.strip())
     return Help(" ".join(usage.removeprefix("usage: ").split()), tuple(description), tuple(groups))
 
 
-def _boxed(box: str) -> Group:
-    """A group as tyro prints it, without the title's left edge; a rule follows what the group is about."""
-    title = box.split(" ─", 1)[0]
-    rows = [row[2:].rstrip("│ ") for row in box.splitlines()[1:-1]]
-    rule = next((number + 1 for number, row in enumerate(rows) if row and not row.strip("─")), 0)
+def _ruled(block: str) -> Group:
+    """A group as tyro prints it; a second rule follows what the group is about."""
+    title, _, *rows = block.splitlines()
+    rows = [row[1:] for row in rows]
+    rule = next((number + 1 for number, row in enumerate(rows) if row and not row.strip("-")), 0)
     return Group(title, " ".join(rows[: max(rule - 1, 0)]), _options(rows[rule:]))
 
 
@@ -120,7 +122,7 @@ def escape(text: str) -> str:
 def printed(arguments: list[str]) -> str:
     """What `fdikp ARGUMENTS --help` prints."""
     os.environ["COLUMNS"] = str(WIDTH)
-    stdout = TextIOWrapper(BytesIO(), encoding="utf-8")  # with an encoding, which decides what boxes are drawn with
+    stdout = TextIOWrapper(BytesIO(), encoding="utf-8")
     with redirect_stdout(stdout):
         code = main([*arguments, "--help"])
     if code:
