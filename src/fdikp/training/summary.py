@@ -81,9 +81,10 @@ def _markdown(facts: dict[str, Any], recipe: Recipe) -> str:
     rows = {name.replace("_", " "): value for name, value in facts.items() if not isinstance(value, dict)}
     if "validation" in facts:
         for name, v in (("validation", facts["validation"]), ("best validation", facts["validation_best"])):
+            pairs = v.get("images", v.get("pictures"))  # a run may go on from a log with the older key
             rows[name] = (
                 f"PSNR {v['psnr_before']:.2f} → {v['psnr_after']:.2f} dB, SSIM {v['ssim_before']:.3f} → "
-                f"{v['ssim_after']:.3f}, {v['images']} pairs, step {v['step']}"
+                f"{v['ssim_after']:.3f}, {pairs} pairs, step {v['step']}"
             )
     if "terms" in facts:
         last = facts["terms"]["last"]
