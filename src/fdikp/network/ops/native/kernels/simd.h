@@ -6,10 +6,12 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "../export.h"
+
 #define INLINE static inline __attribute__((always_inline))
 
 /* ENTRY(blend) is fdikp_blend_avx2 where ISA is avx2. */
-#define ENTRY(name) JOIN(fdikp_##name, ISA)
+#define ENTRY(name) EXPORT JOIN(fdikp_##name, ISA)
 #define JOIN(name, isa) PASTE(name, isa)
 #define PASTE(name, isa) name##_##isa
 
