@@ -33,8 +33,7 @@ docs: $(VENV)/.test
 # It is built from the source distribution. Needs a C compiler and no torch
 wheel: $(VENV)/.wheel
 	rm -rf build/wheel
-	$(BIN)/python -m build --outdir build/wheel
-	@test -e build/wheel/*-linux_*.whl || { echo "make wheel: no C compiler works here; install gcc or clang" >&2; exit 1; }
+	FDIKP_KERNELS=required $(BIN)/python -m build --outdir build/wheel
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/auditwheel repair --wheel-dir dist build/wheel/*-linux_*.whl
 
 $(VENV)/bin/python:

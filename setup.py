@@ -1,6 +1,7 @@
 """Builds the native kernels: a C library that ctypes loads, so that one wheel serves every version of Python.
 
-Everything else about the package is in pyproject.toml. Without a compiler the package builds and works without kernels.
+Everything else about the package is in pyproject.toml. Without a compiler the package builds and works without kernels,
+unless the environment variable FDIKP_KERNELS is `required`, as for wheels that are published.
 """
 
 import os
@@ -27,7 +28,7 @@ KERNELS = Extension(
     sources=sorted(map(str, FOLDER.glob("*.c"))),
     depends=sorted(map(str, FOLDER.rglob("*.h"))),
     extra_compile_args=WINDOWS_FLAGS if os.name == "nt" else UNIX_FLAGS,
-    optional=True,
+    optional=os.environ.get("FDIKP_KERNELS") != "required",
 )
 
 

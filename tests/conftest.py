@@ -5,6 +5,9 @@ import os
 # Small networks are quicker on one thread, and two test runs side by side do not spin against each other
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Tests also pass where the kernels could not be compiled; pyproject.toml says the same for this process
+os.environ.setdefault("PYTHONWARNINGS", "ignore:fdikp's native kernels:UserWarning")
+
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
