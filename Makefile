@@ -16,7 +16,7 @@ demo: $(VENV)/.demo
 	@$(BIN)/fdikp analyse $(DEMO)/cat.png --output $(DEMO)/analysis --overwrite
 
 test: $(VENV)/.test lint types docs
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .

@@ -74,6 +74,29 @@ def tiny_weights(tiny_config: "NetworkConfig", tmp_path_factory: pytest.TempPath
     return path
 
 
+SLOWEST = (
+    "test_readme.py",
+    "test_pac_triton.py",
+    "test_loop.py",
+    "test_killed.py",
+    "test_imports.py",
+    "test_shipped.py",
+    "test_wheel.py",
+    "test_plain.py",
+    "test_many.py",
+    "test_deblurrer.py",
+    "test_image_types.py",
+    "test_typing.py",
+    "test_docs_training.py",
+)
+"""Files of tests that take longer than 15 s in all, slowest first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slowest files come first: one that starts last would leave all processes but its own without work."""
+    items.sort(key=lambda item: SLOWEST.index(item.path.name) if item.path.name in SLOWEST else len(SLOWEST))
+
+
 @pytest.fixture(autouse=True)
 def _no_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Settings of whoever runs the tests do not reach them."""

@@ -1,10 +1,7 @@
 """The native library: which build of its kernels runs, and for which tensors."""
 
-import os
-import subprocess
-import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -13,34 +10,42 @@ import torch
 from PIL import Image
 
 from fdikp.cli import doctor, main
-from fdikp.errors import MissingKernelsWarning
+from fdikp.errors import FdikpError, MissingKernelsWarning
 from fdikp.network import ops
 from fdikp.network.ops import native
 
 needs_library = pytest.mark.skipif(native.library() is None, reason="native kernels were not built")
 
 
-def run_with(value: str) -> "subprocess.CompletedProcess[str]":
-    """The instruction set in a process of its own, because it is cached."""
-    code = "from fdikp.network.ops import native; print(native.isa())"
-    environment = os.environ | {native.ISA_VARIABLE: value}
-    return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+@pytest.fixture
+def chosen_with(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], str]]:
+    """The instruction set that a value of FDIKP_ISA gives; a process caches it."""
+
+    def chosen_with(value: str) -> str:
+        monkeypatch.setenv(native.ISA_VARIABLE, value)
+        native.isa_limit.cache_clear()
+        native.isa.cache_clear()
+        return native.isa()
+
+    yield chosen_with
+    native.isa_limit.cache_clear()
+    native.isa.cache_clear()
 
 
 @needs_library
-@pytest.mark.parametrize("value", ["auto", *native.ISAS])
-def test_the_variable_limits_the_instruction_set(value: str) -> None:
+@pytest.mark.parametrize("value", ["auto", "", *native.ISAS])
+def test_the_variable_limits_the_instruction_set(value: str, chosen_with: Callable[[str], str]) -> None:
     library = native.library()
     assert library is not None
     supported = native.supported_isas(library)
-    allowed = native.ISAS if value == "auto" else native.ISAS[native.ISAS.index(value) :]
-    assert run_with(value).stdout.strip() == next(isa for isa in supported if isa in allowed)
+    allowed = native.ISAS[native.ISAS.index(value) :] if value in native.ISAS else native.ISAS
+    assert chosen_with(value) == next(isa for isa in supported if isa in allowed)
 
 
 @needs_library
-def test_an_unknown_value_is_refused_in_one_line() -> None:
-    last = run_with("sse9").stderr.splitlines()[-1]
-    assert last.endswith("FdikpError: FDIKP_ISA=sse9: not known; set it to auto, avx512, avx2 or generic")
+def test_an_unknown_value_is_refused_in_one_line(chosen_with: Callable[[str], str]) -> None:
+    with pytest.raises(FdikpError, match=r"^FDIKP_ISA=sse9: not known; set it to auto, avx512, avx2 or generic$"):
+        chosen_with("sse9")
 
 
 @needs_library
