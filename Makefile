@@ -15,7 +15,8 @@ demo: $(VENV)/.demo
 	@$(BIN)/fdikp deblur $(DEMO)/cat.png --output $(DEMO)/deblurred --compare --blur-map --overwrite
 	@$(BIN)/fdikp analyse $(DEMO)/cat.png --output $(DEMO)/analysis --overwrite
 
-test: $(VENV)/.test lint types docs
+test: $(VENV)/.test
+	$(MAKE) --no-print-directory --jobs lint types docs
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.test
