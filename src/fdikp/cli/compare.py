@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from fdikp.evaluation.folders import Folder
     from fdikp.evaluation.protocols import Protocol
     from fdikp.evaluation.results import Evaluation
-    from fdikp.evaluation.tables import Table
     from fdikp.metrics.lpips import LPIPS
 
 
@@ -114,7 +113,9 @@ def _compare(options: Options) -> None:
         _write(options.json, evaluation.to_json())
     if options.csv is not None:
         _write(options.csv, _csv(evaluation))
-    _print(tables(evaluation, options.metric), evaluation, options.markdown or not sys.stdout.isatty())
+    parts = [table.markdown() for table in tables(evaluation, options.metric)]
+    parts.append("\n".join(f"- {name}: {console.one_line(value)}" for name, value in evaluation.depends_on().items()))
+    console.document("\n\n".join(parts), as_markdown=options.markdown)
 
 
 def _check(options: Options) -> None:
@@ -238,29 +239,3 @@ def _write(name: str, text: str) -> None:
             file.write(text.encode("utf-8", "surrogateescape"))
     except OSError as error:
         raise DataError(cannot_be_written(name, error)) from error
-
-
-def _print(tables: "Sequence[Table]", evaluation: "Evaluation", markdown: bool) -> None:
-    """Print the tables, and below them what they depend on."""
-    if markdown:
-        for table in tables:
-            for line in table.markdown().splitlines():
-                console.result(line)
-            console.result("")
-        for name, value in evaluation.about.items():
-            console.result(f"- {name}: {value}")
-        return
-    from rich.console import Console
-    from rich.table import Table as Grid
-    from rich.text import Text
-
-    screen = Console()
-    for table in tables:
-        grid = Grid(title=table.title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-        for n, name in enumerate(table.head):
-            grid.add_column(name, justify="right" if n else "left", overflow="fold")
-        for row in table.rows:
-            grid.add_row(*(Text(console.one_line(text)) for text in row))
-        screen.print(grid, "")
-    for name, value in evaluation.about.items():
-        screen.print(Text(f"{name}: {console.one_line(value)}", style="dim"))
