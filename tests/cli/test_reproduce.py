@@ -49,7 +49,7 @@ def test_a_proxy_is_trained_scored_and_labelled_and_goes_on(run, pairs, sharp, t
     assert [(row["variant"], row["seed"]) for row in rows] == [
         ("plain", "0"), ("full", "0"), ("plain", "1"), ("full", "1")
     ]  # fmt: skip
-    assert all(row["kind"].startswith("proxy") and float(row["psnr"]) > 10 for row in rows)
+    assert all(row["kind"].startswith("proxy") and float(row["psnr_after"]) > 10 for row in rows)
     trained = {file: file.stat().st_mtime_ns for file in (tmp_path / "out" / "runs").rglob("weights.safetensors")}
     assert len(trained) == 4
     again = run(*command, model=False)

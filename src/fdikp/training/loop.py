@@ -248,7 +248,7 @@ def _give_up(state: TrainingState, recipe: Recipe, fabric: "Fabric") -> None:
         _save(state, recipe)
     raise TrainingError(
         f"{recipe.runtime.output}: the loss was not finite for {state.bad} steps in a row, up to step {state.step}; "
-        "the last good weights are saved: give a lower lr=, try precision=fp32, or check the data"
+        "the last good weights are saved: give a lower lr=, try precision=float32, or check the data"
     )
 
 

@@ -8,6 +8,7 @@ import textwrap
 import types
 import typing
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Literal, NoReturn
 
 from fdikp.errors import TrainingError
@@ -48,6 +49,7 @@ def parse_options(recipe: Recipe, arguments: Sequence[str], usage: str, descript
         hints = typing.get_type_hints(group)
         for field in dataclasses.fields(group):
             default = getattr(getattr(recipe, GROUP_OF[field.name]), field.name)
+            aliases = field.metadata["aliases"]
             section.add_argument(
                 *field.metadata["flags"][:-1],
                 flag_of(field.name),
@@ -55,6 +57,7 @@ def parse_options(recipe: Recipe, arguments: Sequence[str], usage: str, descript
                 default=default,
                 help=field.metadata["help"].replace("%", "%%") + _default_text(default),
                 **_parser_options(hints[field.name], field.metadata["metavar"]),
+                **({"type": partial(_full_name, aliases)} if aliases else {}),
             )
     given, unknown = parser.parse_known_args(arguments)
     if unknown:
@@ -62,6 +65,10 @@ def parse_options(recipe: Recipe, arguments: Sequence[str], usage: str, descript
         raise TrainingError(f"unknown argument {unknown[0]}" + (f"; did you mean {close[0]}?" if close else ""))
     options = {name: tuple(value) if isinstance(value, list) else value for name, value in vars(given).items()}
     return recipe.override(**options)
+
+
+def _full_name(aliases: dict[str, str], value: str) -> str:
+    return aliases.get(value, value)
 
 
 def flag_of(option: str) -> str:
