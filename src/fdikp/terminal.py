@@ -90,11 +90,13 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> "I
     widths = column_widths(everything, width)
     if widths is not None:
         wraps = widths != column_widths(everything, sys.maxsize)
-        grid = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), leading=int(wraps))
+        grid = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0))
         for n, name in enumerate(head):
             numbers = all(re.match(r"[+−×-]?\d|–$|$", row[n]) for row in rows)
             grid.add_column(Text(name), width=widths[n], justify="right" if n and numbers else "left", overflow="fold")
-        for row in rows:
+        for n, row in enumerate(rows):
+            if n and wraps:
+                grid.add_row()
             grid.add_row(*map(Text, row))
         yield grid
         return

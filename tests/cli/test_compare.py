@@ -1,7 +1,7 @@
 import csv
 import json
+import re
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -77,12 +77,15 @@ def test_without_sources_nothing_is_gained(compare, folders):
     assert "gain" not in done.out and "input" not in done.out
 
 
-def test_a_terminal_gets_tables(compare, folders, monkeypatch):
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
-    monkeypatch.setenv("COLUMNS", "160")
-    done = compare(*folders)
-    assert "Ranking by PSNR" in done.out and "|" not in done.out
-    assert "| method |" in compare(*folders, "--markdown").out
+@pytest.mark.parametrize("width", [160, 50])
+def test_a_terminal_gets_tables_with_every_value(compare, folders, shown, width):
+    piped = compare(*folders, "--source", "source")
+    text = shown(width, lambda: compare(*folders, "--source", "source"))
+    assert "Ranking by PSNR" in text and "|" not in text and "…" not in text
+    table = "\n".join(line for line in piped.out.splitlines() if line.startswith("|"))
+    values = re.findall(r"[+−]?\d[\d.×]*", table)
+    assert len(values) > 30 and all(value in text for value in values)
+    assert shown(width, lambda: compare(*folders, "--source", "source", "--markdown")) == piped.out
 
 
 def test_another_protocol_and_metric(compare, folders):

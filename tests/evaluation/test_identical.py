@@ -82,7 +82,7 @@ def test_a_copy_of_the_targets_has_no_means_and_takes_no_image_from_the_others()
 def test_if_all_are_identical_no_table_holds_a_number():
     one = evaluation({"p0": (INF, 30.0), "p1": (INF, 31.0)})
     (results, *_) = [line for line in markdown(one).splitlines() if line.startswith("| set")][-1:]
-    assert results == "| set | a | 0 | 2 | 64×48 | 0.5 |"
+    assert results == "| set | a | 0 | 2 | 64×48 | – | – | 0.5 |"
     ranks, *_ = compare.tables(one)
     assert ranks.rows == (("a", "–", "–", "0", "2", "64×48"),)
 
@@ -135,6 +135,7 @@ def test_the_report_draws_and_lists_them_without_a_number(tmp_path):
 def test_a_report_on_identical_images_alone(tmp_path):
     page = write_report(evaluation({"p0": (INF, 30.0), "p1": (30.0, INF)}), tmp_path).read_text("utf-8")
     assert 'id="distribution"' not in page and "Left out of all means" in page
+    assert page.count("<td>–</td>") == 2
     assert not re.search(r"\b(inf|nan)\b", page[page.index("<main") :] if "<main" in page else page)
 
 

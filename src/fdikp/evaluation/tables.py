@@ -109,7 +109,7 @@ def results_table(evaluation: Evaluation) -> Table:
     """A row for each model on each set and group."""
     models = {model.name: model for model in evaluation.models}
     rows = evaluation.summary_rows()
-    metrics = [name for name in METRICS if any(name in row.before | row.after for row in rows)]
+    metrics = [name for name in METRICS if any(name in r.before | r.after for r in evaluation.images)]
     head = [
         "set",
         "model",

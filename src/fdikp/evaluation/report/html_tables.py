@@ -35,7 +35,10 @@ def summary(evaluation: Evaluation, published: Sequence[Published] = ()) -> str:
         ranking = ranking_metrics(evaluation).get(data)
         of_set = [row for row in rows if row.data == data]
         beside = [row for row in published if row.data == data]
-        known = {m for row in of_set for m in row.after} | {m for one in beside for m in one.after}
+        known = {m for row in of_set for m in row.after} or {
+            m for r in evaluation.images if r.data == data for m in r.after
+        }
+        known |= {m for one in beside for m in one.after}
         metrics = [metric for metric in METRICS if metric in known]
         columns = [*metrics, *(["wins"] if ranking and ranking.by_gain else []), *(["worst"] if ranking else [])]
         columns += ["time"] if any(row.seconds is not None for row in of_set) else []
