@@ -49,15 +49,13 @@ def parse_options(recipe: Recipe, arguments: Sequence[str], usage: str, descript
         hints = typing.get_type_hints(group)
         for field in dataclasses.fields(group):
             default = getattr(getattr(recipe, GROUP_OF[field.name]), field.name)
-            aliases = field.metadata["aliases"]
             section.add_argument(
                 *field.metadata["flags"][:-1],
                 flag_of(field.name),
                 dest=field.name,
                 default=default,
                 help=field.metadata["help"].replace("%", "%%") + _default_text(default),
-                **_parser_options(hints[field.name], field.metadata["metavar"]),
-                **({"type": partial(_full_name, aliases)} if aliases else {}),
+                **_parser_options(hints[field.name], field.metadata["metavar"], field.metadata["aliases"]),
             )
     given, unknown = parser.parse_known_args(arguments)
     if unknown:
@@ -127,15 +125,15 @@ def _default_text(default: Any) -> str:
     return f" Default: {' '.join(f'{v:g}' if isinstance(v, float) else str(v) for v in values)}."
 
 
-def _parser_options(hint: Any, metavar: str | None) -> dict[str, Any]:
+def _parser_options(hint: Any, metavar: str | None, aliases: dict[str, str]) -> dict[str, Any]:
     """What argparse needs to know about a field's type."""
     origin, parts = typing.get_origin(hint), typing.get_args(hint)
     if hint is bool:
         return {"action": argparse.BooleanOptionalAction}
     if origin is Literal:
-        return {"choices": parts}
+        return {"choices": parts, "type": partial(_full_name, aliases)}
     if origin is tuple:
-        return {"nargs": "+" if parts[-1] is Ellipsis else len(parts), **_parser_options(parts[0], metavar)}
+        return {"nargs": "+" if parts[-1] is Ellipsis else len(parts), **_parser_options(parts[0], metavar, aliases)}
     if origin is types.UnionType:
         return {"type": parts[0], "metavar": metavar}
     return {"type": hint, "metavar": metavar}
