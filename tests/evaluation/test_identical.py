@@ -67,7 +67,8 @@ def test_they_are_named_by_what_equals_the_target():
 def test_a_copy_of_the_targets_has_no_means_and_takes_no_image_from_the_others():
     scores = {name: (before, after + 0.5, INF) for name, (before, after, _) in SCORES.items() if INF not in (after,)}
     one = evaluation(scores)
-    assert one.identical[0].left_out == ("p1",)
+    assert (one.identical[0].copies, one.identical[0].left_out) == (("b",), ("p1",))
+    assert one.identical[0].describe() == "set: source equals target: p1; every result of b equals its target"
     rows = {row.model: row for row in one.summary_rows()}
     assert (rows["a"].images, rows["a"].identical) == (2, 1)
     assert (rows["b"].images, rows["b"].identical, rows["b"].after, rows["b"].before) == (0, 3, {}, {})

@@ -78,7 +78,9 @@ def test_json_never_holds_infinity() -> None:
     there = evaluation(result("a", math.inf, 20), result("b", 30, math.inf), result("c", 30, 31))
     fields = json.loads(there.to_json(), parse_constant=pytest.fail)
     assert [image["before"]["psnr"] for image in fields["images"]] == [None, 30, 30]
-    assert fields["identical"] == [{"data": "d", "sources": ["a"], "results": {"m": ["b"]}, "left_out": ["a", "b"]}]
+    assert fields["identical"] == [
+        {"data": "d", "sources": ["a"], "results": {"m": ["b"]}, "copies": [], "left_out": ["a", "b"]}
+    ]
     assert Evaluation.from_json(there.to_json()) == there
 
 

@@ -25,13 +25,17 @@ class Identical:
     """Images whose source equals the target."""
     results: dict[str, tuple[str, ...]]
     """By model, the images that it restored exactly."""
+    copies: tuple[str, ...]
+    """Models that restored every image exactly."""
     left_out: tuple[str, ...]
     """Images that are left out of the means of every model."""
 
     def describe(self) -> str:
         """One line."""
-        whose = [("source", self.sources), *((f"result of {model}", names) for model, names in self.results.items())]
+        partly = [(f"result of {model}", names) for model, names in self.results.items() if model not in self.copies]
+        whose = [("source", self.sources), *partly]
         parts = [f"{who} equals target: {', '.join(names)}" for who, names in whose if names]
+        parts += [f"every result of {model} equals its target" for model in self.copies]
         return f"{self.data}: {'; '.join(parts)}"
 
 
@@ -46,8 +50,9 @@ def find_identical(results: Sequence["ImageResult"]) -> tuple[Identical, ...]:
         for result in of_set:
             if result.after.get("psnr") == math.inf:
                 exact[result.model] = (*exact.get(result.model, ()), result.image)
-        partly = [name for model, names in exact.items() if len(names) < counts[model] for name in names]
-        found.append(Identical(data, sources, exact, tuple(dict.fromkeys((*sources, *partly)))))
+        copies = tuple(model for model, names in exact.items() if len(names) == counts[model])
+        partly = [name for model, names in exact.items() if model not in copies for name in names]
+        found.append(Identical(data, sources, exact, copies, tuple(dict.fromkeys((*sources, *partly)))))
     return tuple(found)
 
 
