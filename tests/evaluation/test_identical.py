@@ -16,7 +16,10 @@ from fdikp.evaluation.report import write_report
 from fdikp.evaluation.results import Evaluation, ImageResult, ModelInfo
 from fdikp.evaluation.store import Store
 from fdikp.evaluation.tables import csv_rows, latex, markdown
+from fdikp.paper.ablations import ABLATIONS
 from fdikp.paper.comparison_tables import comparison_table
+from fdikp.paper.reproduce import Score, VariantRun, table
+from fdikp.training.recipe import Recipe
 
 INF = math.inf
 
@@ -47,7 +50,7 @@ def test_all_means_are_over_the_same_images():
     a, b = evaluation().summary_rows()
     for row, column in ((a, 1), (b, 2)):
         kept = [SCORES["p0"], SCORES["p3"]]
-        assert (row.images, row.identical) == (2, 2)
+        assert (row.images, row.identical) == (2, ("p1", "p2"))
         assert row.after["psnr"] == fmean(scores[column] for scores in kept)
         assert row.after["ssim"] == pytest.approx(fmean(scores[column] / 100 for scores in kept))
         assert row.before["psnr"] == 24.0
@@ -70,8 +73,8 @@ def test_a_copy_of_the_targets_has_no_means_and_takes_no_image_from_the_others()
     assert (one.identical[0].copies, one.identical[0].left_out) == (("b",), ("p1",))
     assert one.identical[0].describe() == "set: source equals target: p1; every result of b equals its target"
     rows = {row.model: row for row in one.summary_rows()}
-    assert (rows["a"].images, rows["a"].identical) == (2, 1)
-    assert (rows["b"].images, rows["b"].identical, rows["b"].after, rows["b"].before) == (0, 3, {}, {})
+    assert (rows["a"].images, rows["a"].identical) == (2, ("p1",))
+    assert (rows["b"].images, len(rows["b"].identical), rows["b"].after, rows["b"].before) == (0, 3, {}, {})
     assert [row.model for row in compare.ranking(one)] == ["a", "b"]
     ranks, intervals, counts = compare.tables(one)
     assert ranks.head == ("method", "PSNR", "SSIM", "gain", "worst gain", "images", "identical", "scored")
@@ -143,7 +146,7 @@ def test_a_report_on_identical_images_alone(tmp_path):
 def test_groups_count_their_own():
     one = evaluation()
     grouped = replace(one, images=tuple(replace(r, group="x" if r.image in ("p0", "p1") else "y") for r in one.images))
-    rows = [(row.group, row.images, row.identical) for row in grouped.summary_rows() if row.model == "a"]
+    rows = [(row.group, row.images, len(row.identical)) for row in grouped.summary_rows() if row.model == "a"]
     assert rows == [(None, 2, 2), ("x", 1, 1), ("y", 1, 1)]
 
 
@@ -160,3 +163,14 @@ def test_an_evaluation_that_was_stopped_continues_with_them(tmp_path):
     again.finish(evaluation())
     again.close()
     assert Evaluation.from_json((tmp_path / "results.json").read_text()) == evaluation()
+
+
+def test_a_table_of_variants_names_them_and_survives_a_set_without_means():
+    variant = ABLATIONS["table2"][0]
+    run = VariantRun(variant, 0, Recipe())
+    rows = [row for row in evaluation().summary_rows() if row.model == "a"]
+    text = table("table2", [Score(run, 1000, row) for row in rows], "proxy", {"command": "c"})
+    assert "## set, 2 images (and 2 identical) of 64×48 (proxy)" in text
+    assert "- identical: left out of all means, because PSNR is infinite. set: p1; set: p2" in text
+    none = evaluation({"p0": (INF, 30.0)}).summary_rows()
+    assert "## set, 0 images (and 1 identical)" in table("table2", [Score(run, 1000, none[0])], "proxy", {})

@@ -90,4 +90,4 @@ def test_version_1_of_the_format_has_100_db_in_place_of_infinity() -> None:
     old = Evaluation.from_json(json.dumps(fields | {"format": 1}))
     assert [(r.before["psnr"], r.after["psnr"]) for r in old.images] == [(math.inf, 20), (30, math.inf), (30, 31)]
     (row,) = old.summary_rows()
-    assert (row.images, row.identical, row.after["psnr"]) == (1, 2, 31)
+    assert (row.images, row.identical, row.after["psnr"]) == (1, ("a", "b"), 31)

@@ -116,7 +116,7 @@ def _ranks(rows: Sequence[SummaryRow], metrics: Sequence[str], metric: str) -> T
             *(METRICS[name].text(row.after.get(name)) for name in metrics),
             *(_gains(row) if gained else ()),
             str(row.images),
-            *(str(row.identical) for _ in left_out),
+            *(str(len(row.identical)) for _ in left_out),
             row.sizes,
         )
         for place, row in enumerate(rows, 1)

@@ -16,6 +16,7 @@ FORMAT = 2
 """Version of the JSON format. Version 1, which is read too, has 100 in place of an infinite PSNR."""
 
 _CAPPED_PSNR = 100.0
+"""The PSNR of equal images in version 1, dB."""
 
 
 @dataclass(frozen=True)
@@ -154,8 +155,8 @@ class SummaryRow:
     group: str | None
     images: int
     """Number of images in the means."""
-    identical: int
-    """Number of images that the means leave out (`evaluation.identical`)."""
+    identical: tuple[str, ...]
+    """Names of the images that the means leave out (`evaluation.identical`)."""
     sizes: str
     """The scored size, or the smallest and the largest."""
     before: dict[str, float]
@@ -170,7 +171,7 @@ class SummaryRow:
     @property
     def count(self) -> str:
         """The number of images in words, with that of identical ones if there are any."""
-        return f"{self.images} images" + (f" (and {self.identical} identical)" if self.identical else "")
+        return f"{self.images} images" + (f" (and {len(self.identical)} identical)" if self.identical else "")
 
     @classmethod
     def of(
@@ -189,7 +190,7 @@ class SummaryRow:
         return cls(
             *key,
             images=len(measured),
-            identical=len(results) - len(measured),
+            identical=tuple(r.image for r in results if not is_measured(r)),
             sizes=" to ".join(smallest_and_largest),
             before=means(r.before for r in measured),
             after=means(r.after for r in measured),

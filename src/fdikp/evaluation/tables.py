@@ -129,7 +129,7 @@ def results_table(evaluation: Evaluation) -> Table:
                 f"{row.data}, {row.group}" if row.group else row.data,
                 row.model,
                 str(row.images),
-                str(row.identical or ""),
+                str(len(row.identical) or ""),
                 row.sizes,
                 *(_before_after(row, name) for name in metrics),
                 worst,

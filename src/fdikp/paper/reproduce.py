@@ -146,6 +146,9 @@ def table(name: str, scores: Sequence[Score], kind: str, about: dict[str, str]) 
                 "Does the order of the variants agree with the paper?",
                 grid(list(order[0]), [r.values() for r in order]),
             ]
+    identical = {f"{score.row.data}: {name}": None for score in scores for name in score.row.identical}
+    if identical:
+        about = about | {"identical": f"left out of all means, because PSNR is infinite. {'; '.join(identical)}"}
     parts.append("\n".join(f"- {key}: {value}" for key, value in about.items()))
     return "\n\n".join(parts) + "\n"
 
@@ -168,7 +171,7 @@ def rows(name: str, scores: Sequence[Score], kind: str) -> str:
             "seed": score.run.seed,
             "data": row.data,
             "images": row.images,
-            "identical": row.identical,
+            "identical": len(row.identical),
             "sizes": row.sizes,
             "paper psnr on DPDD": variant.psnr,
         }

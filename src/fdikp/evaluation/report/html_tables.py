@@ -157,7 +157,7 @@ def _number(metric: str, scores: Mapping[str, float]) -> str:
 
 
 def _count(row: SummaryRow) -> str:
-    identical = f", {row.identical} identical to the target left out" if row.identical else ""
+    identical = f", {len(row.identical)} identical to the target left out" if row.identical else ""
     return ("1 image" if row.images == 1 else f"{row.images} images") + identical
 
 
