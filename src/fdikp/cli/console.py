@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from fdikp.errors import ArgumentError, MissingKernelsWarning, RequestError, as_fdikp_error
+from fdikp.terminal import draw
 
 DEBUG = "FDIKP_DEBUG"
 """The environment variable that makes unexpected errors print their tracebacks."""
@@ -50,6 +51,16 @@ def result(text: object) -> None:
     # Names that are not valid in the terminal's encoding must not stop the run
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     print(line.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+
+
+def document(text: str, *, as_markdown: bool = False) -> None:
+    """Print a document in Markdown, such as tables: drawn on a terminal, else as it is."""
+    lines = [one_line(line) for line in text.rstrip("\n").split("\n")]
+    if sys.stdout.isatty() and not as_markdown:
+        draw("\n".join(lines))
+    else:
+        for line in lines:
+            result(line)
 
 
 def problem(text: object) -> None:

@@ -90,7 +90,7 @@ class Options:
     # Also write NAME_blurmap.png, which shows where the photo is out of focus (yellow), but not how much.
     blur_map: Flag = False
 
-    # Also write NAME_compare.jpg: photo and result side by side.
+    # Also write NAME_compare.jpg: photo (before) and result (after) side by side.
     compare: Flag = False
 
     # Refuse photos with more pixels than this before they are decoded.
