@@ -191,13 +191,15 @@ def _calibrate(options: Options, fit_files: list[Path], test_files: list[Path]) 
 
 def _report(options: Options, errors: "BlurErrors", fit_count: int, test_count: int) -> str:
     """The tables in Markdown, and what they depend on."""
+    import torch
+
     from fdikp.training.calibration import SETTINGS
 
     test = options.test.name if options.test else "of the same folders"
     about = (
         f"Fit: {options.pairs} pairs of {options.crop}×{options.crop} pixels, rendered from {fit_count} images with "
         f"seed {options.seed}. Test: {test_count} other images ({test}), {options.renderings} renderings of each, "
-        f"whole. Radii are from 0 to {SETTINGS.max_radius:g} pixels."
+        f"whole. Radii are from 0 to {SETTINGS.max_radius:g} pixels. torch {torch.__version__}, on the CPU."
     )
     return "\n\n".join([about, *(table.markdown() for table in errors.tables())])
 
