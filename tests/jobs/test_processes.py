@@ -20,10 +20,14 @@ from fdikp.jobs import DeblurRequest, run
 
 class Engine:
     descriptor = SimpleNamespace(name="negative", sha256="")
-    def restore(self, photo, *, strength, blur_map, progress, cancel):
-        return Restoration(photo.with_pixels(255 - photo.pixels), np.ones(photo.pixels.shape[:2]), (), 1)
+    def restore(self, photo, *, strength, selection, blur_map, progress, cancel):
+        weight = selection.spatial_weight(photo.height, photo.width)[..., None] > 0.5
+        pixels = np.where(weight, 255 - photo.pixels, photo.pixels)
+        return Restoration(photo.with_pixels(pixels), *np.ones((2, *weight.shape[:2])), (), 1)
 
-request = DeblurRequest(Path(sys.argv[1]), blur_map=Path("map.png"), compare=Path("compare.jpg"))
+request = DeblurRequest(
+    Path(sys.argv[1]), regions=["0,0,50%,100%"], blur_map=Path("map.png"), compare=Path("compare.jpg")
+)
 print(run(request, Engine()).to_json())
 """
 

@@ -1,5 +1,6 @@
 """`fdikp deblur`: restore photos, folders of photos, and globs."""
 
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -10,16 +11,19 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from fdikp.allocator import configure_malloc
-from fdikp.cli import console
+from fdikp.cli import console, parsing
 from fdikp.cli.console import UsageError
 from fdikp.cli.model_options import Flag, ModelOptions
 from fdikp.cli.progress import Bars
 from fdikp.cli.stopping import stop_code
 from fdikp.imaging.limits import MAX_PIXELS
-from fdikp.jobs.request import RESULT_SUFFIX, DeblurRequest, DeblurResult, Existing, Format
+from fdikp.jobs.request import PREVIEW_SUFFIX, RESULT_SUFFIX, DeblurRequest, DeblurResult, Existing, Format
 
 if TYPE_CHECKING:
     from fdikp.jobs.discover import InputPath
+
+PREVIEW_SIDE = 1024
+"""Pixels of the long side of a preview, unless another number is given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +45,15 @@ class Options:
       fdikp deblur holiday/ -o fixed/        restore a folder and all below it
       fdikp deblur holiday/ -o fixed/ --skip-existing       continue after a stop
       fdikp deblur 'scans/**/*.tif' -o out/ --format png --strength 0.8
-      fdikp deblur photo.jpg -o sharp.jpg --compare --blur-map
+      fdikp deblur photo.jpg -o sharp.jpg --compare --blur-map-figure
+
+    Restore only a part, and leave the rest as it is:
+      fdikp deblur portrait.jpg --preview --blur-map-figure   see how far it is out of focus
+      fdikp deblur portrait.jpg --max-blur 3      the face, which is slightly
+                                                  out of focus, not the bokeh
+      fdikp deblur portrait.jpg --mask face.png   what is white in a mask
+      fdikp deblur photos/ -o out/ --mask masks/  a mask for each photo, by name
+      fdikp deblur photo.jpg --region 30%,20%,40%,50%
     """
 
     # Photos, folders (including those below them) and globs. Quote a glob with ** to keep the shell from expanding it.
@@ -60,7 +72,10 @@ class Options:
     # Text between name and extension of each result.
     suffix: Annotated[
         str | None,
-        tyro.conf.arg(metavar="TEXT", help_behavior_hint=f"(default: {RESULT_SUFFIX}; with --output: none)"),
+        tyro.conf.arg(
+            metavar="TEXT",
+            help_behavior_hint=f"(default: {RESULT_SUFFIX}; with --output: none; with --preview: {PREVIEW_SUFFIX})",
+        ),
     ] = None
 
     # Format of the results.
@@ -81,14 +96,45 @@ class Options:
     # How much of the change to apply: 0 is none, 1 is what the network predicts; at most 2.
     strength: float = 1.0
 
+    # Restore only what is white in this image, such as a mask from an editor; keep what is black, and blend where it is
+    # grey. It has the size or the shape of the photo, turned as the photo is displayed. Of a folder, each photo takes
+    # the mask of its name: masks/a.png or masks/a.jpg for a.jpg. A photo without a mask fails. Example: --mask face.png
+    mask: Annotated[str | None, tyro.conf.arg(metavar="PATH", help_behavior_hint="(default: everything)")] = None
+
+    # Restore only this rectangle, with soft edges: left, top, width and height in pixels or per cent. It can be given
+    # several times. Example: --region 30%,20%,40%,50%
+    region: Annotated[
+        tuple[str, ...],
+        tyro.conf.UseAppendAction,
+        tyro.conf.arg(metavar="X,Y,W,H", help_behavior_hint="(default: everything)"),
+    ] = ()
+
+    # Restore only what is out of focus by at most this blur radius in pixels, and keep what is blurred more: a
+    # background that is meant to be soft. Read the radius off --blur-map-figure. Example: --max-blur 3
+    max_blur: Annotated[float | None, tyro.conf.arg(metavar="R", help_behavior_hint="(default: no limit)")] = None
+
+    # Restore only what is out of focus by at least this blur radius in pixels, and keep what is sharper: grain and fine
+    # texture stay untouched. Example: --min-blur 1
+    min_blur: Annotated[float | None, tyro.conf.arg(metavar="R", help_behavior_hint="(default: no limit)")] = None
+
+    # Restore and write a small version, for a quick look: NAME_preview, with a long side of N pixels or 1024. Regions
+    # and limits still refer to the full photo.
+    preview: Annotated[int | None, tyro.conf.arg(metavar="[N]", help_behavior_hint="(default: full size)")] = None
+
     # Replace results that exist; with --suffix "", replace the photos themselves.
     overwrite: Flag = False
 
     # Skip photos whose result exists.
     skip_existing: Flag = False
 
-    # Also write NAME_blurmap.png, which shows where the photo is out of focus (yellow), but not how much.
+    # Also write NAME_blurmap.png: the blur radius at each pixel, 16 bits, in units of 1/256 pixel.
     blur_map: Flag = False
+
+    # Also write NAME_blurmap_figure.png: a drawing of the blur radius, with its scale in pixels.
+    blur_map_figure: Flag = False
+
+    # Also write NAME_confidence.png: how certain the blur radius is, from 0 (nothing to tell it by) to 255.
+    confidence_map: Flag = False
 
     # Also write NAME_compare.jpg: photo and result side by side.
     compare: Flag = False
@@ -108,6 +154,12 @@ class Options:
 
     # Which network computes, where, and how.
     compute: ModelOptions = field(default_factory=ModelOptions)
+
+
+def parse(args: Sequence[str], prog: str) -> Options:
+    """Options from a command line, in which --preview may stand alone."""
+    options: Options = parsing.parse(Options, parsing.with_value(args, "--preview", str(PREVIEW_SIDE)), prog)
+    return options
 
 
 def run(options: Options) -> int:
@@ -205,6 +257,8 @@ def _check(options: Options) -> None:
         raise UsageError(f"--max-pixels {options.max_pixels}: must be at least 1")
     if options.overwrite and options.skip_existing:
         raise UsageError("--overwrite and --skip-existing exclude each other; give one of them")
+    if options.mask is not None and not os.path.exists(options.mask):  # noqa: PTH110 (a name may hold what no Path can)
+        raise UsageError(f"--mask {options.mask}: there is no such file or folder")
     if options.suffix and ("/" in options.suffix or "\\" in options.suffix or "\0" in options.suffix):
         raise UsageError(f"--suffix {options.suffix}: must be part of a name, not a path; --output takes a folder")
 
@@ -239,8 +293,10 @@ def _plan(options: Options, max_bytes: int | None) -> list[DeblurRequest | Deblu
     from fdikp.jobs.plan import OutputNaming, plan_jobs
 
     folder = None if options.output is None else Path(options.output)
-    suffix = options.suffix if options.suffix is not None else RESULT_SUFFIX if folder is None else ""
-    inputs = InputFinder(output=folder, suffixes=(RESULT_SUFFIX, suffix)).find(options.inputs)
+    own = PREVIEW_SUFFIX if options.preview is not None else RESULT_SUFFIX if folder is None else ""
+    suffix = own if options.suffix is None else options.suffix
+    mask = None if options.mask is None else Path(options.mask)
+    inputs = InputFinder(output=folder, suffixes=(RESULT_SUFFIX, suffix), mask=mask).find(options.inputs)
     if not inputs:
         raise UsageError(f"there is no photo in {', '.join(options.inputs)}")
     file = None
@@ -252,11 +308,25 @@ def _plan(options: Options, max_bytes: int | None) -> list[DeblurRequest | Deblu
         quality=options.quality,
         strip=options.strip,
         strength=options.strength,
+        mask=mask,
+        regions=options.region,
+        min_blur=options.min_blur,
+        max_blur=options.max_blur,
+        preview=options.preview,
         max_pixels=options.max_pixels,
         max_bytes=max_bytes,
         existing=existing,
     )
-    naming = OutputNaming(suffix, folder, file, options.format, options.blur_map, options.compare)
+    naming = OutputNaming(
+        suffix,
+        folder,
+        file,
+        options.format,
+        options.blur_map,
+        options.compare,
+        options.blur_map_figure,
+        options.confidence_map,
+    )
     return plan_jobs(inputs, naming, settings)
 
 

@@ -8,10 +8,7 @@ from pathlib import Path
 
 from fdikp.errors import PhotoError, PhotoNotFoundError, RequestError
 from fdikp.imaging.formats import is_photo_path
-from fdikp.jobs.request import RESULT_SUFFIX
-
-BLUR_MAP_SUFFIX, COMPARE_SUFFIX = "_blurmap", "_compare"
-"""Suffixes of the side images: the blur map, and the photo beside its result."""
+from fdikp.jobs.request import PREVIEW_SUFFIX, RESULT_SUFFIX, SIDE_IMAGES
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +32,8 @@ class InputPath:
 class InputFinder:
     """How folders are searched.
 
-    Hidden names, links to folders (they may loop), the output folder, and earlier results that lie beside their photo
-    are left out. A file that the user names is always taken.
+    Hidden names, links to folders (they may loop), the output folder, masks, and earlier results that lie beside their
+    photo are left out. A file that the user names is always taken.
     """
 
     is_photo: Callable[[Path], bool] = is_photo_path
@@ -47,6 +44,9 @@ class InputFinder:
 
     suffixes: tuple[str, ...] = (RESULT_SUFFIX,)
     """What the names of earlier results end with, before the extension."""
+
+    mask: Path | None = None
+    """The mask, or the folder of masks, which may lie inside an input folder."""
 
     def find(self, inputs: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[InputPath]:
         """Every photo that the inputs stand for, once, in the order of the inputs and then by name.
@@ -129,20 +129,17 @@ class InputFinder:
     def _may_enter(self, folder: Path, base: Path) -> bool:
         """Whether a search that started at `base` enters `folder`."""
         while folder != base:
-            if folder.name.startswith(".") or self._is_output(folder):
+            if folder.name.startswith(".") or _is_same(folder, self.output) or _is_same(folder, self.mask):
                 return False
             folder = folder.parent
         return True
 
     def _takes(self, path: Path, stems: set[str]) -> bool:
         """Whether a file in a folder, whose files have these stems, is a photo and no earlier result."""
-        if path.name.startswith(".") or not self.is_photo(path):
+        if path.name.startswith(".") or not self.is_photo(path) or _is_same(path, self.mask):
             return False
-        suffixes = filter(None, {*self.suffixes, BLUR_MAP_SUFFIX, COMPARE_SUFFIX})
+        suffixes = filter(None, {*self.suffixes, PREVIEW_SUFFIX, *(suffix for suffix, _ in SIDE_IMAGES.values())})
         return not any(path.stem.endswith(s) and path.stem.removesuffix(s) in stems for s in suffixes)
-
-    def _is_output(self, folder: Path) -> bool:
-        return self.output is not None and self.output.exists() and folder.samefile(self.output)
 
 
 def split_glob(pattern: Path) -> tuple[Path, str]:
@@ -158,6 +155,11 @@ def split_glob(pattern: Path) -> tuple[Path, str]:
             return base, "/".join(parts[i:])
         base /= part
     return base, ""
+
+
+def _is_same(path: Path, other: Path | None) -> bool:
+    """Whether two paths, the first of which exists, lead to one file or folder."""
+    return other is not None and other.exists() and path.samefile(other)
 
 
 def _unusable(path: Path, reason: str) -> InputPath:

@@ -133,8 +133,11 @@ class _WrittenFiles:
 
 
 def _pixel_bytes(item: DecodedPhoto | DeblurResult) -> int:
-    """Bytes of a photo's pixels; its result takes as many again."""
-    return item.photo.pixels.nbytes if isinstance(item, DecodedPhoto) else 0
+    """Bytes of a photo's pixels and its mask; its result takes about as many again."""
+    if isinstance(item, DeblurResult):
+        return 0
+    mask = item.selection.mask if item.selection is not None else None
+    return item.photo.pixels.nbytes + (mask.nbytes if mask is not None else 0)
 
 
 def _check(cancel: Cancel | None) -> None:
