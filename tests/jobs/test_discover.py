@@ -76,6 +76,24 @@ def test_hidden_names_and_earlier_results_are_left_out(files):
     assert list(search("x", suffixes=("_deblurred", "_sharp"))) == ["x/a.jpg", "x/c.png", "x/own_compare.jpg"]
 
 
+def test_side_images_and_previews_are_left_out(files):
+    files("x/a.jpg", "x/a_blurmap.png", "x/a_blurmap_figure.png", "x/a_confidence.png", "x/a_compare.jpg")
+    files("x/a_preview.jpg", "x/a_preview_blurmap.png", "x/b_preview.jpg", "x/own_confidence.png")
+    assert list(search("x")) == ["x/a.jpg", "x/b_preview.jpg", "x/own_confidence.png"]
+
+
+@pytest.mark.parametrize("inputs", [["."], ["**/*"], ["*"]])
+def test_masks_inside_an_input_are_left_out(files, inputs):
+    files("a.jpg", "x/b.jpg", "masks/a.png", "masks/x/b.png", "x/masks/c.jpg", "m.png")
+    assert set(search(*inputs, mask=Path("masks"))) == {"a.jpg", "x/b.jpg", "x/masks/c.jpg", "m.png"}
+    assert "m.png" not in search(*inputs, mask=Path("x/../m.png"))
+
+
+def test_a_mask_that_is_named_as_a_photo_is_taken(files):
+    files("m.png")
+    assert list(search("m.png", mask=Path("m.png"))) == ["m.png"]
+
+
 def test_results_of_the_default_name_are_no_inputs_by_default(files):
     files("x/a.jpg", "x/a_deblurred.jpg", "x/b_deblurred.jpg")
     found = [one.path.as_posix() for one in InputFinder().find("x")]
