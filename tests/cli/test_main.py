@@ -36,7 +36,8 @@ def test_the_help_of_each_subcommand_explains_every_option(run):
         assert (done.code, done.err) == (0, "")
     done = run("deblur", "--help", model=False)
     assert "fdikp deblur holiday/ -o fixed/" in done.out
-    flags = "output suffix format quality strip strength overwrite skip-existing blur-map compare max-pixels memory"
+    flags = "output suffix format quality strip strength overwrite skip-existing blur-map blur-map-figure"
+    flags += " confidence-map compare mask region max-blur min-blur preview max-pixels memory"
     flags += " json quiet model device precision tile ensemble"
     assert all(f"--{flag}" in done.out for flag in flags.split())
     assert "None" not in done.out

@@ -52,18 +52,24 @@ def test_a_whole_job_without_torch(photo_file, tmp_path, files):
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "missing.jpg"])
-def test_three_steps_in_three_processes(photo_file, tmp_path, tiny_weights, name):
+def test_three_steps_in_three_processes(photo_file, tmp_path, calibrated_weights, name):
     """Only the process in the middle has a model, the others have no torch; the files are those of one process."""
     from fdikp import load_model
 
-    photo_file("a.jpg", (90, 150))
+    photo_file("a.jpg", (90, 150)), photo_file("mask.png", (90, 150))
 
     def request(folder: Path) -> DeblurRequest:
         return DeblurRequest(
-            tmp_path / name, folder / "b.jpg", blur_map=folder / "map.png", compare=folder / "compare.jpg"
+            tmp_path / name,
+            folder / "b.jpg",
+            mask=tmp_path / "mask.png",
+            regions=("10%,0,80%,100%",),
+            max_blur=8,
+            blur_map=folder / "map.png",
+            compare=folder / "compare.jpg",
         )
 
-    arguments = (tiny_weights, "cpu", "float32")
+    arguments = (calibrated_weights, "cpu", "float32")
     load = "__import__('fdikp').load_model(*sys.argv[1:], tile=64)"
     value = pickle.dumps(request(tmp_path / "three"))
     value = python(BLOCK_TORCH + STEP.format(call="read(value)"), given=value)

@@ -238,9 +238,28 @@ def _summary(result: DeblurResult) -> str:
     return "; ".join((f"{result.input} -> {result.output} ({result.seconds:.1f} s)", *result.notes))
 
 
+def _check_calibration(options: Options) -> None:
+    """Raise UsageError if an option needs the blur radius, which the model cannot tell."""
+    from fdikp.models.descriptor import describe
+
+    given = {
+        "--max-blur": options.max_blur is not None,
+        "--min-blur": options.min_blur is not None,
+        "--blur-map": options.blur_map,
+        "--blur-map-figure": options.blur_map_figure,
+        "--confidence-map": options.confidence_map,
+    }
+    needing = [flag for flag, is_given in given.items() if is_given]
+    if needing and describe(options.compute.model).blur_calibration is None:
+        raise UsageError(
+            f"{needing[0]}: the weights of {options.compute.model} have no blur calibration; run fdikp calibrate"
+        )
+
+
 def _check(options: Options) -> None:
     """Validate the options; raise UsageError if they conflict."""
     options.compute.check()
+    _check_calibration(options)
     if not options.inputs:
         raise UsageError("nothing to deblur; give photos, folders or globs (see fdikp deblur --help)")
     # An empty path is mostly an unset shell variable; Path would take it for the current folder

@@ -51,18 +51,19 @@ def _write_map(samples: np.ndarray, path: Path, texts: dict[str, str]) -> None:
     write_photo(Photo(samples[..., np.newaxis], metadata=Metadata(png_chunks=chunks)), path, format="png")
 
 
-def write_blur_map_figure(radius: np.ndarray, path: Path, name: str) -> None:
+def write_blur_map_figure(radius: np.ndarray, confidence: np.ndarray | None, path: Path, name: str) -> None:
     """Write a drawing of the blur radius [H, W], in pixels, with its scale, as a PNG.
 
     Args:
         radius: of the circle of confusion at each pixel.
+        confidence: how certain it is, [H, W] in 0..1: uncertain parts are hatched.
         path: the file to write.
         name: the photo's, for the title.
     """
     from fdikp.imaging import write_photo
     from fdikp.plots import analysis
 
-    write_photo(Photo(analysis.blur_map(radius, f"Blur map of {name}")), path, format="png")
+    write_photo(Photo(analysis.blur_map(radius, f"Blur map of {name}", confidence)), path, format="png")
 
 
 def write_comparison(before: np.ndarray, after: Photo, path: Path) -> None:

@@ -363,7 +363,7 @@ def _write_side_images(restored: RestoredPhoto) -> Iterator[Path]:
         write_blur_map(radius, request.blur_map)
         yield request.blur_map
     if request.blur_map_figure is not None and radius is not None:
-        write_blur_map_figure(radius, request.blur_map_figure, request.source.name)
+        write_blur_map_figure(radius, restored.confidence_map, request.blur_map_figure, request.source.name)
         yield request.blur_map_figure
     if request.confidence_map is not None and restored.confidence_map is not None:
         write_confidence_map(restored.confidence_map, request.confidence_map)
