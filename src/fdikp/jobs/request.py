@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from fdikp.errors import ArgumentError, ErrorCode, FdikpError
 from fdikp.imaging.limits import MAX_PIXELS
-from fdikp.inference.arguments import check_strength
+from fdikp.inference.strength import check_strength
 from fdikp.jobs.records import JsonRecord
 
 if TYPE_CHECKING:
