@@ -169,6 +169,7 @@ class TestMasks:
         for rounded in (round, math.floor, math.ceil):
             shape = tuple(max(1, rounded(side * scale)) for side in (height, width))
             Selection(np.ones(shape, bool)).spatial_weights(height, width)
+            Selection(np.ones((height, width), bool)).spatial_weights(*shape)
 
     @pytest.mark.parametrize("shape", [(40, 30), (30, 42), (32, 40), (300, 420), (1, 40)])
     def test_another_aspect_is_refused(self, shape: tuple[int, int]) -> None:

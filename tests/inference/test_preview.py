@@ -116,10 +116,10 @@ def test_regions_and_limits_are_those_of_the_photo(model: Deblurrer, pixels: np.
     scale = 97 / 291
     mask = np.zeros(pixels.shape[:2], bool)
     mask[:150] = True
-    preview = model.preview(pixels, 97, mask=mask, regions=[(60, 30, 90, 120)], max_blur=1.2)
+    preview = model.preview(pixels, 97, mask=mask, regions=[(60, 30, 90, 120)], min_blur=0.9)
     region = tuple(value * scale for value in (60, 30, 90, 120))
-    np.testing.assert_array_equal(preview, model(small, mask=mask, regions=[region], max_blur=1.2 * scale))
-    assert not np.array_equal(preview, model(small, mask=mask, regions=[region], max_blur=1.2))
+    np.testing.assert_array_equal(preview, model(small, mask=mask, regions=[region], min_blur=0.9 * scale))
+    assert not np.array_equal(preview, model(small, mask=mask, regions=[region], min_blur=0.9))
 
 
 def test_metadata_fits_the_smaller_photo(model: Deblurrer, pixels: np.ndarray) -> None:

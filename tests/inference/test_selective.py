@@ -1,5 +1,6 @@
 """Restoring a part of an image: the formula, untouched samples, and which tiles are computed."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ class TestFormula:
         expected = (x + strength * weight * (network.clip(0, 1) - x)).clip(0, 1)
         result = untiled(x, strength=strength, mask=mask, regions=[REGION], **limits)
         np.testing.assert_allclose(result, expected, atol=1e-5)
-        assert 0.02 < (weight == 0).mean() and (weight == 1).mean() > 0.02 and np.abs(result - x).max() > 0.01
+        assert (weight == 0).mean() > 0.02 and (weight == 1).mean() > 0.02 and np.abs(result - x).max() > 0.01
 
     def test_in_tiles_it_is_that_of_the_blended_network_and_blur_map(
         self, model: Deblurrer, pixels: np.ndarray, mask: np.ndarray, blurred: Any
@@ -84,8 +85,10 @@ class TestFormula:
         without = model.restore(Photo(pixels))
         assert without.blur_map is None and without.confidence_map is None
 
-    def test_all_methods_restore_the_same(self, model: Deblurrer, pixels: np.ndarray, mask: np.ndarray) -> None:
-        most = 0.4
+    def test_all_methods_restore_the_same(
+        self, model: Deblurrer, pixels: np.ndarray, mask: np.ndarray, blurred: Any
+    ) -> None:
+        most = float(np.median(blurred.blur_map[110:160, 180:250]))  # within the region
         photo, selection = Photo(pixels), Selection(mask, (REGION,), None, most)
         expected = model(pixels, mask=mask, regions=[REGION], max_blur=most)
         assert not np.array_equal(expected, model(pixels, mask=mask, regions=[REGION]))
@@ -147,7 +150,7 @@ def test_untouched_samples_come_back_bit_for_bit(model: Deblurrer, pixels: np.nd
     assert part.dtype == before.dtype
     assert part[~mask].tobytes() == before[~mask].tobytes()
     assert part[mask].tobytes() == whole[mask].tobytes()
-    assert (part[mask] != before[mask]).mean() > 0.2
+    assert (part[mask] != before[mask]).mean() > 0.05
     if kind in ("grey alpha", "rgba", "pil", "photo"):
         assert part[..., -1].tobytes() == before[..., -1].tobytes()
 
@@ -177,17 +180,20 @@ def counting(model: Deblurrer) -> Deblurrer:
 
 
 class TestTiles:
-    """Tiles begin at rows 0, 80 and columns 0, 80, 176, so that with overlaps of 48 and more, weights of one tile end
-    12 pixels after the next begins."""
+    """Two rows of three tiles contribute to rows 0 to 115 and 92 to 199, and to columns 0 to 115, 92 to 199 and 184 to
+    290. A region reaches 4 pixels further than its edges."""
 
     @pytest.mark.parametrize(
         ("region", "tiles"),
         [
             ((0, 0, 60, 60), 1),
             ((250, 150, 30, 40), 1),
+            ((125, 125, 50, 50), 1),
+            ((0, 0, 88, 60), 1),
+            ((0, 0, 89, 60), 2),
             ((0, 0, 60, 200), 2),
             ((0, 0, 291, 40), 3),
-            ((100, 90, 20, 20), 2),
+            ((100, 90, 20, 20), 4),
             ((0, 0, 291, 200), 6),
         ],
     )
@@ -233,7 +239,7 @@ class TestTiles:
         done = counting.restore(Photo(pixels), selection=Selection(regions=(Region.of((0, 0, 40, 40)),)))
         assert done.notes == ("out of memory: tile 128 halved to 64",) and done.tiles == 1
 
-    @pytest.mark.parametrize("options", [{"mask": np.zeros((200, 291), bool)}, {"max_blur": 0.0, "min_blur": 0.0}])
+    @pytest.mark.parametrize("options", [{"mask": np.zeros((200, 291), bool)}, {"min_blur": 500.0}])
     def test_a_selection_of_nothing_is_noted(self, model: Deblurrer, pixels: np.ndarray, options: Any) -> None:
         selection = Selection(**options)
         done = model.restore(Photo(pixels), selection=selection)
@@ -287,18 +293,28 @@ class TestMasks:
         np.testing.assert_array_equal(list(model(images, mask=mask)), alone)
 
 
-class TestEnsemble:
-    @pytest.fixture(scope="class")
-    def ensemble(self, model: Deblurrer) -> Deblurrer:
-        return Deblurrer(
-            model.network,
-            model.descriptor,
-            device=torch.device("cpu"),
-            precision=torch.float32,
-            tile=128,
-            ensemble=True,
-        )
+def rebuilt(model: Deblurrer, ensemble: bool) -> Deblurrer:
+    return Deblurrer(
+        model.network,
+        model.descriptor,
+        device=torch.device("cpu"),
+        precision=torch.float32,
+        tile=128,
+        ensemble=ensemble,
+    )
 
+
+@pytest.fixture(scope="module")
+def ensemble(model: Deblurrer) -> Deblurrer:
+    """Its dilation map depends on the orientation, as it does after training."""
+    changed = copy.deepcopy(model.network)
+    torch.manual_seed(0)
+    changed.fikp.blur.weigh.weight.normal_(std=5)  # type: ignore[union-attr]
+    plain = Deblurrer(changed, model.descriptor, device=torch.device("cpu"), precision=torch.float32)
+    return rebuilt(plain, ensemble=True)
+
+
+class TestEnsemble:
     def test_the_blur_map_is_that_of_the_mean_dilation_maps(self, ensemble: Deblurrer, pixels: np.ndarray) -> None:
         x = torch.from_numpy(pixels[:64, :96]).permute(2, 0, 1)[None] / 255
         turned = [ensemble.network.stages(orient(x, i).contiguous()) for i in range(ORIENTATIONS)]
@@ -311,18 +327,14 @@ class TestEnsemble:
         done = ensemble.restore(Photo(pixels[:64, :96]), blur_map=True)
         np.testing.assert_allclose(np.stack((done.blur_map, done.confidence_map)), expected, atol=1e-5)
 
-    def test_a_turned_image_has_the_turned_blur_map(
-        self, ensemble: Deblurrer, model: Deblurrer, pixels: np.ndarray
-    ) -> None:
-        image = np.ascontiguousarray(pixels[:64, :96])
-
+    def test_a_turned_image_has_the_turned_blur_map(self, ensemble: Deblurrer, pixels: np.ndarray) -> None:
         def difference(model: Deblurrer) -> float:
-            upright = model.restore(Photo(image), blur_map=True).blur_map
-            turned = model.restore(Photo(np.rot90(image).copy()), blur_map=True).blur_map
+            upright = model.restore(Photo(pixels[:64, :96]), blur_map=True).blur_map
+            turned = model.restore(Photo(np.rot90(pixels[:64, :96])), blur_map=True).blur_map
             assert upright is not None and turned is not None
             return float(np.abs(np.rot90(upright) - turned).max())
 
-        assert difference(ensemble) < 1e-4 < difference(model)
+        assert difference(ensemble) < 1e-4 < 1e-2 < difference(rebuilt(ensemble, ensemble=False))
 
     def test_it_can_be_limited(self, ensemble: Deblurrer, pixels: np.ndarray) -> None:
         image = pixels[:64, :96]

@@ -334,7 +334,14 @@ def _fitted_mask(mask: np.ndarray, height: int, width: int) -> np.ndarray:
         ArgumentError: its aspect differs from the image's by more than rounding to whole pixels explains.
     """
     rows, columns = mask.shape
-    if abs(rows - columns * height / width) >= 1 and abs(columns - rows * width / height) >= 1:
+    # Either size may be the other one scaled, with each side rounded
+    differences = (
+        rows - columns * height / width,
+        columns - rows * width / height,
+        height - width * rows / columns,
+        width - height * columns / rows,
+    )
+    if min(map(abs, differences)) >= 1:
         raise ArgumentError(
             f"has another aspect than the image of {width} × {height} pixels",
             argument="mask",
