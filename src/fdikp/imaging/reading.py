@@ -91,14 +91,13 @@ def _read(source: str | os.PathLike[str] | bytes, file: BinaryIO, max_pixels: in
     if kind == "raw" or (header is not None and header.is_raw):
         return read_raw(file, max_pixels, header_only)
     try:
-        image, notes = _open_image(_vips_source(source, header), kind, max_pixels)
-        samples = None if header_only else _decode(image)
+        image, samples, notes = _decode(_vips_source(source, header), kind, max_pixels, header_only)
     except pyvips.Error as error:
         if kind != "jpeg":
             raise _damaged(kind, error, header) from error
         try:
-            image, notes = _open_image(_vips_source(jpeg.repaired(file), None), kind, max_pixels)
-            samples = None if header_only else _decode(image)
+            repaired = _vips_source(jpeg.repaired(file), None)
+            image, samples, notes = _decode(repaired, kind, max_pixels, header_only)
         except pyvips.Error:
             raise _damaged(kind, error) from error
     if samples is None:
@@ -150,8 +149,11 @@ def _vips_source(source: str | os.PathLike[str] | bytes, header: tiff.TiffHeader
     return pyvips.Source.new_from_file(os.fsencode(source))
 
 
-def _open_image(source: Any, kind: str, max_pixels: int) -> tuple[Any, list[str]]:
-    """Read the header of a file. Return libvips' image, which has not been decoded yet, and notes."""
+def _decode(source: Any, kind: str, max_pixels: int, header_only: bool) -> tuple[Any, np.ndarray | None, list[str]]:
+    """Decode a file. Return libvips' image (for its fields), samples [H, W, B], B = colours + alpha, and notes.
+
+    With `header_only` there are no samples.
+    """
     operation = f"{FORMATS[kind].loader}load_source"
     if not has_operation(operation):
         raise PhotoError(
@@ -162,13 +164,11 @@ def _open_image(source: Any, kind: str, max_pixels: int) -> tuple[Any, list[str]
     level = _FAIL_ON.get(kind, "error")
     image = pyvips.Operation.call(operation, source, access="sequential", fail_on=level)
     check_size(image.width, image.height, max_pixels)
-    return as_grey_or_rgb(image)
-
-
-def _decode(image: Any) -> np.ndarray:
-    """Decode a libvips image into samples [H, W, B], B = colours + alpha."""
+    image, notes = as_grey_or_rgb(image)
+    if header_only:
+        return image, None, notes
     samples = np.frombuffer(image.write_to_memory(), _DTYPES[image.format])
-    return samples.reshape(image.height, image.width, image.bands)
+    return image, samples.reshape(image.height, image.width, image.bands), notes
 
 
 def _assemble(
