@@ -142,9 +142,8 @@ def test_what_cannot_be_parsed_is_refused_in_one_line(run, picture, tree, args, 
     assert tree() == ["a.png"]
 
 
-@pytest.mark.parametrize("args", [[], [""], ["empty"], ["*.png"], ["empty/*"]])
-def test_no_photograph_is_a_wrong_command_line(deblur, tmp_path, args):
-    (tmp_path / "empty").mkdir()
+@pytest.mark.parametrize("args", [[], [""], ["a.png", ""]])
+def test_no_input_is_a_wrong_command_line(deblur, args):
     done = deblur(*args)
     assert (done.code, done.out, len(done.errors)) == (2, "", 1)
 
