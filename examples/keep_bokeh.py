@@ -1,7 +1,7 @@
 """Restore a portrait and keep its bokeh: `python examples/keep_bokeh.py keep_bokeh.jpg`.
 
-The photo is `chelsea` by Stéfan van der Walt, CC0, from scikit-image, blurred with a radius of 2 pixels, as if the focus
-had missed the cat. Its background is out of focus by the camera, by more than 7 pixels.
+The photo is `chelsea` by Stéfan van der Walt, CC0, from scikit-image, blurred with a radius of 2 pixels, as if the
+focus had missed the cat. Its background was out of focus already, by more than 7 pixels.
 """
 
 import sys

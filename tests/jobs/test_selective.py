@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from fdikp.imaging import Photo, read_photo, write_photo
-from fdikp.jobs import DeblurRequest, read, restore, run
+from fdikp.jobs import DeblurRequest, dry_run, read, restore, run
 
 
 def pixels(path: Path) -> np.ndarray:
@@ -125,6 +125,29 @@ class TestPreview:
         visible = photo.alpha > 64
         assert (photo.pixels[visible, 0] > 240).all() and (photo.pixels[visible, 1] < 15).all()
         assert photo.alpha[0, 0] == 0 and photo.alpha[0, -1] == 255
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"preview": 150, "max_blur": 3},
+        {"preview": 150, "regions": ("300,0,1,1",)},
+        {"mask": "mask.png"},
+        {"mask": "a.png", "preview": 7},
+        {"mask": "none.png"},
+    ],
+)
+def test_a_dry_run_says_what_the_run_does(engine, photo_file, tmp_path, files, options):
+    photo_file("mask.png", (200, 301))
+    if "mask" in options:
+        options = {**options, "mask": tmp_path / options["mask"]}
+    request = DeblurRequest(photo_file("a.png", (200, 300)), blur_map=tmp_path / "map.png", **options)
+    (planned,) = dry_run([request])
+    assert files() == ["a.png", "mask.png"]
+    done = run(request, engine)
+    assert (planned.status == "planned") == (done.status == "ok")
+    for field in ("output", "error", "code", "width", "height", "blur_map"):
+        assert getattr(planned, field) == getattr(done, field)
 
 
 def test_a_float_photo_keeps_its_range_in_a_preview(tmp_path):

@@ -39,6 +39,12 @@ def shrunk(photo: Photo, long_side: int) -> Photo:
     return replace(photo, pixels=pixels, alpha=alpha, metadata=replace(photo.metadata, exif=block))
 
 
+def shrunk_size(height: int, width: int, long_side: int) -> tuple[int, int]:
+    """Height and width of an image that is shrunk to this long side."""
+    scale = long_side / max(height, width)
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
 def shrink_pixels(pixels: np.ndarray, long_side: int) -> np.ndarray:
     """[H, W, C], uint8, uint16 or float in 0..1, shrunk likewise; its type stays. The last of 2 or 4 channels is alpha.
 
@@ -70,8 +76,7 @@ def check_long_side(long_side: object) -> None:
 
 def _resized(image: Any, long_side: int) -> np.ndarray:
     """A libvips image of floats, shrunk: [h, w, B] float32."""
-    scale = long_side / max(image.height, image.width)
-    height, width = (max(1, round(side * scale)) for side in (image.height, image.width))
+    height, width = shrunk_size(image.height, image.width, long_side)
     small = image.resize(width / image.width, vscale=height / image.height, kernel=KERNEL)
     samples: np.ndarray = small.numpy().reshape(height, width, -1)
     return samples

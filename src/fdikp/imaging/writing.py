@@ -26,6 +26,7 @@ def write_photo(
     format: str | None = None,
     quality: int | None = None,
     strip: bool = False,
+    permissions: int | None = None,
 ) -> tuple[str, ...]:
     """Write a photo with its profile and metadata. An earlier file at `path` is replaced.
 
@@ -38,6 +39,7 @@ def write_photo(
         format: a writable key of `fdikp.imaging.FORMATS`; by default the one that the suffix stands for.
         quality: 1 to 100, for lossy formats. By default a JPEG read from a JPEG keeps the quality of its source.
         strip: leave out EXIF, XMP and IPTC. The colour profile is kept.
+        permissions: of the file; by default as the umask says.
 
     Returns:
         A sentence for each thing that could not be kept.
@@ -53,7 +55,7 @@ def write_photo(
             code="output_unwritable",
         )
     try:
-        with atomic_write(path) as file:
+        with atomic_write(path, permissions) as file:
             notes = encode(photo, format, file, quality, strip)
     except PhotoError as error:
         raise error.located(name) from error.__cause__

@@ -76,12 +76,13 @@ def _images_by_stem(folder: Path) -> dict[str, list[Path]]:
     return stems
 
 
-def read_mask(request: DeblurRequest, max_pixels: int) -> "np.ndarray":
+def read_mask(request: DeblurRequest, max_pixels: int, header_only: bool = False) -> "np.ndarray":
     """The mask of a request, as `fdikp.imaging.selection.read_mask` reads it: [h, w], upright.
 
     Args:
         request: one with a mask.
         max_pixels: the most pixels that the mask may have.
+        header_only: do not decode; the mask has the size of the file's and is black.
 
     Raises:
         PhotoError: the mask cannot be read; the message names photo and mask.
@@ -91,14 +92,14 @@ def read_mask(request: DeblurRequest, max_pixels: int) -> "np.ndarray":
 
     assert request.mask is not None
     try:
-        mask = read_photo(request.mask, max_pixels=max_pixels)
+        mask = read_photo(request.mask, max_pixels=max_pixels, header_only=header_only)
     except PhotoError as error:
         reason = str(error).removesuffix(f"; {error.hint}")
         code = error.code if isinstance(error, TooManyPixelsError) else "mask_unusable"
         raise PhotoError(f"{request.source}: its mask {reason}", code=code, hint=error.hint) from error
     if (mask.metadata.float_scale, mask.metadata.float_offset) != (1, 0):
         raise _unusable(request.source, f"its mask {request.mask} has values outside 0..1", "rescale them")
-    return mask_of(mask)
+    return mask.pixels[..., 0] if header_only else mask_of(mask)
 
 
 def _unusable(source: Path, what: str, hint: str) -> PhotoError:

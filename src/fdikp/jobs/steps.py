@@ -6,6 +6,7 @@ given a `DeblurResult`, which is what a photo that failed or was skipped becomes
 """
 
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -24,11 +25,13 @@ from fdikp.errors import (
     TooManyPixelsError,
     as_fdikp_error,
 )
-from fdikp.files import cannot_be_written
+from fdikp.files import FileAttributes, attributes_of, cannot_be_written, set_permissions
 from fdikp.imaging import FORMATS, Photo
 from fdikp.imaging.formats import format_of_suffix, writable_suffixes
 from fdikp.imaging.limits import white_level
+from fdikp.imaging.photo import blank_photo
 from fdikp.inference.callbacks import Cancel, Progress
+from fdikp.jobs.edit_record import SOFTWARE, edit_record
 from fdikp.jobs.engine import Engine
 from fdikp.jobs.masks import read_mask
 from fdikp.jobs.memory import check_memory, declared_too_large, pixel_limit
@@ -59,6 +62,8 @@ class DecodedPhoto:
     """What to restore, in pixels of `photo`; None for everything."""
     scale: float = 1.0
     """The size of `photo`, relative to the file."""
+    attributes: FileAttributes | None = None
+    """Permissions and dates of the photo's file, before it was read."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +84,8 @@ class RestoredPhoto:
     seconds: float = 0.0
     confidence_map: np.ndarray | None = None
     """[H, W] float32 in 0..1: how certain the blur radius is, if the request asks for it."""
+    attributes: FileAttributes | None = None
+    """Permissions and dates that the result takes over."""
 
 
 _Outcome = TypeVar("_Outcome", bound="DecodedPhoto | RestoredPhoto | DeblurResult")
@@ -96,6 +103,19 @@ def read(request: DeblurRequest, taken: Mapping[str, Path] | None = None) -> Dec
         The photo; or the result, if the photo failed or is skipped.
     """
     return _run_step(request.source, 0.0, lambda: _read(request, taken or {}))
+
+
+def check(request: DeblurRequest, taken: Mapping[str, Path] | None = None) -> DeblurResult:
+    """What the steps would do with a photo, as far as its header and the names of files tell. Nothing is written.
+
+    Args:
+        request: what to do.
+        taken: see `read`.
+
+    Returns:
+        The result of a photo that is skipped or would fail; any other is `planned`.
+    """
+    return _run_step(request.source, 0.0, lambda: _check(request, taken or {}))
 
 
 def restore(
@@ -154,7 +174,42 @@ def _run_step(source: Path, seconds: float, step: Callable[[], _Outcome]) -> _Ou
     return replace(outcome, seconds=round(seconds + time.perf_counter() - started, 3))
 
 
-def _read(request: DeblurRequest, taken: Mapping[str, Path]) -> DecodedPhoto | DeblurResult:
+def _check(request: DeblurRequest, taken: Mapping[str, Path]) -> DeblurResult:
+    decoded = _read(request, taken, header_only=True)
+    if isinstance(decoded, DeblurResult):
+        return decoded
+    request, photo = decoded.request, decoded.photo
+    for path in request.outputs:
+        _check_folder(request.source, path)
+    return DeblurResult(
+        request.source,
+        request.output,
+        "planned",
+        width=photo.width,
+        height=photo.height,
+        notes=(*decoded.notes, *photo.notes),
+        blur_map=request.blur_map,
+        blur_map_figure=request.blur_map_figure,
+        confidence_map=request.confidence_map,
+        compare=request.compare,
+    )
+
+
+def _check_folder(source: Path, path: Path) -> None:
+    """Raise PhotoError if the folder of a file that is to be written cannot hold it or cannot be made."""
+    folder = next(parent for parent in path.absolute().parents if parent.exists() or parent == parent.parent)
+    if not folder.is_dir():
+        reason = f"{folder} is not a folder"
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        reason = f"{folder} is not writable"
+    else:
+        return
+    raise PhotoError(
+        f"{source}: {path} cannot be written: {reason}", code="output_unwritable", hint="choose another output"
+    )
+
+
+def _read(request: DeblurRequest, taken: Mapping[str, Path], header_only: bool = False) -> DecodedPhoto | DeblurResult:
     from fdikp.imaging import read_photo  # loads libvips
 
     request = with_output(request)
@@ -164,8 +219,9 @@ def _read(request: DeblurRequest, taken: Mapping[str, Path]) -> DecodedPhoto | D
     if not _may_write(request):
         return _skipped(request)
     limit = pixel_limit(request)
+    attributes = attributes_of(request.source)
     try:
-        photo = read_photo(request.source, max_pixels=limit)
+        photo = read_photo(request.source, max_pixels=limit, header_only=header_only)
     except TooManyPixelsError as error:
         if limit < request.max_pixels:
             raise declared_too_large(request, error.pixels) from None
@@ -174,14 +230,14 @@ def _read(request: DeblurRequest, taken: Mapping[str, Path]) -> DecodedPhoto | D
     adapted, notes = _with_actual_format(request, photo, taken)
     if adapted is not request and not _may_write(adapted):
         return _skipped(adapted, notes)
-    return _selected(DecodedPhoto(adapted, photo, notes))
+    return _selected(DecodedPhoto(adapted, photo, notes, attributes=attributes), header_only)
 
 
-def _selected(decoded: DecodedPhoto) -> DecodedPhoto:
+def _selected(decoded: DecodedPhoto, header_only: bool) -> DecodedPhoto:
     """The photo with what to restore of it, and at the size of a preview where the request asks for one."""
     request, photo = decoded.request, decoded.photo
     if request.selective:
-        mask = read_mask(request, pixel_limit(request)) if request.mask is not None else None
+        mask = read_mask(request, pixel_limit(request), header_only) if request.mask is not None else None
         check_memory(request, photo, mask)
         try:
             selection = request.selection(mask)
@@ -191,11 +247,16 @@ def _selected(decoded: DecodedPhoto) -> DecodedPhoto:
         decoded = replace(decoded, selection=selection)
     if request.preview is None or request.preview >= max(photo.width, photo.height):
         return decoded
-    from fdikp.imaging.resize import shrunk  # loads libvips
+    from fdikp.imaging.resize import shrunk, shrunk_size  # loads libvips
 
     scale = request.preview / max(photo.width, photo.height)
-    small = decoded.selection.scaled(scale) if decoded.selection is not None else None
-    return replace(decoded, photo=shrunk(photo, request.preview), selection=small, scale=scale)
+    selected = decoded.selection.scaled(scale) if decoded.selection is not None else None
+    if header_only:
+        shape = (*shrunk_size(photo.height, photo.width, request.preview), photo.pixels.shape[2])
+        photo = blank_photo(shape, photo.pixels.dtype.type, photo.format, photo.notes)
+    else:
+        photo = shrunk(photo, request.preview)
+    return replace(decoded, photo=photo, selection=selected, scale=scale)
 
 
 def _unfit(request: DeblurRequest, error: ArgumentError) -> PhotoError:
@@ -296,6 +357,7 @@ def _restore(decoded: DecodedPhoto, engine: Engine, progress: Progress | None, c
         engine.descriptor.sha256,
         (*decoded.notes, *photo.notes, *restored.notes, *_unchanged(request, photo.pixels, restored.photo.pixels)),
         confidence_map=restored.confidence_map,
+        attributes=decoded.attributes,
     )
 
 
@@ -324,15 +386,26 @@ def mean_change(before: np.ndarray, after: np.ndarray) -> float:
 def _write(restored: RestoredPhoto) -> DeblurResult:
     from fdikp.imaging import write_photo  # loads libvips
 
-    request, photo = restored.request, restored.photo
+    request, attributes = restored.request, restored.attributes
+    photo, unrecorded = _recorded(restored)
     output = _output(request)
     written: list[Path] = []
     try:
         for path in (*request.side_images, output):
             path.parent.mkdir(parents=True, exist_ok=True)
+        permissions = attributes.permissions if attributes else None
         for path in _write_side_images(restored):
             written.append(path)
-        notes = write_photo(photo, output, format=request.format, quality=request.quality, strip=request.strip)
+            if permissions is not None:
+                set_permissions(path, permissions)
+        notes = write_photo(
+            photo,
+            output,
+            format=request.format,
+            quality=request.quality,
+            strip=request.strip,
+            permissions=permissions,
+        )
     except BaseException as error:
         for path in written:
             path.unlink(missing_ok=True)
@@ -340,13 +413,14 @@ def _write(restored: RestoredPhoto) -> DeblurResult:
             message = cannot_be_written(error.filename or output, error)
             raise PhotoError(message, code="output_unwritable") from error
         raise
+    undated = _set_dates(output, attributes) if request.keep_dates and attributes else ()
     return DeblurResult(
         request.source,
         output,
         width=photo.width,
         height=photo.height,
         tiles=restored.tiles,
-        notes=(*restored.notes, *notes),
+        notes=(*restored.notes, *notes, *unrecorded, *undated),
         blur_map=request.blur_map,
         blur_map_figure=request.blur_map_figure,
         confidence_map=request.confidence_map,
@@ -371,6 +445,28 @@ def _write_side_images(restored: RestoredPhoto) -> Iterator[Path]:
     if request.compare is not None and restored.original is not None:
         write_comparison(restored.original, restored.photo, request.compare)
         yield request.compare
+
+
+def _recorded(restored: RestoredPhoto) -> tuple[Photo, tuple[str, ...]]:
+    """The result with the record of the edit in its XMP, and a note if that is not possible."""
+    from fdikp.imaging.xmp import with_record
+
+    request, photo = restored.request, restored.photo
+    if request.strip:
+        return photo, ()
+    format = request.format or format_of_suffix(_output(request)) or photo.format
+    values = edit_record(request, restored.model, restored.weights_sha256)
+    metadata, notes = with_record(photo.metadata, format, SOFTWARE, values)
+    return replace(photo, metadata=metadata), notes
+
+
+def _set_dates(output: Path, attributes: FileAttributes) -> tuple[str, ...]:
+    """Give a result the dates of its photo; a note if the file system refuses."""
+    try:
+        os.utime(output, ns=(attributes.accessed_ns, attributes.modified_ns))
+    except (OSError, OverflowError) as error:
+        return (f"The dates of the photo's file could not be kept: {getattr(error, 'strerror', None) or error}.",)
+    return ()
 
 
 def _output(request: DeblurRequest) -> Path:
