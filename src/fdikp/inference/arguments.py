@@ -1,24 +1,18 @@
-"""Arguments that several entrances share: their types and checks. Imports no torch."""
+"""Arguments that several entrances share: their types, and the selection that they make. Imports no torch."""
 
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from numbers import Real
 from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Union
 
 import numpy as np
 
-from fdikp.errors import ArgumentError
 from fdikp.imaging.photo import Photo
 from fdikp.imaging.selection import Region, Selection, mask_of, read_mask, regions_of
 from fdikp.inference.callbacks import Cancel, Progress
 
 if TYPE_CHECKING:
     from PIL import Image
-
-MAX_STRENGTH = 2.0
-"""Twice the change that the network predicts."""
-
 
 Mask: TypeAlias = Union[np.ndarray, "Image.Image", Photo, str, os.PathLike[str]]
 """Kinds of mask."""
@@ -41,13 +35,6 @@ class RestoreOptions(TypedDict, total=False):
     """Called after each tile."""
     cancel: Cancel | None
     """Asked before each tile whether to stop."""
-
-
-def check_strength(strength: object) -> None:
-    """Raise ArgumentError unless `strength` is a number in 0..`MAX_STRENGTH`."""
-    number = float("nan") if isinstance(strength, bool) or not isinstance(strength, Real) else float(strength)
-    if not 0 <= number <= MAX_STRENGTH:  # NaN included
-        raise ArgumentError(f"must be between 0 and {MAX_STRENGTH:g}", argument="strength", value=strength)
 
 
 def make_selection(

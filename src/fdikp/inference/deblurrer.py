@@ -11,7 +11,7 @@ from torch import Tensor
 from fdikp.errors import ArgumentError
 from fdikp.imaging import Photo, encode_photo, output_format
 from fdikp.imaging.selection import Region, Selection
-from fdikp.inference.arguments import Mask, RestoreOptions, check_strength, make_selection
+from fdikp.inference.arguments import Mask, RestoreOptions, make_selection
 from fdikp.inference.callbacks import Cancel, Progress
 from fdikp.inference.image_types import (
     Encoded,
@@ -26,6 +26,7 @@ from fdikp.inference.image_types import (
 from fdikp.inference.pixels import apply_change
 from fdikp.inference.restoring import restore, restored_bands
 from fdikp.inference.results import Analysis, Restoration, RestoredBands
+from fdikp.inference.strength import check_strength
 from fdikp.inference.tiled import (
     BLUR_MAP,
     DILATION,

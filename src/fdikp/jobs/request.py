@@ -6,7 +6,7 @@ from typing import Literal
 
 from fdikp.errors import ArgumentError, ErrorCode, FdikpError
 from fdikp.imaging.limits import MAX_PIXELS
-from fdikp.inference.arguments import check_strength
+from fdikp.inference.strength import check_strength
 from fdikp.jobs.records import JsonRecord
 
 RESULT_SUFFIX = "_deblurred"
