@@ -57,7 +57,7 @@ def blur_map(radius: np.ndarray, title: str, confidence: np.ndarray | None = Non
     """
     figure, grid = grid_figure(1, 1, height_of(radius.shape, WIDTH))
     mapped = _show_blur_map(grid[0, 0], radius, confidence)
-    hatched = "" if confidence is None else "; hatched: flat, so the radius is that of the neighbourhood"
+    hatched = "" if confidence is None else f"; hatched: confidence below {LOW_CONFIDENCE:g}"
     return _finished(figure, mapped, f"blur radius (circle of confusion), pixels{hatched}", title)
 
 
@@ -152,7 +152,7 @@ def overview(
     axes = left.subplots()
     if radius is not None:
         mapped = _show_blur_map(axes, radius, confidence)
-        hatched = "" if confidence is None else "; hatched: flat"
+        hatched = "" if confidence is None else "; hatched: uncertain"
         axes.set_title(f"blur map: blur radius in pixels{hatched}", fontsize=10)
     else:
         mapped = show_map(axes, shrink(dilation, 1200), cmap=UNSIGNED, vmin=0, vmax=max(2.0, float(dilation.max())))
