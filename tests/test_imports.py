@@ -12,7 +12,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "fdikp"
 
-EVERYWHERE = {"_lazy", "errors", "files", "transfer_functions", "allocator"}
+EVERYWHERE = {"_lazy", "errors", "extras", "files", "transfer_functions", "allocator"}
 """Small modules without dependencies of their own, which every package may import."""
 
 MAY_IMPORT: dict[str, set[str]] = {

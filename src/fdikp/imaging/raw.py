@@ -7,6 +7,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from fdikp.errors import PhotoError
+from fdikp.extras import install_hint
 from fdikp.imaging import exif, jpeg, tiff
 from fdikp.imaging._vips import pyvips
 from fdikp.imaging.limits import check_size
@@ -23,8 +24,7 @@ def read_raw(file: BinaryIO, max_pixels: int) -> Photo:
     try:
         import rawpy
     except ImportError as error:
-        hint = 'install it with: pip install "fdikp[raw]"'
-        raise PhotoError("camera RAW needs rawpy", code="photo_unsupported", hint=hint) from error
+        raise PhotoError("camera RAW needs rawpy", code="photo_unsupported", hint=install_hint("raw")) from error
     file.seek(0)
     try:
         with rawpy.imread(file) as raw:
