@@ -6,13 +6,14 @@ from fdikp.imaging.jpeg import EXIF_PREFIX
 
 
 def boxes(data: bytes, start: int, end: int) -> dict[bytes, list[tuple[int, int]]]:
-    """List the boxes between two positions: by name, start and end of each body."""
+    """List the boxes between two positions: by name, start and end of each body, which the data may cut short."""
+    end = min(end, len(data))
     found: dict[bytes, list[tuple[int, int]]] = {}
     while start + 8 <= end:
         size, name = struct.unpack_from(">I4s", data, start)
         if size < 8:  # sizes 0 and 1 are special codes, used only for pixel data
             break
-        found.setdefault(name, []).append((start + 8, start + size))
+        found.setdefault(name, []).append((start + 8, min(start + size, end)))
         start += size
     return found
 

@@ -47,7 +47,7 @@ def read_jxl(file: BinaryIO, max_pixels: int) -> Photo:
     header = _described(data, max_pixels)
     samples, blocks = _call("pylibjxl", "decode", data, metadata=True)
     bits, is_float = header["bits_per_sample"], header["exponent_bits_per_sample"] > 0
-    if bits > 8:
+    if bits > 8 or header["have_animation"]:  # of an animation, pylibjxl returns the last frame
         samples = _call("imagecodecs", "jpegxl_decode", data, **({"index": 0} if header["have_animation"] else {}))
         if is_float:
             samples = samples.astype(np.float32)
