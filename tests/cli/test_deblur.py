@@ -242,8 +242,10 @@ def test_photos_with_a_result_are_counted_apart(deblur, picture, tmp_path):
     done = deblur("x", "-o", "out")
     assert done.code == 1
     assert done.errors[:2] == ["fdikp: x/a.png: out/a.png exists", "fdikp: x/b.png: out/b.png exists"]
-    summary = "fdikp: 2 of 3 photos have a result already, and 1 failed; give --overwrite, --skip-existing or another"
-    assert done.errors[3].startswith(summary)
+    assert done.errors[3] == (
+        "fdikp: 2 photos have a result already; give --overwrite, --skip-existing or another --output"
+    )
+    assert done.errors[4].startswith("fdikp: 0 done, 0 skipped, 3 failed in ")
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGBA", "I;16"])
@@ -279,7 +281,17 @@ def test_json_lines(deblur, picture, tmp_path):
     }
     assert (skipped["status"], skipped["output"]) == ("skipped", "out/b.jpg")
     assert (failed["status"], failed["output"], failed["code"]) == ("failed", None, "photo_unsupported")
-    assert done.errors == [f"fdikp: {failed['error']}", "fdikp: 1 of 3 photos failed"]
+    error, summary = done.errors
+    assert error == f"fdikp: {failed['error']}"
+    assert json.loads(summary) == {
+        "done": 1,
+        "planned": 0,
+        "skipped": 1,
+        "failed": 1,
+        "destination": "out",
+        "seconds": json.loads(summary)["seconds"],
+        "not_taken": [],
+    }
 
 
 def test_quiet(deblur, picture):

@@ -142,9 +142,8 @@ def test_what_cannot_be_parsed_is_refused_in_one_line(run, picture, tree, args, 
     assert tree() == ["a.png"]
 
 
-@pytest.mark.parametrize("args", [[], [""], ["empty"], ["*.png"], ["empty/*"]])
-def test_no_photograph_is_a_wrong_command_line(deblur, tmp_path, args):
-    (tmp_path / "empty").mkdir()
+@pytest.mark.parametrize("args", [[], [""], ["a.png", ""]])
+def test_no_input_is_a_wrong_command_line(deblur, args):
     done = deblur(*args)
     assert (done.code, done.out, len(done.errors)) == (2, "", 1)
 
@@ -167,7 +166,7 @@ def test_inputs_may_stand_on_both_sides_of_options(deblur, picture, tree):
 def test_a_name_with_a_leading_dash(deblur, picture, tree):
     picture("-a.png"), picture("--strip.png")
     done = deblur("-o", "out", "--", "-a.png", "--strip.png")
-    assert (done.code, done.err) == (0, "")
+    assert (done.code, len(done.errors)) == (0, 1)
     assert tree("out") == ["--strip.png", "-a.png"]
 
 

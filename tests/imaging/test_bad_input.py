@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fdikp.errors import PhotoError
-from fdikp.imaging import encode_photo, read_photo
+from fdikp.imaging import encode_photo, output_format, read_photo
 from fdikp.imaging.formats import readable
 from fdikp.imaging.ifd import IfdReader
 
@@ -232,6 +232,14 @@ def test_max_pixels_is_inclusive(sound):
     for kind in FORMATS:
         read_photo(sound[kind], max_pixels=height * width)
         assert "max_pixels" in refused(sound[kind], max_pixels=height * width - 1)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_the_header_alone_tells_size_and_depth(kind, sound):
+    photo, header = read_photo(sound[kind]), read_photo(sound[kind], header_only=True)
+    assert (header.pixels.shape, header.pixels.dtype) == (photo.pixels.shape, photo.pixels.dtype)
+    assert (header.alpha is None) == (photo.alpha is None)
+    assert output_format(header) == output_format(photo)
 
 
 def test_hostile_directories_of_a_tiff_are_left(sound, exif_block):

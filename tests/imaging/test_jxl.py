@@ -84,7 +84,7 @@ def test_a_jpeg_inside_is_read_as_the_jpeg(make_image, icc, exif_block):
     image.save(file, "jpeg", quality=83, subsampling="4:2:0", icc_profile=icc, exif=b"Exif\0\0" + block)
     expected = read_photo(file.getvalue())
     photo = read_photo(pylibjxl.jpeg_to_jxl(file.getvalue()))
-    assert photo.format == "jxl" and photo.notes == expected.notes
+    assert photo.format == "jpeg" and photo.notes == expected.notes
     np.testing.assert_array_equal(photo.pixels, expected.pixels)
     assert photo.metadata == expected.metadata
     assert photo.metadata.jpeg.quality == 83

@@ -3,7 +3,6 @@ from pathlib import Path
 
 import pytest
 
-from fdikp.errors import RequestError
 from fdikp.jobs.discover import InputFinder, InputPath, split_glob
 
 
@@ -128,11 +127,49 @@ def test_an_absolute_glob(files, tmp_path):
     assert split_glob(tmp_path / "x" / "*.jpg") == (tmp_path / "x", "*.jpg")
 
 
-def test_a_glob_without_match_is_a_wrong_request(files):
-    files("x/notes.txt")
-    with pytest.raises(RequestError, match=r"x/\*: no photo matches") as raised:
-        search("x/*")
-    assert raised.value.code == "no_photo_found"
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("x/*", "x/*: no photo matches"),
+        ("nowhere/*.jpg", "nowhere/*.jpg: no photo matches"),
+        ("x", "x: no photo in it"),
+        ("x/empty", "x/empty: no photo in it"),
+    ],
+)
+def test_an_input_without_photos_fails_alone(files, name, error):
+    files("x/notes.txt", "a.jpg")
+    Path("x/empty").mkdir()
+    for inputs in ([name], [name, "a.jpg"]):
+        failed, *others = InputFinder(is_photo).find(inputs)
+        assert (str(failed.error), failed.error.code) == (error, "no_photo_found")
+        assert [one.path.name for one in others] == inputs[1:]
+
+
+def test_what_is_left_out_is_listed_with_its_reason(files):
+    files("x/a.jpg", "x/a_deblurred.jpg", "x/.b.jpg", "x/.DS_Store", "x/c.psd", "x/d.MOV", "x/notes.txt", "x/y/e.svg")
+    found = InputFinder().search("x")
+    assert [one.path.as_posix() for one in found.photos] == ["x/a.jpg"]
+    assert [(one.path.name, one.reason, one.kind) for one in found.skipped] == [
+        (".b.jpg", "hidden", "JPEG"),
+        ("a_deblurred.jpg", "earlier_result", "JPEG"),
+        ("c.psd", "not_read", "PSD"),
+        ("d.MOV", "not_read", "video"),
+        ("e.svg", "not_read", "SVG"),
+    ]
+
+
+@pytest.mark.parametrize("inputs", [["x", "x/a.psd"], ["x/a.psd", "x"], ["x/a.psd", "x/*"]])
+def test_a_file_that_is_named_is_not_left_out(files, inputs):
+    files("x/a.psd", "x/b.jpg")
+    found = InputFinder().search(inputs)
+    assert {one.path.name for one in found.photos} == {"a.psd", "b.jpg"}
+    assert found.skipped == []
+
+
+def test_a_folder_of_nothing_but_skipped_files_is_not_empty(files):
+    files("x/a.psd")
+    found = InputFinder().search("x")
+    assert (found.photos, [one.kind for one in found.skipped]) == ([], ["PSD"])
 
 
 def test_what_is_missing_or_no_file_is_said(files):

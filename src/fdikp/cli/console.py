@@ -51,8 +51,13 @@ def result(text: object) -> None:
 
 
 def problem(text: object) -> None:
-    """Print one line to stderr."""
-    print(f"fdikp: {one_line(text)}", file=sys.stderr, flush=True)
+    """Print one line about the run to stderr."""
+    status(f"fdikp: {text}")
+
+
+def status(text: object) -> None:
+    """Print one line to stderr as it is."""
+    print(one_line(text), file=sys.stderr, flush=True)
 
 
 def explain(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 import re
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,30 +16,40 @@ from fdikp.cli.console import UsageError
 from fdikp.cli.model_options import Flag, ModelOptions
 from fdikp.cli.progress import Bars
 from fdikp.cli.stopping import stop_code
+from fdikp.errors import PhotoError
 from fdikp.imaging.limits import MAX_PIXELS
 from fdikp.jobs.request import RESULT_SUFFIX, DeblurRequest, DeblurResult, Existing, Format
 
 if TYPE_CHECKING:
     from fdikp.jobs.discover import InputPath
+    from fdikp.jobs.skipped import SkippedFile
+    from fdikp.jobs.summary import RunSummary
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """Restore out-of-focus photos.
 
-    Results keep bit depth, colour profile, EXIF and transparency. A result is
-    written completely or not at all. If a photo fails, the others are still
-    restored and the exit code is 1. If the command line is wrong, it is 2.
+    Results keep bit depth, colour profile, EXIF, transparency and the
+    permissions of the file. A result is written completely or not at all. Its
+    XMP records the edit: version, model, strength.
 
-    In folders, the command ignores hidden files, links to folders, files
-    without the name of a photo, and earlier results beside their photo (such
-    as a_deblurred.jpg beside a.jpg). With --output, a single input folder is
-    mirrored without its own name; several input folders keep their names. If
-    two photos would become the same file, neither is restored.
+    If a photo fails, or an input is missing, empty or matches no photo, the
+    others are still restored and the exit code is 1. It is 1 too if no photo
+    could be read at all, and 2 if the command line is wrong.
+
+    In folders, the command leaves out hidden files, links to folders, earlier
+    results beside their photo (such as a_deblurred.jpg beside a.jpg) and files
+    that it cannot read. The last lines of a run, on stderr, count the photos
+    among them by kind; they do not change the exit code. With --output, a
+    single input folder is mirrored without its own name; several input folders
+    keep their names. If two photos would become the same file, neither is
+    restored.
 
     Examples:
       fdikp deblur photo.jpg                 write photo_deblurred.jpg
       fdikp deblur holiday/ -o fixed/        restore a folder and all below it
+      fdikp deblur holiday/ -o fixed/ --dry-run             see what would be done
       fdikp deblur holiday/ -o fixed/ --skip-existing       continue after a stop
       fdikp deblur 'scans/**/*.tif' -o out/ --format png --strength 0.8
       fdikp deblur photo.jpg -o sharp.jpg --compare --blur-map
@@ -78,6 +89,9 @@ class Options:
     # Leave out EXIF, XMP and everything else that could tell who, where or when. The colour profile stays.
     strip: Flag = False
 
+    # Give each result the dates of its photo's file: when it was last written and read.
+    keep_dates: Flag = False
+
     # How much of the change to apply: 0 is none, 1 is what the network predicts; at most 2.
     strength: float = 1.0
 
@@ -100,7 +114,11 @@ class Options:
     # refuse photos that are too large for it.
     memory: Annotated[str | None, tyro.conf.arg(metavar="SIZE", help_behavior_hint="(default: no limit)")] = None
 
-    # Print one JSON object for each photo on stdout, and nothing else there.
+    # Print what would be done with each photo, and do nothing: only headers are read, and no model is loaded.
+    dry_run: Flag = False
+
+    # Print one JSON object for each photo on stdout, and nothing else there. The summary at the end, on stderr, is a
+    # JSON object too.
     json: Flag = False
 
     # Print errors only.
@@ -112,51 +130,61 @@ class Options:
 
 def run(options: Options) -> int:
     """Restore the photos; returns the exit code."""
-    from fdikp.jobs.runner import MAX_AHEAD, run_all
+    from fdikp.jobs.runner import MAX_AHEAD, dry_run, run_all
+    from fdikp.jobs.summary import RunSummary
 
+    started = time.perf_counter()
     _check(options)
     options, max_bytes = _fit_memory(options)
-    jobs = _plan(options, max_bytes)
-    configure_malloc()
+    jobs, skipped = _plan(options, max_bytes)
+    alone = len(jobs) == 1 and not skipped
     results: list[DeblurResult] = []
     # On one terminal a bar and results would draw over each other, so there the bar prints the results above itself
-    shown = not options.quiet and not (options.json and sys.stdout.isatty())
+    shown = not (options.quiet or options.dry_run) and not (options.json and sys.stdout.isatty())
     with console.logged_tracebacks(), Bars(len(jobs), shown=shown) as bars:
 
         def finish(result: DeblurResult) -> None:
             results.append(result)
             bars.end()
-            _report(result, options, bars, alone=len(jobs) == 1)
+            _report(result, options, bars, alone)
 
         try:
-            run_all(
-                jobs,
-                options.compute.load,
-                finish,
-                started=lambda request: bars.begin(request.source.name),
-                progress=bars.tile,
-                max_ahead=MAX_AHEAD if max_bytes is None else 0,
-            )
+            if options.dry_run:
+                for planned in dry_run(jobs):
+                    finish(planned)
+            else:
+                configure_malloc()
+                run_all(
+                    jobs,
+                    options.compute.load,
+                    finish,
+                    started=lambda request: bars.begin(request.source.name),
+                    progress=bars.tile,
+                    max_ahead=MAX_AHEAD if max_bytes is None else 0,
+                )
         except KeyboardInterrupt as stop:
+            if options.dry_run:
+                raise
             bars.stop()
             console.problem(
                 f"stopped; {len(results)} of {len(jobs)} photos are done; run again with --skip-existing to continue"
             )
             return stop_code(stop)
-    failed = [result for result in results if result.status == "failed"]
-    if failed and len(jobs) > 1:
-        console.problem(_failures(failed, len(jobs)))
-    return 1 if failed else 0
+    if not (alone or options.quiet):
+        _print_summary(RunSummary(results, skipped, time.perf_counter() - started), options)
+    return 1 if any(result.status == "failed" for result in results) else 0
 
 
-def _failures(failed: "Sequence[DeblurResult]", photos: int) -> str:
-    """How many photos failed, and how many of them only because they have a result."""
-    done = sum(result.code == "output_exists" for result in failed)
-    if not done:
-        return f"{len(failed)} of {photos} photos failed"
-    have = "has a result already" if done == 1 else "have a result already"
-    others = f", and {len(failed) - done} failed" if len(failed) > done else ""
-    return f"{done} of {photos} photos {have}{others}; {console.FLAG_HINTS['output_exists']}"
+def _print_summary(summary: "RunSummary", options: Options) -> None:
+    """Print what came of the whole run, to stderr."""
+    if have := sum(result.code == "output_exists" for result in summary.results):
+        photos = "1 photo has a result" if have == 1 else f"{have} photos have a result"
+        console.problem(f"{photos} already; {console.FLAG_HINTS['output_exists']}")
+    if options.json:
+        console.status(summary.to_json())
+        return
+    for line in summary.plan_lines() if options.dry_run else summary.lines():
+        console.problem(line)
 
 
 def _report(result: DeblurResult, options: Options, bars: Bars, alone: bool) -> None:
@@ -168,7 +196,7 @@ def _report(result: DeblurResult, options: Options, bars: Bars, alone: bool) -> 
         console.result(result.to_json())
     if result.error:
         error = result.error
-        if result.code == "output_exists" and not alone:  # the last line of the run has the hint, once
+        if result.code == "output_exists" and not (alone or options.quiet):  # the summary has the hint, once
             error = error.removesuffix(f"; {result.hint}")
         bars.print(f"fdikp: {error}")
     elif options.json or options.quiet:
@@ -183,6 +211,9 @@ def _summary(result: DeblurResult) -> str:
     """A result in words."""
     if result.status == "skipped":
         return "; ".join((f"{result.input}: skipped, {result.output} exists", *result.notes))
+    if result.status == "planned":
+        files = ", ".join(str(path) for path in (result.output, result.blur_map, result.compare) if path is not None)
+        return "; ".join((f"{result.input} -> {files} ({result.width} × {result.height})", *result.notes))
     return "; ".join((f"{result.input} -> {result.output} ({result.seconds:.1f} s)", *result.notes))
 
 
@@ -233,16 +264,25 @@ def parse_size(text: str) -> int:
     return int(float(match[1]) * 1024 ** " KMGT".index(match[2].upper()))
 
 
-def _plan(options: Options, max_bytes: int | None) -> list[DeblurRequest | DeblurResult]:
-    """The jobs that the options describe."""
+def _plan(
+    options: Options, max_bytes: int | None
+) -> "tuple[list[DeblurRequest | DeblurResult], Sequence[SkippedFile]]":
+    """The jobs that the options describe, and the files that are left out.
+
+    Raises:
+        PhotoError: nothing but files that are left out.
+    """
     from fdikp.jobs.discover import InputFinder
     from fdikp.jobs.plan import OutputNaming, plan_jobs
+    from fdikp.jobs.skipped import describe_skipped
 
     folder = None if options.output is None else Path(options.output)
     suffix = options.suffix if options.suffix is not None else RESULT_SUFFIX if folder is None else ""
-    inputs = InputFinder(output=folder, suffixes=(RESULT_SUFFIX, suffix)).find(options.inputs)
+    found = InputFinder(output=folder, suffixes=(RESULT_SUFFIX, suffix)).search(options.inputs)
+    inputs = found.photos
     if not inputs:
-        raise UsageError(f"there is no photo in {', '.join(options.inputs)}")
+        reasons = "; ".join(describe_skipped(found.skipped))
+        raise PhotoError(f"{', '.join(options.inputs)}: no photo that can be read; {reasons}", code="photo_unsupported")
     file = None
     if folder is not None and _output_is_file(options, inputs):
         file, folder = folder, None
@@ -255,9 +295,10 @@ def _plan(options: Options, max_bytes: int | None) -> list[DeblurRequest | Deblu
         max_pixels=options.max_pixels,
         max_bytes=max_bytes,
         existing=existing,
+        keep_dates=options.keep_dates,
     )
     naming = OutputNaming(suffix, folder, file, options.format, options.blur_map, options.compare)
-    return plan_jobs(inputs, naming, settings)
+    return plan_jobs(inputs, naming, settings), found.skipped
 
 
 def _output_is_file(options: Options, inputs: "Sequence[InputPath]") -> bool:

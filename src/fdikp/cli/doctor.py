@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from fdikp.cli import console
 from fdikp.cli.model_options import Flag
+from fdikp.extras import install_hint
 
 if TYPE_CHECKING:
     from fdikp.models import ModelDescriptor
@@ -154,7 +155,7 @@ def _formats() -> Iterator[Finding]:
                 works = False
             yield Finding(f"format {name}", {"read": works, "write": works}, works or name not in ESSENTIAL)
         elif format.loader is None:
-            readable: bool | str = find_spec("rawpy") is not None or 'no (pip install "fdikp[raw]")'
+            readable: bool | str = find_spec("rawpy") is not None or f"no ({install_hint('raw')})"
             yield Finding(f"format {name}", {"read": readable, "write": False})
         else:
             readable = has_operation(f"{format.loader}load_source")

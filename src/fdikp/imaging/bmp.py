@@ -17,7 +17,7 @@ from fdikp.errors import PhotoError
 from fdikp.imaging.colour import kept_profile
 from fdikp.imaging.limits import check_size
 from fdikp.imaging.metadata import Metadata
-from fdikp.imaging.photo import Photo
+from fdikp.imaging.photo import Photo, blank_photo
 
 _FILE_HEADER, _CORE_HEADER, _V5_HEADER = 14, 12, 124
 _RGB, _RLE8, _RLE4, _BITFIELDS, _ALPHA_BITFIELDS = 0, 1, 2, 3, 6
@@ -58,15 +58,31 @@ class _Header:
         """Bytes of a row, which are a multiple of 4."""
         return (self.width * self.bits + 31) // 32 * 4
 
+    @property
+    def bands(self) -> int:
+        """Number of channels; an alpha channel may turn out to be empty."""
+        if self.bits <= 8:
+            return _grey_if_possible(self.palette).shape[1]
+        return 4 if any(self.masks[3:]) else 3
 
-def read_bmp(file: BinaryIO, max_pixels: int) -> Photo:
+    @property
+    def dtype(self) -> type[np.uint8 | np.uint16]:
+        """Type of the samples."""
+        return np.uint16 if any(mask.bit_count() > 8 for mask in self.masks) else np.uint8
+
+
+def read_bmp(file: BinaryIO, max_pixels: int, header_only: bool = False) -> Photo:
     """Read a BMP file: 8 bits per channel, or 16 if a mask is wider; grey if the palette is.
+
+    With `header_only` it is not decoded; the pixels are then all 0.
 
     Raises:
         PhotoError: the file is damaged, coded in an unsupported way, or has more than `max_pixels` pixels.
     """
     try:
         header = _read_header(file, max_pixels)
+        if header_only:
+            return blank_photo((header.height, header.width, header.bands), header.dtype, "bmp")
         file.seek(header.pixels_at)
         if header.compression in (_RLE4, _RLE8):
             samples = _grey_if_possible(header.palette)[_expand_runs(file.read(), header)]
@@ -157,8 +173,8 @@ def _unpack(rows: np.ndarray, header: _Header) -> np.ndarray:
     tops = [mask >> shift for mask, shift in channels]
     if any(top & (top + 1) or mask >= 1 << bits for top, (mask, _) in zip(tops, channels, strict=True)):
         raise ValueError("the bits of a colour are not adjacent")
-    white = 255 if max(tops) <= 255 else 65535
-    samples = np.empty((*values.shape, len(channels)), np.uint8 if white == 255 else np.uint16)
+    samples = np.empty((*values.shape, len(channels)), header.dtype)
+    white = np.iinfo(header.dtype).max
     for i, ((mask, shift), top) in enumerate(zip(channels, tops, strict=True)):
         channel = (values & mask) >> shift
         samples[..., i] = channel if top == white else channel.astype(np.uint64) * white // top

@@ -14,7 +14,7 @@ from fdikp.imaging.avif import boxes
 from fdikp.imaging.colour import kept_profile, widened
 from fdikp.imaging.limits import check_size
 from fdikp.imaging.metadata import Metadata
-from fdikp.imaging.photo import Photo
+from fdikp.imaging.photo import Photo, blank_photo
 
 AV1 = "AV1"
 """A HEIF file with this codec is AVIF, which libvips reads."""
@@ -46,8 +46,10 @@ def codec(file: BinaryIO) -> str | None:
     return names.most_common(1)[0][0] if names else None
 
 
-def read_heic(file: BinaryIO, max_pixels: int) -> Photo:
+def read_heic(file: BinaryIO, max_pixels: int, header_only: bool = False) -> Photo:
     """Read the primary image of a HEIC file: upright, 8 bits, or 16 if the file has more.
+
+    With `header_only` it is not decoded; the pixels are then all 0.
 
     Raises:
         PhotoError: pillow-heif is missing, or the file is damaged, not coded with HEVC, or has more than `max_pixels`
@@ -67,6 +69,10 @@ def read_heic(file: BinaryIO, max_pixels: int) -> Photo:
         width, height = images.size
         check_size(width, height, max_pixels)
         image = images[images.primary_index]
+        if header_only:
+            bands = {"L": 1, "I": 1, "LA": 2, "La": 2}.get(image.mode.partition(";")[0], 3 + image.has_alpha)
+            dtype = np.uint16 if ";" in image.mode else np.uint8
+            return blank_photo((height, width, bands), dtype, "heic")
         samples = np.asarray(image)
     except PhotoError:
         raise

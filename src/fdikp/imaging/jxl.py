@@ -18,7 +18,7 @@ from fdikp.imaging.avif import boxes
 from fdikp.imaging.colour import fit_float_range, kept_profile, widened
 from fdikp.imaging.limits import check_size
 from fdikp.imaging.metadata import Metadata
-from fdikp.imaging.photo import Photo
+from fdikp.imaging.photo import Photo, blank_photo
 
 
 def jpeg_inside(file: BinaryIO, max_pixels: int) -> bytes | None:
@@ -35,8 +35,10 @@ def jpeg_inside(file: BinaryIO, max_pixels: int) -> bytes | None:
     return bytes(_call("pylibjxl", "jxl_to_jpeg", data))
 
 
-def read_jxl(file: BinaryIO, max_pixels: int) -> Photo:
+def read_jxl(file: BinaryIO, max_pixels: int, header_only: bool = False) -> Photo:
     """Read the first frame of a JPEG XL file: upright, 8 or 16 bits or float as in the file.
+
+    With `header_only` it is not decoded; the pixels are then all 0.
 
     Raises:
         PhotoError: the packages of the extra are missing, or the file is damaged, has samples of an unusual type, or
@@ -45,8 +47,12 @@ def read_jxl(file: BinaryIO, max_pixels: int) -> Photo:
     file.seek(0)
     data = file.read()
     header = _described(data, max_pixels)
-    samples, blocks = _call("pylibjxl", "decode", data, metadata=True)
     bits, is_float = header["bits_per_sample"], header["exponent_bits_per_sample"] > 0
+    colours, has_alpha = header["color_channels"], header["has_alpha"]
+    if header_only:
+        dtype = np.float32 if is_float else np.uint16 if bits > 8 else np.uint8
+        return blank_photo((header["height"], header["width"], colours + has_alpha), dtype, "jxl")
+    samples, blocks = _call("pylibjxl", "decode", data, metadata=True)
     if bits > 8 or header["have_animation"]:  # of an animation, pylibjxl returns the last frame
         samples = _call("imagecodecs", "jpegxl_decode", data, **({"index": 0} if header["have_animation"] else {}))
         if is_float:
@@ -54,7 +60,6 @@ def read_jxl(file: BinaryIO, max_pixels: int) -> Photo:
         elif samples.dtype == np.uint16:
             samples = widened(samples, bits)
     samples = np.atleast_3d(samples)
-    colours, has_alpha = header["color_channels"], header["has_alpha"]
     if samples.dtype not in (np.uint8, np.uint16, np.float32) or samples.shape[2] != colours + has_alpha:
         reason = f"the JPEG XL data has {samples.shape[2]} channels of type {samples.dtype}, which fdikp does not read"
         raise PhotoError(reason, code="photo_unsupported", hint="convert it to TIFF")

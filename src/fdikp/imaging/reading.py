@@ -7,7 +7,6 @@ import mmap
 import os
 import stat
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,7 +21,7 @@ from fdikp.imaging.formats import FORMATS, HEAD_BYTES, format_of_suffix, readabl
 from fdikp.imaging.limits import MAX_PIXELS, check_size
 from fdikp.imaging.metadata import Metadata
 from fdikp.imaging.names import printable_name
-from fdikp.imaging.photo import Photo
+from fdikp.imaging.photo import Photo, blank_photo
 from fdikp.imaging.raw import read_raw
 
 # Levels of libvips' `fail_on`, tested on damaged files and on valid files with oddities:
@@ -35,7 +34,7 @@ from fdikp.imaging.raw import read_raw
 _FAIL_ON = {"jpeg": "warning"}
 
 # Formats that libvips does not read.
-_READERS: dict[str, Callable[[BinaryIO, int], Photo]] = {
+_READERS: dict[str, Callable[[BinaryIO, int, bool], Photo]] = {
     "bmp": read_bmp,
     "heic": heic.read_heic,
     "jxl": jxl.read_jxl,
@@ -45,14 +44,19 @@ _READERS: dict[str, Callable[[BinaryIO, int], Photo]] = {
 _DTYPES = {"uchar": np.uint8, "ushort": np.uint16, "float": np.float32}
 
 
-def read_photo(source: str | os.PathLike[str] | bytes, *, max_pixels: int = MAX_PIXELS) -> Photo:
+def read_photo(
+    source: str | os.PathLike[str] | bytes, *, max_pixels: int = MAX_PIXELS, header_only: bool = False
+) -> Photo:
     """Read a photo.
 
-    The content determines the format, not the name. Of several pages or frames, the first is read.
+    The content determines the format, not the name. Of several pages or frames, the first is read. A JPEG XL that was
+    made from a JPEG without loss is read as that JPEG.
 
     Args:
         source: a path, or the bytes of a file.
         max_pixels: largest number of pixels that the file may declare; checked before decoding.
+        header_only: do not decode. Size, channels and depth are those of the photo; the pixels are all 0 and take no
+            memory, and there is no metadata. Damage after the header is not detected.
 
     Raises:
         PhotoError: the source is missing, not a photo, damaged, or has more pixels than `max_pixels`.
@@ -60,7 +64,7 @@ def read_photo(source: str | os.PathLike[str] | bytes, *, max_pixels: int = MAX_
     name = "image data" if isinstance(source, (bytes, bytearray, memoryview)) else printable_name(source)
     try:
         with _open(source) as file:
-            return _read(source, file, max_pixels)
+            return _read(source, file, max_pixels, header_only)
     except PhotoError as error:
         raise error.located(name) from error.__cause__
     except FileNotFoundError as error:
@@ -81,7 +85,7 @@ def _open(source: str | os.PathLike[str] | bytes) -> BinaryIO:
         raise PhotoError("is not a valid file name", code="photo_unreadable") from error
 
 
-def _read(source: str | os.PathLike[str] | bytes, file: BinaryIO, max_pixels: int) -> Photo:
+def _read(source: str | os.PathLike[str] | bytes, file: BinaryIO, max_pixels: int, header_only: bool) -> Photo:
     """Read the photo that is open as `file`."""
     head = file.read(HEAD_BYTES)
     kind = sniff(head)
@@ -97,19 +101,24 @@ def _read(source: str | os.PathLike[str] | bytes, file: BinaryIO, max_pixels: in
     elif kind == "heic" and heic.codec(file) == heic.AV1:
         kind = "avif"
     elif kind == "jxl" and (inside := jxl.jpeg_inside(file, max_pixels)) is not None:
-        return replace(_read(inside, io.BytesIO(inside), max_pixels), format="jxl")
+        return _read(inside, io.BytesIO(inside), max_pixels, header_only)
     if kind in _READERS:
-        return _READERS[kind](file, max_pixels)
+        return _READERS[kind](file, max_pixels, header_only)
     try:
-        image, pixels, notes = _decode(_vips_source(source, header), kind, max_pixels)
+        image, samples, notes = _decode(_vips_source(source, header), kind, max_pixels, header_only)
     except pyvips.Error as error:
         if kind != "jpeg":
             raise _damaged(kind, error, header) from error
         try:
-            image, pixels, notes = _decode(_vips_source(jpeg.repaired(file), None), kind, max_pixels)
+            repaired = _vips_source(jpeg.repaired(file), None)
+            image, samples, notes = _decode(repaired, kind, max_pixels, header_only)
         except pyvips.Error:
             raise _damaged(kind, error) from error
-    return _assemble(image, pixels, notes, kind, file, header)
+    if samples is None:
+        sideways = _orientation(image, kind) in exif.SIDEWAYS
+        height, width = (image.width, image.height) if sideways else (image.height, image.width)
+        return blank_photo((height, width, image.bands), _DTYPES[image.format], kind, tuple(notes))
+    return _assemble(image, samples, notes, kind, file, header)
 
 
 def _tiff_header(file: BinaryIO) -> tiff.TiffHeader:
@@ -151,8 +160,11 @@ def _vips_source(source: str | os.PathLike[str] | bytes, header: tiff.TiffHeader
     return pyvips.Source.new_from_file(os.fsencode(source))
 
 
-def _decode(source: Any, kind: str, max_pixels: int) -> tuple[Any, np.ndarray, list[str]]:
-    """Decode a file. Return libvips' image (for its fields), samples [H, W, B], B = colours + alpha, and notes."""
+def _decode(source: Any, kind: str, max_pixels: int, header_only: bool) -> tuple[Any, np.ndarray | None, list[str]]:
+    """Decode a file. Return libvips' image (for its fields), samples [H, W, B], B = colours + alpha, and notes.
+
+    With `header_only` there are no samples.
+    """
     if not readable(kind):
         raise PhotoError(
             f"{FORMATS[kind].title} cannot be read by this build of libvips",
@@ -163,6 +175,8 @@ def _decode(source: Any, kind: str, max_pixels: int) -> tuple[Any, np.ndarray, l
     image = pyvips.Operation.call(f"{FORMATS[kind].loader}load_source", source, access="sequential", fail_on=level)
     check_size(image.width, image.height, max_pixels)
     image, notes = as_grey_or_rgb(image)
+    if header_only:
+        return image, None, notes
     samples = np.frombuffer(image.write_to_memory(), _DTYPES[image.format])
     return image, samples.reshape(image.height, image.width, image.bands), notes
 
@@ -171,8 +185,7 @@ def _assemble(
     image: Any, samples: np.ndarray, notes: list[str], kind: str, file: BinaryIO, header: tiff.TiffHeader | None
 ) -> Photo:
     """Build the Photo from samples and metadata."""
-    # AVIF's decoder has already rotated the image; an orientation tag that remains must not rotate it again.
-    orientation = 1 if kind == "avif" else field(image, "orientation", 1)
+    orientation = _orientation(image, kind)
     samples = upright(samples, orientation)
     colours = 3 if samples.shape[2] >= 3 else 1
     pixels = np.ascontiguousarray(samples[..., :colours])
@@ -207,6 +220,13 @@ def _assemble(
     if header and header.compression is None:
         notes.append("The TIFF's lossy compression is replaced by deflate.")
     return Photo(pixels, alpha, kind, tuple(notes), metadata)
+
+
+def _orientation(image: Any, kind: str) -> int:
+    """The orientation of the decoded samples, as EXIF numbers it."""
+    # AVIF's decoder has already rotated the image; an orientation tag that remains must not rotate it again.
+    orientation: int = 1 if kind == "avif" else field(image, "orientation", 1)
+    return orientation
 
 
 def field(image: Any, name: str, default: Any = None) -> Any:

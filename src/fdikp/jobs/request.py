@@ -66,6 +66,9 @@ class DeblurRequest(JsonRecord):
     """Whether `output` may take another extension where the photo turns out to be in another format than its name
     says. A request without `output` always does so, unless `format` is given."""
 
+    keep_dates: bool = False
+    """Give the result the dates of the photo's file: when it was last read and written."""
+
     def __post_init__(self) -> None:
         self.convert_fields()
         check_strength(self.strength)
@@ -88,7 +91,8 @@ class DeblurResult(JsonRecord):
 
     input: Path
     output: Path | None = None
-    status: Literal["ok", "skipped", "failed"] = "ok"
+    status: Literal["ok", "skipped", "failed", "planned"] = "ok"
+    """`planned` is what a dry run says of a photo that would be restored."""
     error: str | None = None
     """One line: what failed, where, and what to do."""
     code: ErrorCode | None = None

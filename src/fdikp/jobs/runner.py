@@ -1,6 +1,6 @@
 """Run jobs in this process: one photo, or many with reading, restoring and writing side by side."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -66,10 +66,8 @@ def run_all(
         Cancelled: `cancel` returned True. What the network had finished is written and reported.
         FdikpError: `load_engine` failed.
     """
-    jobs = [with_output(job) if isinstance(job, DeblurRequest) else job for job in jobs]
-    requests = [job for job in jobs if isinstance(job, DeblurRequest)]
-    # Only the reading thread uses `taken`, only the writing thread `written`
-    taken = {path_identity(path): request.source for request in requests for path in request.outputs}
+    jobs = _named(jobs)
+    taken = _taken(jobs)  # only the reading thread uses it, and only the writing thread `written`
     written = _WrittenFiles()
     engine = cache(load_engine)
 
@@ -112,6 +110,35 @@ def run_all(
         finished(result)
 
     pipeline(jobs, read, restore, write, weight=lambda item: _pixel_bytes(item[1]), max_weight=max_ahead)
+
+
+def dry_run(jobs: Sequence[DeblurRequest | DeblurResult]) -> Iterator[DeblurResult]:
+    """What `run_all` would do, as far as headers and names tell. No model is loaded and nothing is written.
+
+    Args:
+        jobs: what to do, as `plan_jobs` returns it.
+
+    Yields:
+        The result of each job, in their order. The status of a photo that would be restored is `planned`.
+    """
+    jobs = _named(jobs)
+    taken = _taken(jobs)
+    for job in jobs:
+        result = steps.check(job, taken) if isinstance(job, DeblurRequest) else job
+        if result.status == "planned" and result.output is not None:
+            taken[path_identity(result.output)] = result.input
+        yield result
+
+
+def _named(jobs: Sequence[DeblurRequest | DeblurResult]) -> list[DeblurRequest | DeblurResult]:
+    """The jobs with all results named."""
+    return [with_output(job) if isinstance(job, DeblurRequest) else job for job in jobs]
+
+
+def _taken(jobs: Sequence[DeblurRequest | DeblurResult]) -> dict[str, Path]:
+    """By the identity of each file that the jobs write, the photo that it belongs to."""
+    requests = [job for job in jobs if isinstance(job, DeblurRequest)]
+    return {path_identity(path): request.source for request in requests for path in request.outputs}
 
 
 class _WrittenFiles:

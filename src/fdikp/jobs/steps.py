@@ -6,6 +6,7 @@ given a `DeblurResult`, which is what a photo that failed or was skipped becomes
 """
 
 import logging
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -15,11 +16,12 @@ from typing import TypeVar
 import numpy as np
 
 from fdikp.errors import Cancelled, FdikpError, PhotoError, RequestError, TooManyPixelsError, as_fdikp_error
-from fdikp.files import cannot_be_written
+from fdikp.files import FileAttributes, attributes_of, cannot_be_written, set_permissions
 from fdikp.imaging import FORMATS, Photo
 from fdikp.imaging.formats import format_of_suffix, writable_suffixes
 from fdikp.imaging.limits import white_level
 from fdikp.inference.callbacks import Cancel, Progress
+from fdikp.jobs.edit_record import SOFTWARE, edit_record
 from fdikp.jobs.engine import Engine
 from fdikp.jobs.memory import check_memory, declared_too_large, pixel_limit
 from fdikp.jobs.plan import path_identity, self_collision, with_output
@@ -41,6 +43,8 @@ class DecodedPhoto:
     photo: Photo
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+    attributes: FileAttributes | None = None
+    """Permissions and dates of the photo's file, before it was read."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +63,8 @@ class RestoredPhoto:
     weights_sha256: str
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+    attributes: FileAttributes | None = None
+    """Permissions and dates that the result takes over."""
 
 
 _Outcome = TypeVar("_Outcome", bound="DecodedPhoto | RestoredPhoto | DeblurResult")
@@ -76,6 +82,19 @@ def read(request: DeblurRequest, taken: Mapping[str, Path] | None = None) -> Dec
         The photo; or the result, if the photo failed or is skipped.
     """
     return _run_step(request.source, 0.0, lambda: _read(request, taken or {}))
+
+
+def check(request: DeblurRequest, taken: Mapping[str, Path] | None = None) -> DeblurResult:
+    """What the steps would do with a photo, as far as its header and the names of files tell. Nothing is written.
+
+    Args:
+        request: what to do.
+        taken: see `read`.
+
+    Returns:
+        The result of a photo that is skipped or would fail; any other is `planned`.
+    """
+    return _run_step(request.source, 0.0, lambda: _check(request, taken or {}))
 
 
 def restore(
@@ -134,7 +153,40 @@ def _run_step(source: Path, seconds: float, step: Callable[[], _Outcome]) -> _Ou
     return replace(outcome, seconds=round(seconds + time.perf_counter() - started, 3))
 
 
-def _read(request: DeblurRequest, taken: Mapping[str, Path]) -> DecodedPhoto | DeblurResult:
+def _check(request: DeblurRequest, taken: Mapping[str, Path]) -> DeblurResult:
+    decoded = _read(request, taken, header_only=True)
+    if isinstance(decoded, DeblurResult):
+        return decoded
+    request, photo = decoded.request, decoded.photo
+    for path in request.outputs:
+        _check_folder(request.source, path)
+    return DeblurResult(
+        request.source,
+        request.output,
+        "planned",
+        width=photo.width,
+        height=photo.height,
+        notes=(*decoded.notes, *photo.notes),
+        blur_map=request.blur_map,
+        compare=request.compare,
+    )
+
+
+def _check_folder(source: Path, path: Path) -> None:
+    """Raise PhotoError if the folder of a file that is to be written cannot hold it or cannot be made."""
+    folder = next(parent for parent in path.absolute().parents if parent.exists() or parent == parent.parent)
+    if not folder.is_dir():
+        reason = f"{folder} is not a folder"
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        reason = f"{folder} is not writable"
+    else:
+        return
+    raise PhotoError(
+        f"{source}: {path} cannot be written: {reason}", code="output_unwritable", hint="choose another output"
+    )
+
+
+def _read(request: DeblurRequest, taken: Mapping[str, Path], header_only: bool = False) -> DecodedPhoto | DeblurResult:
     from fdikp.imaging import read_photo  # loads libvips
 
     request = with_output(request)
@@ -144,8 +196,9 @@ def _read(request: DeblurRequest, taken: Mapping[str, Path]) -> DecodedPhoto | D
     if not _may_write(request):
         return _skipped(request)
     limit = pixel_limit(request)
+    attributes = attributes_of(request.source)
     try:
-        photo = read_photo(request.source, max_pixels=limit)
+        photo = read_photo(request.source, max_pixels=limit, header_only=header_only)
     except TooManyPixelsError as error:
         if limit < request.max_pixels:
             raise declared_too_large(request, error.pixels) from None
@@ -154,7 +207,7 @@ def _read(request: DeblurRequest, taken: Mapping[str, Path]) -> DecodedPhoto | D
     adapted, notes = _with_actual_format(request, photo, taken)
     if adapted is not request and not _may_write(adapted):
         return _skipped(adapted, notes)
-    return DecodedPhoto(adapted, photo, notes)
+    return DecodedPhoto(adapted, photo, notes, attributes=attributes)
 
 
 def _skipped(request: DeblurRequest, notes: tuple[str, ...] = ()) -> DeblurResult:
@@ -241,6 +294,7 @@ def _restore(decoded: DecodedPhoto, engine: Engine, progress: Progress | None, c
         engine.descriptor.name,
         engine.descriptor.sha256,
         (*decoded.notes, *photo.notes, *restored.notes, *unchanged),
+        attributes=decoded.attributes,
     )
 
 
@@ -259,7 +313,8 @@ def mean_change(before: np.ndarray, after: np.ndarray) -> float:
 def _write(restored: RestoredPhoto) -> DeblurResult:
     from fdikp.imaging import write_photo  # loads libvips
 
-    request, photo = restored.request, restored.photo
+    request, attributes = restored.request, restored.attributes
+    photo, unrecorded = _recorded(restored)
     output = _output(request)
     side_images = [path for path in (request.blur_map, request.compare) if path is not None]
     try:
@@ -269,7 +324,18 @@ def _write(restored: RestoredPhoto) -> DeblurResult:
             write_blur_map(restored.blur_map, request.blur_map, request.source.name)
         if request.compare is not None and restored.original is not None:
             write_comparison(restored.original, photo, request.compare)
-        notes = write_photo(photo, output, format=request.format, quality=request.quality, strip=request.strip)
+        permissions = attributes.permissions if attributes else None
+        if permissions is not None:
+            for path in side_images:
+                set_permissions(path, permissions)
+        notes = write_photo(
+            photo,
+            output,
+            format=request.format,
+            quality=request.quality,
+            strip=request.strip,
+            permissions=permissions,
+        )
     except BaseException as error:
         for path in side_images:
             path.unlink(missing_ok=True)
@@ -277,18 +343,41 @@ def _write(restored: RestoredPhoto) -> DeblurResult:
             message = cannot_be_written(error.filename or output, error)
             raise PhotoError(message, code="output_unwritable") from error
         raise
+    undated = _set_dates(output, attributes) if request.keep_dates and attributes else ()
     return DeblurResult(
         request.source,
         output,
         width=photo.width,
         height=photo.height,
         tiles=restored.tiles,
-        notes=(*restored.notes, *notes),
+        notes=(*restored.notes, *notes, *unrecorded, *undated),
         blur_map=request.blur_map,
         compare=request.compare,
         model=restored.model,
         weights_sha256=restored.weights_sha256,
     )
+
+
+def _recorded(restored: RestoredPhoto) -> tuple[Photo, tuple[str, ...]]:
+    """The result with the record of the edit in its XMP, and a note if that is not possible."""
+    from fdikp.imaging.xmp import with_record
+
+    request, photo = restored.request, restored.photo
+    if request.strip:
+        return photo, ()
+    format = request.format or format_of_suffix(_output(request)) or photo.format
+    values = edit_record(request, restored.model, restored.weights_sha256)
+    metadata, notes = with_record(photo.metadata, format, SOFTWARE, values)
+    return replace(photo, metadata=metadata), notes
+
+
+def _set_dates(output: Path, attributes: FileAttributes) -> tuple[str, ...]:
+    """Give a result the dates of its photo; a note if the file system refuses."""
+    try:
+        os.utime(output, ns=(attributes.accessed_ns, attributes.modified_ns))
+    except (OSError, OverflowError) as error:
+        return (f"The dates of the photo's file could not be kept: {getattr(error, 'strerror', None) or error}.",)
+    return ()
 
 
 def _output(request: DeblurRequest) -> Path:
