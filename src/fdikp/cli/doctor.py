@@ -16,7 +16,7 @@ from fdikp.extras import install_hint
 if TYPE_CHECKING:
     import numpy as np
 
-    from fdikp.inference import Deblurrer
+    from fdikp.inference.deblurrer import Deblurrer
     from fdikp.models import ModelDescriptor
 
 ESSENTIAL = ("jpeg", "png", "tiff")
