@@ -10,7 +10,7 @@ import tifffile
 from PIL import Image, ImageCms
 
 from fdikp.errors import PhotoError
-from fdikp.imaging import SUFFIXES, encode_photo, is_photo_path, read_photo, write_photo
+from fdikp.imaging import FORMATS, SUFFIXES, encode_photo, formats, is_photo_path, read_photo, write_photo
 
 
 @pytest.mark.parametrize(
@@ -29,11 +29,25 @@ def test_names_are_literal_and_content_decides(name, make_image, encode, tmp_pat
 
 
 def test_suffixes():
-    assert {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".avif", ".heic", ".dng", ".cr2"} <= SUFFIXES
+    assert {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".avif", ".bmp", ".gif"} <= SUFFIXES
     for name in ("a.JPG", "b/c.Tiff", "x.y.webp"):
         assert is_photo_path(name)
     for name in ("jpg", ".jpg", "a.svg", "a.txt", "a.jpg.part", "a"):
         assert not is_photo_path(name)
+
+
+@pytest.mark.parametrize(
+    ("extra", "package", "name"),
+    [("raw", "rawpy", "a.CR2"), ("heic", "pillow_heif", "a.heic"), ("jxl", "pylibjxl", "a.jxl")],
+)
+def test_names_count_as_photos_only_if_their_extra_is_installed(extra, package, name, monkeypatch):
+    assert FORMATS[extra].extra == extra and package in FORMATS[extra].packages
+    monkeypatch.setattr(formats, "readable", formats.readable.__wrapped__)  # without its cache
+    monkeypatch.setattr(formats, "find_spec", lambda _: object())
+    assert is_photo_path(name)
+    monkeypatch.setattr(formats, "find_spec", lambda module: None if module == package else object())
+    assert not is_photo_path(name)
+    assert is_photo_path("a.bmp")
 
 
 @pytest.mark.parametrize("format", ["gif", "webp", "png", "tiff"])

@@ -86,14 +86,18 @@ def encode_photo(photo: Photo, format: str, *, quality: int | None = None, strip
 def output_format(photo: Photo) -> tuple[str, str]:
     """Return the default (format, suffix) of a result: those of the source, if fdikp writes its format.
 
-    Otherwise TIFF for more than 8 bits (including RAW), PNG for a GIF or a photo with transparency, else JPEG.
+    Otherwise PNG for a BMP, TIFF for more than 8 bits (including RAW), PNG for a GIF, a JPEG XL or a photo with
+    transparency, else JPEG.
     """
-    if FORMATS[photo.format].writable:
+    source = FORMATS[photo.format]
+    if source.writable:
         format = photo.format
+    elif photo.format == "bmp":
+        format = "png"
     elif photo.pixels.dtype != np.uint8:
         format = "tiff"
     else:
-        format = "png" if photo.format == "gif" or photo.alpha is not None else "jpeg"
+        format = "png" if photo.alpha is not None else source.result
     return format, FORMATS[format].suffixes[0]
 
 

@@ -144,7 +144,7 @@ def extension_of_result(source: Path, format: Format | None) -> str:
             pass  # reading the photo fails later, with a proper message
     target = format or own or "jpeg"
     if not FORMATS[target].writable:
-        target = {"raw": "tiff", "gif": "png"}.get(target, "jpeg")
+        target = FORMATS[target].result
     return source.suffix if target == format_of_suffix(source) else FORMATS[target].suffixes[0]
 
 

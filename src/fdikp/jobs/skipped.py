@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from fdikp.extras import install_hint
-from fdikp.imaging.formats import FORMATS, SUFFIXES, format_of_suffix
+from fdikp.imaging.formats import FORMATS, format_of_suffix, readable
 
 SkipReason = Literal["extra_missing", "not_read", "earlier_result", "hidden"]
 """Why a file is not taken: optional packages are missing, fdikp reads no files of its kind, it is a result of an
@@ -15,7 +15,6 @@ earlier run, or its name starts with a dot."""
 
 # fmt: off
 _NOT_READ: dict[str, tuple[str, ...]] = {
-    "BMP": (".bmp", ".dib"),
     "PSD": (".psd", ".psb"),
     "XCF": (".xcf",),
     "Krita": (".kra",),
@@ -33,9 +32,6 @@ _NOT_READ: dict[str, tuple[str, ...]] = {
 }
 # fmt: on
 """By kind, suffixes of files that hold or may hold photos, besides those of `FORMATS`."""
-
-_EXTRAS = ("raw", "heic", "jxl")
-"""Formats, by their keys in `FORMATS`, that are read only with the extra of the same name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +55,8 @@ def skipped_file(path: Path, *, hidden: bool = False, earlier_result: bool = Fal
         return None
     if hidden or earlier_result:
         return SkippedFile(path, "hidden" if hidden else "earlier_result", kind)
-    if format in _EXTRAS and suffix not in SUFFIXES:
-        return SkippedFile(path, "extra_missing", kind, format)
+    if format and (extra := FORMATS[format].extra) and not readable(format):
+        return SkippedFile(path, "extra_missing", kind, extra)
     return SkippedFile(path, "not_read", kind)
 
 
