@@ -89,3 +89,39 @@ def test_a_folder_that_is_not_writable(photo_file, tmp_path, monkeypatch):
     (result,) = dry_run([DeblurRequest(photo_file(), locked / "new/a.png")])
     assert (result.status, result.code) == ("failed", "output_unwritable")
     assert stat.S_ISDIR(locked.stat().st_mode) and not any(locked.iterdir())
+
+
+@pytest.mark.parametrize("preview", [10, 29, 30, 5000])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L"])
+def test_a_preview_has_its_size(engine, tmp_path, preview, mode):
+    Image.new(mode, (30, 21)).save(tmp_path / "a.png")
+    jobs = [DeblurRequest(tmp_path / "a.png", tmp_path / "b.png", preview=preview)]
+    (planned,) = dry_run(jobs)
+    done = []
+    run_all(jobs, lambda: engine, done.append)
+    assert outcome(planned) == outcome(done[0])
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        ({"mask": "mask.png"}, None),
+        ({"mask": "square.png"}, "mask_unusable"),
+        ({"mask": "text.png"}, "mask_unusable"),
+        ({"mask": "gone.png"}, "mask_unusable"),
+        ({"regions": ("10%,10%,20%,20%",)}, None),
+        ({"regions": ("100,100,10,10",)}, "request_invalid"),
+        ({"mask": "mask.png", "preview": 10}, None),
+    ],
+)
+def test_a_selection_that_does_not_fit_is_found_out(engine, photo_file, tmp_path, options, code):
+    Image.new("L", (60, 40), 255).save(tmp_path / "mask.png")
+    Image.new("L", (40, 40)).save(tmp_path / "square.png")
+    (tmp_path / "text.png").write_text("text")
+    options = {name: tmp_path / value if name == "mask" else value for name, value in options.items()}
+    jobs = [DeblurRequest(photo_file(), tmp_path / "b.png", **options)]
+    (planned,) = dry_run(jobs)
+    assert planned.code == code
+    done = []
+    run_all(jobs, lambda: engine, done.append)
+    assert outcome(planned) == outcome(done[0])

@@ -111,3 +111,23 @@ def test_xmp_that_cannot_be_extended_is_kept_with_a_note(engine, tmp_path):
 
 def test_zero_strength_is_a_value():
     assert edit_record(DeblurRequest(Path("a.jpg"), strength=0), "m", "f")["Strength"] == "0"
+
+
+def test_the_record_states_what_was_selected():
+    request = DeblurRequest(
+        Path("a.jpg"),
+        mask=Path("/home/me/masks/face.png"),
+        regions=("0,0,10,10", "5%,5%,50%,50%"),
+        min_blur=0.5,
+        max_blur=3,
+        preview=800,
+    )
+    record = edit_record(request, "m", "f")
+    assert {name: record[name] for name in ("Mask", "Regions", "MinBlur", "MaxBlur", "Preview")} == {
+        "Mask": "face.png",
+        "Regions": "0,0,10,10; 5%,5%,50%,50%",
+        "MinBlur": "0.5",
+        "MaxBlur": "3",
+        "Preview": "800",
+    }
+    assert edit_record(DeblurRequest(Path("a.jpg")), "m", "f").keys() & {"Mask", "Regions", "Preview"} == set()
