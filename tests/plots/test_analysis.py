@@ -16,7 +16,22 @@ def test_side_by_side_keeps_tones_whatever_the_depth(dtype, white):
 
 def test_side_by_side_is_of_bounded_size():
     both = analysis.side_by_side(*np.zeros((2, 100, 5000, 1), np.uint8))
-    assert both.shape == (25, 1250 + 6 + 1250, 1)
+    strip = 1250 // 32 * 3 // 2
+    assert both.shape == (strip + 25, 1250 + 6 + 1250, 1)
+
+
+@pytest.mark.parametrize(("width", "channels"), [(100, 1), (400, 3), (1600, 3)])
+def test_images_side_by_side_have_captions_above_them(width, channels):
+    before, after = np.full((2, 60, width, channels), 90, np.uint8)
+    both = analysis.side_by_side(before, after)
+    strip = both[: len(both) - 60]
+    assert (both[-60:, :width] == 90).all() and (both[-60:, -width:] == 90).all()
+    for caption in (strip[:, :width], strip[:, -width:]):
+        assert unclipped(caption)
+        ink = (caption < 128).any(axis=(0, 2)).nonzero()[0]
+        assert 0.05 * width < ink[-1] - ink[0] < 0.5 * width
+        assert abs(ink[0] + ink[-1] + 1 - width) < 0.05 * width  # centred
+    assert not np.array_equal(strip[:, :width], strip[:, -width:])
 
 
 def unclipped(picture: np.ndarray) -> bool:

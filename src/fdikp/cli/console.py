@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Iterator
 
 from fdikp.errors import ArgumentError, RequestError, as_fdikp_error
+from fdikp.terminal import draw
 
 DEBUG = "FDIKP_DEBUG"
 """The environment variable that makes unexpected errors print their tracebacks."""
@@ -48,6 +49,16 @@ def result(text: object) -> None:
     # Names that are not valid in the terminal's encoding must not stop the run
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     print(line.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+
+
+def document(text: str, *, as_markdown: bool = False) -> None:
+    """Print a document in Markdown, such as tables: drawn on a terminal, else as it is."""
+    lines = [one_line(line) for line in text.rstrip("\n").split("\n")]
+    if sys.stdout.isatty() and not as_markdown:
+        draw("\n".join(lines))
+    else:
+        for line in lines:
+            result(line)
 
 
 def problem(text: object) -> None:

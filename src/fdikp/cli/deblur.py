@@ -150,7 +150,7 @@ class Options:
     # Also write NAME_confidence.png: how certain the blur radius is, from 0 (nothing to tell it by) to 255.
     confidence_map: Flag = False
 
-    # Also write NAME_compare.jpg: photo and result side by side.
+    # Also write NAME_compare.jpg: photo (before) and result (after) side by side.
     compare: Flag = False
 
     # Refuse photos with more pixels than this before they are decoded.

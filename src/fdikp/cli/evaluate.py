@@ -78,7 +78,7 @@ class Options:
     # Folder for an HTML report: tables, distributions, best and worst images before and after.
     report: Annotated[Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="")] = None
 
-    # Print the table as Markdown, even with --quiet.
+    # Print the table as Markdown on a terminal too, even with --quiet.
     markdown: Flag = False
 
     # Print the table as LaTeX, even with --quiet.
@@ -271,7 +271,8 @@ def _file_name(name: str) -> str:
 def _print(options: Options, evaluation: "Evaluation", further: "Sequence[Table]") -> None:
     from fdikp.evaluation.tables import latex, markdown
 
-    if not options.quiet or options.markdown or options.latex:
-        text = latex(evaluation, further) if options.latex else markdown(evaluation, further)
-        for line in text.rstrip("\n").split("\n"):
+    if options.latex:
+        for line in latex(evaluation, further).rstrip("\n").split("\n"):
             console.result(line)
+    elif options.markdown or not options.quiet:
+        console.document(markdown(evaluation, further), as_markdown=options.markdown)

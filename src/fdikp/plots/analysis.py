@@ -25,6 +25,7 @@ from fdikp.plots.canvas import (
     shrink,
     to_uint8,
 )
+from fdikp.plots.caption import with_captions
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,8 +39,8 @@ LEAST_TOP_RADIUS = 4.0
 
 
 def side_by_side(before: np.ndarray, after: np.ndarray, longest: int = 1600) -> np.ndarray:
-    """Two images [H, W, C] (uint8, uint16, or floats in 0..1) as one in uint8, with a thin white line between them."""
-    left, right = (to_uint8(image, longest) for image in (before, after))
+    """Two images [H, W, C] (uint8, uint16, or floats in 0..1) as one in uint8, with captions and a white line."""
+    left, right = with_captions([to_uint8(image, longest) for image in (before, after)], ("before", "after"))
     line = np.full((len(left), max(1, left.shape[1] // 200), left.shape[2]), 255, np.uint8)
     return np.concatenate((left, line, right), axis=1)
 
