@@ -29,7 +29,11 @@ from fdikp.training.recipes import LITE
 CPU = torch.device("cpu")
 BATCH, CROP = 4, 128
 SETTINGS = [
-    *[(precision, layout, "adam") for precision in ("bf16", "fp32") for layout in ("channels-last", "contiguous")],
+    *[
+        (precision, layout, "adam")
+        for precision in ("bfloat16", "float32")
+        for layout in ("channels-last", "contiguous")
+    ],
     ("auto", "auto", "muon"),
     ("auto", "auto", "soap"),
 ]
@@ -68,7 +72,7 @@ def main() -> None:
     torch.set_flush_denormal(True)
     rows = []
     for model in options.models:
-        settings = [s for s in SETTINGS if s[0] != "bf16" or has_bfloat16(CPU) or model == "fdikp-lite"]
+        settings = [s for s in SETTINGS if s[0] != "bfloat16" or has_bfloat16(CPU) or model == "fdikp-lite"]
         times = in_turn({" ".join(s): step_of(model, *s, lpips=options.lpips) for s in settings}, options.runs)
         for setting in settings:
             seconds = times[" ".join(setting)].median

@@ -5,10 +5,14 @@ import os
 # Small networks are quicker on one thread, and two test runs side by side do not spin against each other
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from collections.abc import Iterator
+import re
+import sys
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unittest import mock
 
 import pytest
 from hypothesis import settings
@@ -71,8 +75,58 @@ def tiny_weights(tiny_config: "NetworkConfig", tmp_path_factory: pytest.TempPath
     return path
 
 
+@pytest.fixture(scope="session")
+def calibrated_weights(tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`tiny_weights` with a random calibration, with which blur radius and confidence vary from pixel to pixel."""
+    import numpy as np
+
+    from fdikp import models
+    from fdikp.network.blur_calibration import FEATURES, BlurCalibration
+
+    random = np.random.default_rng(0)
+    hidden, output = random.normal(size=(4, FEATURES)), random.normal(size=(2, 4))
+    calibration = BlurCalibration(hidden.tolist(), (0.0,) * 4, output.tolist(), (0.0, 0.0), max_radius=12.0)
+    path = tmp_path_factory.mktemp("calibrated") / "tiny.safetensors"
+    models.save_calibrated(tiny_weights, path, calibration)
+    return path
+
+
 @pytest.fixture(autouse=True)
 def _no_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Settings of whoever runs the tests do not reach them."""
     monkeypatch.delenv("FDIKP_DEBUG", raising=False)
     yield
+
+
+@pytest.fixture(scope="session")
+def shown() -> Callable[..., str]:
+    """What a pseudo-terminal of a given width shows of some work: `shown(80, work)`."""
+    return _shown
+
+
+def _shown(width: int, work: Callable[[], object], *, encoding: str = "utf-8") -> str:
+    """What a terminal of `width` columns gets from `work`, without its codes for colours and cursor."""
+    if not hasattr(os, "openpty"):
+        pytest.skip("no pseudo-terminals on this system")
+    master, slave = os.openpty()
+    received = []
+
+    def read() -> None:
+        try:
+            while data := os.read(master, 4096):
+                received.append(data)
+        except OSError:  # how Linux reports that the other end is closed
+            return
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    with (
+        mock.patch.dict(os.environ, {"TERM": "xterm-256color", "COLUMNS": str(width)}),
+        os.fdopen(slave, "w", encoding=encoding) as screen,
+        mock.patch.object(sys, "stdout", screen),
+    ):
+        work()
+    reader.join()
+    os.close(master)
+    text = b"".join(received).decode(encoding).replace("\r\n", "\n")
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)

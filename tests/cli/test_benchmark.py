@@ -72,6 +72,15 @@ def test_models_and_networks_of_others_in_turn(run, weights_file, peer, tmp_path
     assert Image.open(tmp_path / "b" / "benchmark.png").size[0] == 900
 
 
+def test_a_terminal_gets_tables_with_every_value(run, weights_file, shown, tmp_path):
+    text = shown(60, lambda: benchmark(run, weights_file, "--sizes", "64", "--quiet", "--output", "b"))
+    assert "|" not in text and "…" not in text
+    written = (tmp_path / "b" / "benchmark.md").read_text()
+    (row,) = (line for line in written.splitlines() if line.startswith("| tiny |"))
+    for word in row.replace("|", "").split():
+        assert word in text, word
+
+
 def test_precisions_are_those_asked_for(run, weights_file):
     done = benchmark(run, weights_file, "--sizes", "64", "--precisions", "float32", "bfloat16", "--quiet")
     assert done.code == 0 and done.err == ""

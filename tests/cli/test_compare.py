@@ -1,6 +1,7 @@
 import csv
 import json
-import sys
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -76,12 +77,15 @@ def test_without_sources_nothing_is_gained(compare, folders):
     assert "gain" not in done.out and "input" not in done.out
 
 
-def test_a_terminal_gets_tables(compare, folders, monkeypatch):
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
-    monkeypatch.setenv("COLUMNS", "160")
-    done = compare(*folders)
-    assert "Ranking by PSNR" in done.out and "|" not in done.out
-    assert "| method |" in compare(*folders, "--markdown").out
+@pytest.mark.parametrize("width", [160, 50])
+def test_a_terminal_gets_tables_with_every_value(compare, folders, shown, width):
+    piped = compare(*folders, "--source", "source")
+    text = shown(width, lambda: compare(*folders, "--source", "source"))
+    assert "Ranking by PSNR" in text and "|" not in text and "…" not in text
+    table = "\n".join(line for line in piped.out.splitlines() if line.startswith("|"))
+    values = re.findall(r"[+−]?\d[\d.×]*", table)
+    assert len(values) > 30 and all(value in text for value in values)
+    assert shown(width, lambda: compare(*folders, "--source", "source", "--markdown")) == piped.out
 
 
 def test_another_protocol_and_metric(compare, folders):
@@ -138,20 +142,56 @@ def test_a_wrong_command_line(compare, folders, args, said, tree):
 def test_every_fault_has_its_line_and_nothing_is_written(compare, folders, tree):
     Path("good/p0.png").unlink()
     Image.new("RGB", (20, 20)).save("good/stray.png")
-    Path("poor/p1_poor.png").rename("poor/p1_other.png")
+    Path("poor/p1_poor.png").rename("poor/p1other2.png")
     before = tree()
     done = compare(*folders, "--json", "all.json")
     assert (done.code, done.out, len(done.errors)) == (1, "", 4)
-    for part in ("good: no image p0 for target/p0.png", "good/stray.png", "poor: no image p1_poor", "p1_other.png"):
+    for part in ("good: no image for target/p0.png", "good/stray.png", "poor: no image for target/p1", "p1other2.png"):
         assert part in done.err
+    assert all(line.endswith("; add or remove it, or give --common") for line in done.errors)
     assert tree() == before
+
+
+def test_the_images_that_all_folders_have(compare, folders):
+    whole = compare(*folders, "--json", "whole.json")
+    assert "- images: 6\n" in whole.out
+    Path("good/p0.png").unlink()
+    Path("good/p1.png").rename("good/p1_net.png")
+    Path("poor/p2_poor.png").rename("poor/p2.png")
+    Image.new("RGB", (20, 20)).save("good/stray.png")
+    done = compare(*folders, "--common", "--json", "some.json")
+    assert done.code == 0
+    assert done.errors[:2] == [
+        "fdikp: missing in good: 1 of 6 images: p0",
+        "fdikp: further files of good: 1 without an image of that name: stray.png",
+    ]
+    assert "- images: 5 of 6, which all folders have\n- missing in good: 1 of 6 images: p0\n" in done.out
+    kept = Evaluation.from_json(Path("some.json").read_text()).images
+    assert kept == tuple(r for r in Evaluation.from_json(Path("whole.json").read_text()).images if r.image != "p0")
+
+
+def test_a_result_that_equals_its_target_is_in_no_mean(compare, folders):
+    shutil.copy("target/p1.png", "good/p1.png")
+    done = compare(*folders, "--json", "all.json")
+    assert "| method | PSNR | SSIM | MAE | images | identical | scored |" in done.out
+    assert "- identical: left out of all means, because PSNR is infinite. target: result of good equals target: p1" in (
+        done.out
+    )
+    found = json.loads(Path("all.json").read_text(), parse_constant=pytest.fail)
+    assert found["identical"][0]["left_out"] == ["p1"]
+    for name in ("good/p1.png", "poor/p1_poor.png", "target/p1.png"):
+        Path(name).unlink()
+    rest = compare(*folders).out.splitlines()
+    for line, other in zip(done.out.splitlines()[4:6], rest[4:6], strict=True):
+        assert line.replace(" | 5 | 1 | ", " | 5 | ") == other
+    assert done.out.splitlines()[8:17] == rest[8:17]  # differences and counts
 
 
 def test_folders_that_are_not_there_are_told_together(compare, folders):
     Path("empty").mkdir()
     done = compare("good", "gone", "empty", "--target", "nowhere")
     assert (done.code, len(done.errors)) == (1, 3)
-    for part in ("gone: no such file or folder", "empty: no images in it", "nowhere: no such file or folder"):
+    for part in ("gone: no such file or folder", "empty: no photo in it", "nowhere: no such file or folder"):
         assert part in done.err
 
 

@@ -4,12 +4,30 @@ import numpy as np
 from PIL import Image
 
 
-def test_the_report_on_a_valid_set(run, picture):
-    for kind in ("source", "target"):
-        picture(f"mine/{kind}/a.png"), picture(f"mine/{kind}/b.png", (30, 20))
+def test_the_report_on_a_valid_set(run, tmp_path):
+    for kind, fill in (("source", 10), ("target", 200)):
+        for name, size in (("a", (30, 20)), ("b", (20, 30))):
+            (tmp_path / "mine" / kind).mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", size, (fill, 0, 0)).save(tmp_path / "mine" / kind / f"{name}.png")
     done = run("data", "check", "mine", "mine", "--deep", model=False)
     assert (done.code, done.err) == (0, "")
     assert done.out.splitlines() == ["own pairs: 2 images with ground truth, 8 bit", "sizes   30x20 (1), 20x30 (1)"]
+
+
+def test_sources_that_equal_their_targets_are_named(run, picture, tmp_path):
+    for name in ("a", "b", "c", "d"):
+        picture(f"mine/source/{name}.png", (40, 48)), picture(f"mine/target/{name}.png", (40, 48))
+    Image.open(tmp_path / "mine/source/b.png").save(tmp_path / "mine/target/b.png", compress_level=0)  # other bytes
+    changed = np.array(Image.open(tmp_path / "mine/source/c.png"))
+    changed[-1, -1, 0] ^= 1  # the last pixel alone
+    Image.fromarray(changed).save(tmp_path / "mine/target/c.png")
+    changed[0, 0] ^= 1
+    Image.fromarray(changed).save(tmp_path / "mine/target/d.png")
+    done = run("data", "check", "mine", "mine", model=False)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.splitlines()[-1] == (
+        "warning 2 of 4 sources equal their targets, and are left out of measurements: a, b"
+    )
 
 
 def test_groups_and_notes_are_printed(run, picture, tmp_path):
@@ -52,7 +70,7 @@ def test_json_is_one_object(run, picture, tmp_path):
     report = json.loads(run("data", "check", "mine", "mine", "--json", model=False).out)
     assert report == {
         "ok": True, "data": "mine", "path": "mine", "split": "test", "kind": "pairs", "images": 1, "truth": True,
-        "sizes": {"30x20": 1}, "bits": 8, "groups": {}, "notes": [], "faults": [],
+        "sizes": {"30x20": 1}, "bits": 8, "groups": {}, "identical": ["a"], "notes": [], "faults": [],
     }  # fmt: skip
     Image.fromarray(np.zeros((5, 6, 3), np.uint8)).save(tmp_path / "mine/source/a.png")
     done = run("data", "check", "mine", "mine", "--json", model=False)

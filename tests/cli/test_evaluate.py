@@ -55,6 +55,39 @@ def test_markdown_and_latex(run, weights_file, pairs):
     assert r"\toprule" in evaluate(run, weights_file, "--data", f"mine={pairs}", "--latex", "--quiet").out
 
 
+def test_a_terminal_gets_tables_with_every_value(run, weights_file, pairs, shown):
+    command = ("--data", f"mine={pairs}", "--output")
+    text = shown(70, lambda: evaluate(run, weights_file, *command, "out"))
+    assert "|" not in text and "…" not in text and "protocol: defocus" in text
+    head, _, row = (pairs.parent / "out" / "table.md").read_text().splitlines()[:3]
+    for word in f"{head} {row}".replace("|", "").split():
+        assert word in text, word
+    again = shown(70, lambda: evaluate(run, weights_file, *command, "out", "--resume", "--markdown"))
+    assert again.rstrip() == (pairs.parent / "out" / "table.md").read_text().rstrip()
+
+
+def test_sources_that_equal_their_targets_are_named_and_in_no_mean(run, weights_file, pairs, tmp_path):
+    shutil.copy(pairs / "target" / "b.png", pairs / "source" / "b.png")
+    result = evaluate(run, weights_file, "--data", f"mine={pairs}", "--output", "out", "--report", "page")
+    assert result.code == 0, result.err
+    head, _, row = (line.split(" | ") for line in result.out.splitlines()[:3])
+    cells = dict(zip(head, row, strict=True))
+    assert (cells["images"], cells["identical"]) == ("2", "1")
+    assert "- identical: left out of all means, because PSNR is infinite. mine: source equals target: b; " in result.out
+    found = json.loads((tmp_path / "out" / "results.json").read_text(), parse_constant=pytest.fail)
+    assert found["identical"][0]["sources"] == ["b"]
+    kept = [image["after"]["psnr"] for image in found["images"] if image["image"] != "b"]
+    assert cells["PSNR"].endswith(f" → {sum(kept) / 2:.2f}")
+    assert "source equals target: b" in (tmp_path / "page" / "report.html").read_text()
+    for file in ("source/a.png", "source/c.png"):
+        shutil.copy(pairs / "target" / Path(file).name, pairs / file)
+    none = evaluate(run, weights_file, "--data", f"mine={pairs}")
+    head, _, row = (line.split(" | ") for line in none.out.splitlines()[:3])
+    cells = dict(zip(head, row, strict=True))
+    assert (none.code, cells["images"], cells["identical"]) == (0, "0", "3")
+    assert (cells["PSNR"], cells["SSIM"], cells["MAE"]) == ("–", "–", "–")
+
+
 def test_every_fault_of_every_set_is_said_before_anything_is_measured(run, weights_file, pairs, tmp_path):
     other = tmp_path / "other"
     shutil.copytree(pairs, other)

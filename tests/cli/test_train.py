@@ -119,12 +119,14 @@ def test_what_runs_there_are_is_said_in_one_line(run, args, code, message):
     assert done.err.startswith("fdikp: ") and message in done.err
 
 
-def test_a_run_its_status_and_its_cool_down(run, train, pairs, weights_file):
+def test_a_run_its_status_and_its_cool_down(run, train, pairs, weights_file, shown):
     command = ["--from", weights_file, "--data", pairs, "--crop", 64, "--batch", 1, "-o", "r", "--beta", 0]
     assert train(*command, "--steps", 3, "--schedule", "constant", "--ema-decay", 0.9, 0.99).code == 0
     status = run("train", "status", "r", model=False)
     assert status.code == 0
-    assert "not running" in status.out and "step 3, 3 crops" in status.out and "crops/s" in status.out
+    assert "not running" in status.out and "step 3, 3 crops" in status.out and "| crops/s |" in status.out
+    drawn = shown(120, lambda: run("train", "status", "r", model=False))
+    assert "step 3, 3 crops" in drawn and "crops/s" in drawn and "|" not in drawn
     cooled = run("train", "cooldown", "r", "--steps", 2, "--device", "cpu", model=False)
     assert cooled.code == 0 and "r-cooldown/weights.safetensors: 5 steps" in cooled.out
     assert not Path("r-cooldown/weights-ema-0.99.safetensors").exists()
@@ -174,7 +176,7 @@ def test_without_fabric_the_error_is_one_line(pairs, tmp_path):
     process = shell(["--data", pairs, "--steps", 1], tmp_path, "sys.modules['lightning_fabric'] = None")
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out, len(err.splitlines())) == (1, "", 1)
-    assert "pip install 'fdikp[train]'" in err
+    assert 'install the train extra: pip install "lightning-fabric>=' in err
 
 
 def test_lpips_weights_that_are_not_there_are_said(train, pairs, weights_file):

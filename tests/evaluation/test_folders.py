@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from fdikp.errors import DataError
-from fdikp.evaluation.folders import Folder, MatchedImage, check, common_suffix, gather, match, score_folders
+from fdikp.evaluation.folders import Folder, MatchedImage, Matching, check, common_suffix, gather, match, score_folders
 from fdikp.evaluation.protocols import PROTOCOLS
 from fdikp.metrics.psnr import mae, psnr
 
@@ -16,14 +16,15 @@ def folder(title: str, *names: str) -> Folder:
     return gather(title, [(Path(name), Path(title, name)) for name in names])
 
 
-def pairs(cases: list[MatchedImage], title: str) -> dict[str, str]:
-    return {case.name: str(case.outputs[title]) for case in cases}
+def pairs(found: Matching, title: str) -> dict[str, str]:
+    return {case.name: str(case.outputs[title]) for case in found.images}
 
 
 def test_names_are_paths_without_the_extension():
     found = match(folder("T", "a.png", "deep/b.v2.tif"), [folder("A", "a.jpg", "deep/b.v2.png")])
     assert pairs(found, "A") == {"a": "A/a.jpg", "deep/b.v2": "A/deep/b.v2.png"}
-    assert [case.source for case in found] == [None, None]
+    assert [case.source for case in found.images] == [None, None]
+    assert (found.missing, found.strays, found.faults) == ([], [], [])
 
 
 def test_what_a_method_appends_is_seen():
@@ -48,11 +49,60 @@ def test_several_files_for_each_picture_are_refused():
 
 def test_every_picture_without_a_counterpart_is_told():
     target = folder("T", "a.png", "b.png", "c.png")
-    with pytest.raises(DataError) as caught:
-        match(target, [folder("A", "a_o.png", "b_o.png"), folder("B", "a.png", "b.png", "c.png", "d.png")])
-    assert str(caught.value) == (
-        "A: no image c_o for T/c.png; add or remove it; B/d.png: no image of that name in T; add or remove it"
+    found = match(target, [folder("A", "a_o.png", "b_o.png"), folder("B", "a.png", "b.png", "c.png", "d.png")])
+    assert found.faults == [
+        "A: no image for T/c.png; add or remove it",
+        "B/d.png: no image of that name in T; add or remove it",
+    ]
+    assert (found.missing, found.strays) == ([("A", ["c"])], [("B", ["d.png"])])
+    assert pairs(found, "A") == {"a": "A/a_o.png", "b": "A/b_o.png"}
+    assert pairs(found, "B") == {"a": "B/a.png", "b": "B/b.png"}
+
+
+def test_the_images_of_sources_targets_and_methods():
+    found = match(
+        folder("T", "a.png", "b.png", "d.png"),
+        [folder("A", "a.png", "b.png", "c.png"), folder("B", "b_x.png", "c_x.png")],
+        folder("S", "a.png", "b.png", "c.png"),
     )
+    assert [case.name for case in found.images] == ["b"]
+    assert (found.missing, found.strays) == ([("T", ["c"]), ("B", ["a"])], [("T", ["d.png"])])
+
+
+def test_no_image_in_common_is_refused():
+    with pytest.raises(DataError, match="T: none of its images is in all folders"):
+        match(folder("T", "a.png", "b.png"), [folder("A", "a.png"), folder("B", "b.png")])
+    with pytest.raises(DataError, match="B: no file has the name of an image of T"):
+        match(folder("T", "a.png", "b.png"), [folder("A", "a.png"), folder("B", "c.png")])
+
+
+def test_folders_of_one_title_are_told_apart():
+    found = match(folder("T", "a.png"), [gather("T", [(Path("a.png"), Path("other/a.png"))])])
+    assert [(str(case.target), str(case.outputs["T"])) for case in found.images] == [("T/a.png", "other/a.png")]
+
+
+@pytest.mark.parametrize(
+    ("names", "files", "expected"),
+    [
+        (("a", "b", "c"), ("a", "b_deblurred", "c_deblurred"), {"a": "a", "b": "b_deblurred", "c": "c_deblurred"}),
+        (("a", "b"), ("a_x", "b-sharp"), {"a": "a_x", "b": "b-sharp"}),
+        (("a", "a_b"), ("a_out", "a_b_net.v2"), {"a": "a_out", "a_b": "a_b_net.v2"}),
+        (("1", "10", "d/1"), ("1", "10_out", "d/1 (sharp)"), {"1": "1", "10": "10_out", "d/1": "d/1 (sharp)"}),
+        (("a", "b"), ("b", "a_2", "a/x_out"), {"b": "b"}),  # a number or a folder is another photo
+        (("a", "b"), ("b", "ab_out", "axe"), {"b": "b"}),
+    ],
+)
+def test_each_file_may_have_a_suffix_of_its_own(names, files, expected):
+    target, results = folder("T", *(f"{name}.png" for name in names)), folder("A", *(f"{name}.png" for name in files))
+    found = match(target, [results])
+    assert pairs(found, "A") == {name: f"A/{key}.png" for name, key in expected.items()}
+    assert sum(len(strays) for _, strays in found.strays) == len(files) - len(expected)
+
+
+def test_two_files_of_one_image_are_refused():
+    with pytest.raises(DataError) as caught:
+        match(folder("T", "a.png", "b.png"), [folder("A", "a.png", "a_deblurred.png", "b.png")])
+    assert str(caught.value) == "A/a_deblurred.png: a.png belongs to a.png too; keep one of them"
 
 
 def test_names_that_differ_in_the_extension_alone_are_refused():
@@ -62,7 +112,7 @@ def test_names_that_differ_in_the_extension_alone_are_refused():
 
 def test_one_target_for_every_source():
     found = match(folder("T", "all.png"), [folder("A", "r0.png", "r1.png")], folder("S", "r0.jpg", "r1.jpg"))
-    assert [(c.name, str(c.target), str(c.source)) for c in found] == [
+    assert [(c.name, str(c.target), str(c.source)) for c in found.images] == [
         ("r0", "T/all.png", "S/r0.jpg"),
         ("r1", "T/all.png", "S/r1.jpg"),
     ]
@@ -74,9 +124,12 @@ def test_dpdd_names_source_and_target_by_different_captures():
     wanted = {"1P0A0916": "A/1P0A0917_out.png", "1P0A0920": "A/1P0A0921_out.png"}
     assert pairs(match(target, [results]), "A") == wanted
     sources = folder("S", "1P0A0917.png", "1P0A0921.png")
-    assert [str(case.target) for case in match(target, [results], sources)] == ["T/1P0A0916.png", "T/1P0A0920.png"]
+    assert [str(case.target) for case in match(target, [results], sources).images] == [
+        "T/1P0A0916.png",
+        "T/1P0A0920.png",
+    ]
     for other in (folder("A", "1P0A0917.png", "1P0A0931.png"), folder("A", "x0917.png", "x0921.png")):
-        with pytest.raises(DataError, match="no image 1P0A0916 for"):
+        with pytest.raises(DataError, match="A: no file has the name of an image of T"):
             match(target, [other])
 
 

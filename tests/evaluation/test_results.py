@@ -1,13 +1,12 @@
 """Results as data: means, rows and documents."""
 
 import json
+import math
 
 import pytest
-import torch
 
 from fdikp.errors import DataError
 from fdikp.evaluation.results import Evaluation, ImageResult, ModelInfo
-from fdikp.metrics.psnr import MAX_PSNR, capped_psnr
 
 
 def result(image: str, before: float, after: float, group: str | None = None, **more: object) -> ImageResult:
@@ -57,7 +56,17 @@ def test_json_comes_back_as_it_was() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"format": 2}', '{"format": 1, "models": [], "images": [{}]}', "nul"]
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"format": 2}',
+        '{"format": 3, "models": [], "images": []}',
+        '{"format": 1, "models": [], "images": [{}]}',
+        '{"format": 2, "models": [], "images": [[]]}',
+        "nul",
+    ],
 )
 def test_other_documents_are_refused_in_one_line(text: str) -> None:
     with pytest.raises(DataError, match="not results of an evaluation") as caught:
@@ -66,6 +75,19 @@ def test_other_documents_are_refused_in_one_line(text: str) -> None:
 
 
 def test_json_never_holds_infinity() -> None:
-    image = torch.rand(1, 3, 8, 8)
-    assert float(capped_psnr(image, image)) == MAX_PSNR
-    json.loads(evaluation(result("a", float(capped_psnr(image, image)), 20)).to_json(), parse_constant=pytest.fail)
+    there = evaluation(result("a", math.inf, 20), result("b", 30, math.inf), result("c", 30, 31))
+    fields = json.loads(there.to_json(), parse_constant=pytest.fail)
+    assert [image["before"]["psnr"] for image in fields["images"]] == [None, 30, 30]
+    assert fields["identical"] == [
+        {"data": "d", "sources": ["a"], "results": {"m": ["b"]}, "copies": [], "left_out": ["a", "b"]}
+    ]
+    assert Evaluation.from_json(there.to_json()) == there
+
+
+def test_version_1_of_the_format_has_100_db_in_place_of_infinity() -> None:
+    fields = json.loads(evaluation(result("a", 100.0, 20), result("b", 30, 100.0), result("c", 30, 31)).to_json())
+    del fields["identical"]
+    old = Evaluation.from_json(json.dumps(fields | {"format": 1}))
+    assert [(r.before["psnr"], r.after["psnr"]) for r in old.images] == [(math.inf, 20), (30, math.inf), (30, 31)]
+    (row,) = old.summary_rows()
+    assert (row.images, row.identical, row.after["psnr"]) == (1, ("a", "b"), 31)

@@ -302,7 +302,8 @@ class TestAnalysis:
         analysis = model.analyse(pixels)
         np.testing.assert_array_equal(analysis.image, model(pixels))
         H, W = pixels.shape[:2]
-        assert analysis.blur_map.shape == (H, W) and analysis.blur_map.min() > 0 and analysis.blur_map.max() < 2
+        assert analysis.dilation_map.shape == (H, W)
+        assert analysis.dilation_map.min() > 0 and analysis.dilation_map.max() < 2
         assert analysis.kernels.shape == (6, 3, 2, 5, 5, 5)
         np.testing.assert_array_equal(analysis.kernels[:, 0, 0], analysis.kernels[:, 0, 1])  # coarsest: one image
         assert analysis.coefficients.shape == (12, H, W) and np.abs(analysis.coefficients).max() <= 1
@@ -319,14 +320,9 @@ class TestAnalysis:
         small = pixels[:64, :96]
         stage = model.network.stages(torch.from_numpy(small).permute(2, 0, 1)[None].float() / 255)[-1]
         analysis = model.analyse(small)
-        np.testing.assert_allclose(analysis.blur_map, stage.dilation[0, 0], atol=1e-6)
+        np.testing.assert_allclose(analysis.dilation_map, stage.dilation[0, 0], atol=1e-6)
         np.testing.assert_allclose(analysis.coefficients, stage.coefficients[0].flatten(0, 1), atol=1e-5)
         np.testing.assert_allclose(analysis.kernels[0, -1], stage.kernels[0], atol=1e-6)
-
-    def test_blur_map_alone(self, model: Deblurrer, pixels: np.ndarray) -> None:
-        done = model.restore(Photo(pixels), blur_map=True)
-        np.testing.assert_allclose(done.blur_map, model.analyse(pixels).blur_map, atol=1e-6)
-        assert model.restore(Photo(pixels)).blur_map is None
 
     @pytest.mark.parametrize("batch", [torch.rand(2, 3, 64, 64), np.zeros((1, 64, 64, 3))], ids=["tensor", "array"])
     def test_a_batch_is_refused(self, model: Deblurrer, batch: Any) -> None:

@@ -1,3 +1,6 @@
+import math
+from dataclasses import asdict, replace
+
 import pytest
 import torch
 
@@ -41,7 +44,7 @@ def test_what_is_blurred_in_the_target_too_is_no_damage_to_focus():
 
 def test_output_is_clamped_before_it_is_scored():
     target = torch.ones(3, 8, 8)
-    assert score("one", target * 0.9, target * 1.3, target).psnr_after == 100.0
+    assert score("one", target * 0.9, target * 1.3, target).psnr_after == math.inf
 
 
 def test_a_set_is_the_mean_of_its_pictures_and_names_the_worst():
@@ -60,6 +63,27 @@ def test_halos_count_as_overshoot():
     target[:, :, 12:] = 0.6
     halo = target.clone()
     halo[:, :, 12:14] = 0.8
-    summary = summarise([score("one", target, halo, target), score("two", target, target, target)])
+    near = target + 0.001
+    summary = summarise([score("one", near, halo, target), score("two", near, near, target)])
     assert summary.overshoot_before == 0
     assert summary.overshoot_after == pytest.approx((0.2 * 255 - 1) * 2 / 6 / 2, rel=1e-3)
+
+
+def test_what_equals_its_target_is_named_and_in_no_mean():
+    target = torch.rand(3, 16, 16) * 0.5 + 0.2
+    usual = score("usual", target + 0.1, target + 0.01, target)
+    same_input = score("in", target, target + 0.1, target)
+    same_output = score("out", target + 0.1, target, target)
+    summary = summarise([same_input, usual, same_output])
+    assert (summary.images, summary.identical) == (1, ("in", "out"))
+    alone = summarise([usual])
+    assert summary == replace(alone, identical=("in", "out"))
+    assert summary.psnr_after == pytest.approx(40, abs=1e-3)
+
+
+def test_without_any_other_image_there_is_no_mean():
+    target = torch.rand(3, 16, 16)
+    summary = summarise([score("in", target, target * 0.9, target)])
+    assert (summary.images, summary.identical) == (0, ("in",))
+    fields = set(asdict(summary)) - {"images", "identical"}
+    assert {getattr(summary, name) for name in fields} == {None}

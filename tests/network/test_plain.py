@@ -1,9 +1,10 @@
 """The whole network against the forward pass written out: with fused kernels, without a compiler, and by reference."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -45,26 +46,34 @@ def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         pytest.skip("no C compiler was there at installation")
 
 
+@pytest.fixture(scope="module")
+def plain_of(photo: Tensor) -> Callable[[str], Tensor]:
+    """The plain pass of a preset's network in float32, computed once."""
+
+    @cache
+    def plain_of(preset: str) -> Tensor:
+        with torch.inference_mode():
+            return Plain(network(PRESETS[preset]))(photo)
+
+    return plain_of
+
+
 @both_presets
 @both_layouts
-def test_fast_float32_is_the_plain_pass_to_90_db(photo, preset, layout, library) -> None:  # type: ignore[no-untyped-def]
-    net = network(PRESETS[preset])
+def test_fast_float32_is_the_plain_pass_to_90_db(photo, plain_of, preset, layout, library) -> None:  # type: ignore[no-untyped-def]
+    plain = plain_of(preset)
     with torch.inference_mode():
-        plain = Plain(net)(photo)
-        fast = net.to(memory_format=layout)(photo)
+        fast = network(PRESETS[preset]).to(memory_format=layout)(photo)
     assert (plain - photo).abs().mean() > 1e-3  # the network does something
     assert psnr(fast, plain) > 90
 
 
 @both_presets
 @both_layouts
-def test_the_reference_is_the_plain_pass_to_1e_5(photo, preset, layout) -> None:  # type: ignore[no-untyped-def]
-    net = network(PRESETS[preset])
-    with torch.inference_mode():
-        plain = Plain(net)(photo)
-        with ops.reference():
-            reference = net.to(memory_format=layout)(photo)
-    assert psnr(reference, plain) > 100  # 1e-5, root mean square
+def test_the_reference_is_the_plain_pass_to_1e_5(photo, plain_of, preset, layout) -> None:  # type: ignore[no-untyped-def]
+    with torch.inference_mode(), ops.reference():
+        reference = network(PRESETS[preset]).to(memory_format=layout)(photo)
+    assert psnr(reference, plain_of(preset)) > 100  # 1e-5, root mean square
 
 
 @pytest.fixture(params=["fast", "reference"])

@@ -118,7 +118,7 @@ class TestDilationMap:
         seen = []
         monkeypatch.setattr(dilation_map, "draw", lambda *given: seen.append(given))
         dilation_map.from_model(deblurrer, self.picture, "Map")
-        np.testing.assert_allclose(seen[0][1], deblurrer.analyse(self.picture).blur_map, atol=1e-6)
+        np.testing.assert_allclose(seen[0][1], deblurrer.analyse(self.picture).dilation_map, atol=1e-6)
 
 
 class TestInverseKernels:
@@ -260,8 +260,16 @@ class TestFailures:
         notes = [axes.get_xlabel() for axes in figure.axes if axes.get_xlabel()]
         before, after = (peak_signal_noise_ratio(target, p) for p in (cases[1].source, restored[1]))
         assert notes[:2] == [f"{before:.2f} dB", f"{after:.2f} dB (−{before - after:.2f})"]
-        assert notes[3].endswith("(+0.00)")
+        assert notes[3].endswith("(0.00)")
         assert well_drawn(canvas.render(figure))
+
+    def test_what_equals_its_target_comes_last_and_gains_no_number(self):
+        target = data.chelsea()[100:148, 100:164]
+        dark, darker = target // 4 * 3, target // 2
+        cases = [FigureImage("same", target, target), FigureImage("worse", dark, target)]
+        figure = failures.compose(cases, [dark, darker], "Failures")
+        assert [axes.get_ylabel() for axes in figure.axes if axes.get_ylabel()] == ["worse", "same"]
+        assert "∞ dB" in [axes.get_xlabel() for axes in figure.axes]
 
     def test_of_a_model(self, deblurrer):
         target = data.chelsea()[100:148, 100:164]

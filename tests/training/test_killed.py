@@ -43,7 +43,7 @@ OPTIONS = {
         "radius_hint": 0.1,
     },
     "muon": {"optimizer": "muon", "ema_decay": (0.5, 0.9), "schedule": "linear", "decay_start": 5},
-    "soap": {"optimizer": "soap", "ema_decay": (0.9,), "schedule": "constant", "precision": "fp32"},
+    "soap": {"optimizer": "soap", "ema_decay": (0.9,), "schedule": "constant", "precision": "float32"},
 }
 """Options of the killed runs. Together they have everything that a checkpoint holds."""
 

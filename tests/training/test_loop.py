@@ -61,7 +61,9 @@ def test_the_written_weights_are_the_average_and_load(recipe):
 def test_training_from_the_identity_learns_to_undo_one_blur(recipe, log_of):
     blur = "p_sharp=0 p_uniform=1 min_radius=1.4 max_radius=1.5 p_noise=0 p_jpeg=0 p_sharpened=0"
     train(
-        recipe.override(steps=14, batch=(4,), lr=4e-3, guard_weight=0.5, precision="fp32", render=tuple(blur.split()))
+        recipe.override(
+            steps=14, batch=(4,), lr=4e-3, guard_weight=0.5, precision="float32", render=tuple(blur.split())
+        )
     )
     log = log_of(recipe)
     assert log[0]["psnr_out"] == pytest.approx(log[0]["psnr_in"], abs=1e-3)

@@ -24,7 +24,7 @@ NUMERICS = Numerics(torch.device("cpu"), False, torch.contiguous_format)
 def test_the_gradient_is_the_mean_of_both_processes(photos, tiny_weights, tmp_path):
     """One step of two processes, against both halves of its batch computed here in turn."""
     options = f"--from {tiny_weights} --data {photos} --output {tmp_path / 'run'} --steps 1 --batch 4 --crop 64"
-    options += " --optimizer adam --blur 0.1 --radius-hint 0.1 --precision fp32 --grad-clip 1e9"
+    options += " --optimizer adam --blur 0.1 --radius-hint 0.1 --precision float32 --grad-clip 1e9"
     options += " --device cpu --devices 2 --threads 1"
     done = subprocess.run(
         [sys.executable, "-m", "fdikp.training", "lite", *options.split()],
@@ -38,7 +38,7 @@ def test_the_gradient_is_the_mean_of_both_processes(photos, tiny_weights, tmp_pa
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert (summary["processes"], summary["pairs_seen"]) == (2, 4)
 
-    recipe = RECIPES["lite"].override(paths=(photos,), crop=(64,), blur=0.1, radius_hint=0.1, precision="fp32")
+    recipe = RECIPES["lite"].override(paths=(photos,), crop=(64,), blur=0.1, radius_hint=0.1, precision="float32")
     stream = RenderedStream(load_images(recipe.data.paths), recipe.data.margin, recipe.runtime.seed, RenderSettings())
     torch.manual_seed(recipe.runtime.seed)
     network = models.load(tiny_weights)[0].requires_grad_(True).train()

@@ -15,8 +15,8 @@ LAST, CONTIGUOUS = torch.channels_last, torch.contiguous_format
         ("AVX512", True, "auto", "auto", (True, LAST)),
         ("AVX512", False, "auto", "auto", (False, LAST)),
         ("AVX2", False, "auto", "auto", (False, CONTIGUOUS)),
-        ("DEFAULT", False, "fp32", "auto", (False, CONTIGUOUS)),
-        ("AVX2", False, "bf16", "auto", (True, LAST)),
+        ("DEFAULT", False, "float32", "auto", (False, CONTIGUOUS)),
+        ("AVX2", False, "bfloat16", "auto", (True, LAST)),
         ("AVX512", True, "auto", "contiguous", (True, CONTIGUOUS)),
         ("AVX2", False, "auto", "channels-last", (False, LAST)),
     ],
@@ -34,7 +34,7 @@ def test_auto_follows_the_processor(monkeypatch, vectors, has, precision, memory
 def test_a_gpu_prefers_channels_last(monkeypatch):
     monkeypatch.setattr(numerics, "has_bfloat16", lambda device: True)
     gpu = torch.device("cuda")
-    assert Numerics.of(RuntimeGroup(precision="fp32"), gpu).memory_format == LAST
+    assert Numerics.of(RuntimeGroup(precision="float32"), gpu).memory_format == LAST
 
 
 def test_autocast_is_on_in_bfloat16_only():

@@ -23,13 +23,24 @@ def parse(line: str) -> Recipe:
 
 def test_options_reach_their_fields():
     recipe = parse(
-        "--data a b --minutes 2.5 --crop 96 --lr 1e-3 --resume --validate v --scales 1 0 0 --precision fp32 "
+        "--data a b --minutes 2.5 --crop 96 --lr 1e-3 --resume --validate v --scales 1 0 0 --precision float32 "
         "-o runs/x --workers -1 --no-half"
     )
     assert recipe.data.paths == (Path("a"), Path("b"))
     assert (recipe.budget.minutes, recipe.budget.crop, recipe.optim.lr) == (2.5, (96,), 1e-3)
     assert (recipe.runtime.resume, recipe.runtime.output, recipe.runtime.workers) == (True, Path("runs/x"), -1)
     assert (recipe.data.validate, recipe.loss.scales, recipe.network.start) == (("v",), (1.0, 0.0, 0.0), None)
+
+
+@pytest.mark.parametrize(("short", "full"), [("bf16", "bfloat16"), ("fp32", "float32")])
+def test_short_names_of_precisions_are_read_and_full_ones_kept(short, full):
+    recipe = parse(f"--data a --minutes 1 --precision {short}")
+    assert recipe == parse(f"--data a --minutes 1 --precision {full}")
+    assert recipe.runtime.precision == full
+    assert Recipe().override(precision=short).runtime.precision == full
+    older = recipe.to_dict()
+    older["runtime"]["precision"] = short
+    assert Recipe.from_dict(older) == recipe
 
 
 def test_options_of_phases_take_one_value_or_one_per_phase():

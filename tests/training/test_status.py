@@ -53,6 +53,16 @@ def test_the_text_has_tables_and_no_cut_line(run):
     assert "0.50000" in text and "0.99 |" in text
 
 
+def test_identical_pairs_are_counted_and_missing_means_are_dashes(run):
+    assert " identical |" not in describe(read_status(run))
+    line = {"step": 2000, "seconds": 30000.0, "validations": {"a": {"0.9": {"images": 0, "identical": ["x", "y"]}}}}
+    with (run / "log.jsonl").open("a") as file:
+        file.write("\n" + json.dumps(line) + "\n")
+    assert " identical |" in describe(read_status(run))
+    last = describe(read_status(run)).splitlines()[-1]
+    assert [cell.strip() for cell in last.split("|")[1:-1]] == ["8.3", "2000", "a", "0.9", *["–"] * 6, "2"]
+
+
 def test_a_run_of_another_version(run):
     (run / "recipe.json").write_text('{"config": "fdikp-lite", "gone": 1}')
     assert "fdikp-lite, adam" in describe(read_status(run))

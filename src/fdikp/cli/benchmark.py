@@ -95,8 +95,7 @@ def run(options: Options) -> int:
     text = markdown(benchmark)
     if options.output:
         _save(options.output, benchmark, text)
-    for line in text.rstrip("\n").split("\n"):
-        console.result(line)
+    console.document(text)
     return 0
 
 

@@ -18,10 +18,9 @@ from fdikp.cli.progress import Bars
 from fdikp.errors import DataError
 
 if TYPE_CHECKING:
-    from fdikp.evaluation.folders import Folder
+    from fdikp.evaluation.folders import Folder, Matching
     from fdikp.evaluation.protocols import Protocol
     from fdikp.evaluation.results import Evaluation
-    from fdikp.evaluation.tables import Table
     from fdikp.metrics.lpips import LPIPS
 
 
@@ -31,14 +30,18 @@ class Options:
 
     Each folder holds the results of one method. A result belongs to the target
     of the same name; a suffix that the method appends, as in
-    photo_deblurred.png, is detected. All methods are scored under one protocol
-    and ranked. Methods are compared pairwise on the images they share: mean
-    difference with its 95 % bootstrap interval, wins, ties and losses, and the
-    best and worst image.
+    photo_deblurred.png, is ignored, for each file alone. All methods are scored
+    under one protocol and ranked. Methods are compared pairwise on the images
+    they share: mean difference with its 95 % bootstrap interval, wins, ties and
+    losses, and the best and worst image.
+
+    Images that equal their target have an infinite PSNR. They are named, and
+    left out of all means and differences.
 
     Examples:
       fdikp compare fdikp/ restormer/ --target DPDD/test_c/target
       fdikp compare a/ b/ --target sharp/ --source blurred/    also prints gains
+      fdikp compare a/ b/ --target sharp/ --common        the images that all have
       fdikp compare a/ b/ --target sharp/ --metric lpips --markdown
       fdikp compare a/ b/ --target sharp/ --json results.json --csv results.csv
     """
@@ -53,6 +56,9 @@ class Options:
 
     # The folder of blurred images, to compute gains. A single target may then belong to all of them.
     source: Annotated[str | None, tyro.conf.arg(metavar="FOLDER", help_behavior_hint="")] = None
+
+    # Compare the images that all folders have, and print which ones are missing; otherwise a missing image is an error.
+    common: Flag = False
 
     # How images are cropped, rounded and scored.
     protocol: str = "defocus"
@@ -91,6 +97,7 @@ def run(options: Options) -> int:
 
 
 def _compare(options: Options) -> None:
+    from fdikp.data.faults import raise_faults
     from fdikp.evaluation.compare import tables
     from fdikp.evaluation.folders import check, match, score_folders
     from fdikp.evaluation.protocols import find_protocol
@@ -102,19 +109,25 @@ def _compare(options: Options) -> None:
         raise UsageError(f"--protocol {error}") from None
     data = options.data or Path(options.target).resolve().name
     target, source, methods = _folders(options)
-    images = match(target, methods, source)
+    matching = match(target, methods, source)
+    if not options.common:
+        raise_faults([f"{fault}, or give --common" for fault in matching.faults])
+    images = matching.images
+    about_images = _images_in_common(matching, len((source or target).files))
     smallest = min(min(size) for size in check(images, protocol, data))
     lpips, about_lpips = _lpips(options, protocol, smallest)
     with Bars(len(images), "images") as bars:
         results = score_folders(images, protocol, lpips, data, bars.end)
-    about = {"protocol": protocol.describe()} | _about(options, len(images)) | {"LPIPS": about_lpips}
+    about = {"protocol": protocol.describe()} | about_images | _about(options) | {"LPIPS": about_lpips}
     models = tuple(ModelInfo(method.title, None, None, None, None) for method in methods)
     evaluation = Evaluation(options.protocol, about, models, results)
     if options.json is not None:
         _write(options.json, evaluation.to_json())
     if options.csv is not None:
         _write(options.csv, _csv(evaluation))
-    _print(tables(evaluation, options.metric), evaluation, options.markdown or not sys.stdout.isatty())
+    parts = [table.markdown() for table in tables(evaluation, options.metric)]
+    parts.append("\n".join(f"- {name}: {console.one_line(value)}" for name, value in evaluation.depends_on().items()))
+    console.document("\n\n".join(parts), as_markdown=options.markdown)
 
 
 def _check(options: Options) -> None:
@@ -174,6 +187,20 @@ def titles(folders: Sequence[str]) -> list[str]:
     return ["/".join(part[-length:]) for part in parts]
 
 
+def _images_in_common(matching: "Matching", total: int) -> dict[str, str]:
+    """Entries for the table about the images that are compared; those that are left out are also printed."""
+    if not matching.faults:
+        return {"images": str(total)}
+    left_out = {}
+    for title, names in matching.missing:
+        left_out[f"missing in {title}"] = f"{len(names)} of {total} images: {', '.join(names)}"
+    for title, names in matching.strays:
+        left_out[f"further files of {title}"] = f"{len(names)} without an image of that name: {', '.join(names)}"
+    for name, text in left_out.items():
+        console.problem(f"{name}: {text}")
+    return {"images": f"{len(matching.images)} of {total}, which all folders have"} | left_out
+
+
 def _lpips(options: Options, protocol: "Protocol", smallest: int) -> "tuple[LPIPS | None, str]":
     """The LPIPS metric or None, and its description for the table."""
     from hashlib import sha256
@@ -197,7 +224,7 @@ def _lpips(options: Options, protocol: "Protocol", smallest: int) -> "tuple[LPIP
     return None, f"left out, because {why}"
 
 
-def _about(options: Options, images: int) -> dict[str, str]:
+def _about(options: Options) -> dict[str, str]:
     """What the scores depend on."""
     import platform
 
@@ -209,7 +236,6 @@ def _about(options: Options, images: int) -> dict[str, str]:
     versions = f"fdikp {fdikp.__version__}, torch {torch.__version__}, Python {platform.python_version()}"
     folders = {f"folder of {title}": name for title, name in zip(titles(options.inputs), options.inputs, strict=True)}
     return {
-        "images": str(images),
         "target": options.target,
         **({"source": options.source} if options.source else {}),
         **folders,
@@ -238,29 +264,3 @@ def _write(name: str, text: str) -> None:
             file.write(text.encode("utf-8", "surrogateescape"))
     except OSError as error:
         raise DataError(cannot_be_written(name, error)) from error
-
-
-def _print(tables: "Sequence[Table]", evaluation: "Evaluation", markdown: bool) -> None:
-    """Print the tables, and below them what they depend on."""
-    if markdown:
-        for table in tables:
-            for line in table.markdown().splitlines():
-                console.result(line)
-            console.result("")
-        for name, value in evaluation.about.items():
-            console.result(f"- {name}: {value}")
-        return
-    from rich.console import Console
-    from rich.table import Table as Grid
-    from rich.text import Text
-
-    screen = Console()
-    for table in tables:
-        grid = Grid(title=table.title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-        for n, name in enumerate(table.head):
-            grid.add_column(name, justify="right" if n else "left", overflow="fold")
-        for row in table.rows:
-            grid.add_row(*(Text(console.one_line(text)) for text in row))
-        screen.print(grid, "")
-    for name, value in evaluation.about.items():
-        screen.print(Text(f"{name}: {console.one_line(value)}", style="dim"))

@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Iterator
 
 from fdikp.errors import ArgumentError, RequestError, as_fdikp_error
+from fdikp.terminal import draw
 
 DEBUG = "FDIKP_DEBUG"
 """The environment variable that makes unexpected errors print their tracebacks."""
@@ -50,9 +51,24 @@ def result(text: object) -> None:
     print(line.encode(encoding, "backslashreplace").decode(encoding), flush=True)
 
 
+def document(text: str, *, as_markdown: bool = False) -> None:
+    """Print a document in Markdown, such as tables: drawn on a terminal, else as it is."""
+    lines = [one_line(line) for line in text.rstrip("\n").split("\n")]
+    if sys.stdout.isatty() and not as_markdown:
+        draw("\n".join(lines))
+    else:
+        for line in lines:
+            result(line)
+
+
 def problem(text: object) -> None:
-    """Print one line to stderr."""
-    print(f"fdikp: {one_line(text)}", file=sys.stderr, flush=True)
+    """Print one line about the run to stderr."""
+    status(f"fdikp: {text}")
+
+
+def status(text: object) -> None:
+    """Print one line to stderr as it is."""
+    print(one_line(text), file=sys.stderr, flush=True)
 
 
 def explain(error: Exception) -> str:

@@ -27,7 +27,9 @@ class Options:
 
     Checks names, counterparts, sizes, bit depths, and whether files are
     damaged or truncated. Every fault is printed on its own line. The exit code
-    is 1 if there are any.
+    is 1 if there are any. Pairs whose source has the pixels of its target are a
+    warning: a network may learn from them to keep what is in focus, but
+    measurements leave them out, because their PSNR is infinite.
 
     NAME is the kind of the data set, in any case: dpdd, lfdof, realdof, rtf,
     cuhk, pixeldp, kodak-rendered or pairs. With any other name the kind is
@@ -88,6 +90,8 @@ def run(options: Options) -> int:
 
 def _facts(data: "EvaluationSet") -> dict[str, Any]:
     """The report on a valid set."""
+    from fdikp.data.identical import identical_pairs
+
     sizes = Counter(f"{sample.width}x{sample.height}" for sample in data.samples)
     return {
         "kind": data.kind,
@@ -96,6 +100,7 @@ def _facts(data: "EvaluationSet") -> dict[str, Any]:
         "sizes": dict(sizes.most_common()),
         "bits": max(sample.bits for sample in data.samples),
         "groups": dict(Counter(sample.group for sample in data.samples if sample.group)),
+        "identical": list(identical_pairs(data.samples)),
         "notes": list(data.notes),
     }
 
@@ -112,3 +117,6 @@ def _lines(facts: dict[str, Any]) -> Iterator[str]:
     if facts["groups"]:
         yield f"groups  {', '.join(f'{group} ({count})' for group, count in facts['groups'].items())}"
     yield from (f"note    {note}" for note in facts["notes"])
+    if identical := facts["identical"]:
+        count = f"{len(identical)} of {facts['images']} sources equal their targets"
+        yield f"warning {count}, and are left out of measurements: {', '.join(identical)}"

@@ -78,7 +78,7 @@ class Options:
     # Folder for an HTML report: tables, distributions, best and worst images before and after.
     report: Annotated[Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="")] = None
 
-    # Print the table as Markdown, even with --quiet.
+    # Print the table as Markdown on a terminal too, even with --quiet.
     markdown: Flag = False
 
     # Print the table as LaTeX, even with --quiet.
@@ -242,7 +242,7 @@ def _save_image(restored: "Restored", folder: Path) -> None:
 def _result_images(
     evaluator: "Evaluator", models: "Sequence[Deblurrer]", sets: "Sequence[EvaluationSet]", result: "ImageResult"
 ) -> "ResultImages":
-    """The images of a result for the report: restored again, with blur map and kernels."""
+    """The images of a result for the report: restored again, with dilation map and kernels."""
     from fdikp.evaluation.report import ResultImages
 
     model = next(model for model in models if model.name == result.model)
@@ -253,7 +253,9 @@ def _result_images(
     restored = source[0] + evaluator.strength * (analysis.image - source[0])
     kernels_of_middle_tile = analysis.kernels[len(analysis.kernels) // 2]
     target_pixels = None if target is None else _pixels(target[0])
-    return ResultImages(_pixels(source[0]), _pixels(restored), target_pixels, analysis.blur_map, kernels_of_middle_tile)
+    return ResultImages(
+        _pixels(source[0]), _pixels(restored), target_pixels, analysis.dilation_map, kernels_of_middle_tile
+    )
 
 
 def _pixels(image: "Tensor") -> "np.ndarray":
@@ -269,7 +271,8 @@ def _file_name(name: str) -> str:
 def _print(options: Options, evaluation: "Evaluation", further: "Sequence[Table]") -> None:
     from fdikp.evaluation.tables import latex, markdown
 
-    if not options.quiet or options.markdown or options.latex:
-        text = latex(evaluation, further) if options.latex else markdown(evaluation, further)
-        for line in text.rstrip("\n").split("\n"):
+    if options.latex:
+        for line in latex(evaluation, further).rstrip("\n").split("\n"):
             console.result(line)
+    elif options.markdown or not options.quiet:
+        console.document(markdown(evaluation, further), as_markdown=options.markdown)

@@ -183,8 +183,7 @@ def _ablation(options: Options, name: str, evaluator: "Evaluator", sets: "Sequen
 def _write_and_print(file: Path, text: str) -> None:
     """Write a table and print it."""
     _write(file, text)
-    for line in text.rstrip("\n").split("\n"):
-        console.result(line)
+    console.document(text)
 
 
 def _write(file: Path, text: str) -> None:

@@ -31,8 +31,8 @@ def run(options: Recipe | Cooldown | StatusRequest) -> int:
         result = command.run(options)
     except FdikpError as error:
         raise FdikpError(with_flags(str(error)), code=error.code) from error
-    for line in result.text.splitlines():
-        console.result(line)
+    if result.text:
+        console.document(result.text)
     if result.note:
         console.problem(result.note)
     return result.exit_code

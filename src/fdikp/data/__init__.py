@@ -1,8 +1,9 @@
 """Data sets on disk.
 
 `listing` finds image files, `layouts` recognises data sets by their folders, `manifest` and `groups` read lists that
-come with a set, and `headers` and `readers` read image files. On top of them, `pairs` opens sets for training and
-`sets` opens and validates sets for evaluation. `faults` collects what is wrong, to report it at once.
+come with a set, and `headers` and `readers` read image files. On top of them, `pairs` opens sets for training, `sets`
+opens and validates sets for evaluation, and `identical` finds pairs of equal pixels. `faults` collects what is wrong,
+to report it at once.
 """
 
 from fdikp.data.headers import image_size, image_sizes

@@ -35,6 +35,8 @@ class Sample:
     """Bits per sample in the source's file."""
     has_target: bool
     """Whether there is ground truth."""
+    files: tuple[Path, Path] | None
+    """Source and target on disk; None without ground truth, or if the source is rendered."""
     reader: Callable[[], Pixels]
 
     def load(self) -> Pixels:
@@ -204,7 +206,8 @@ def _decode(file: Path) -> None:
 def _sample(entry: Entry, header: Header, rendered: bool) -> Sample:
     reader = partial(_render, entry.source) if rendered else partial(_read, entry.source, entry.target)
     has_target = rendered or entry.target is not None
-    return Sample(entry.name, entry.group, header.height, header.width, header.bits, has_target, reader)
+    files = (entry.source, entry.target) if entry.target and not rendered else None
+    return Sample(entry.name, entry.group, header.height, header.width, header.bits, has_target, files, reader)
 
 
 def _read(source: Path, target: Path | None) -> Pixels:

@@ -23,30 +23,30 @@ class Difference:
     second: str
     metric: str
     images: int
-    mean: float
-    """Mean over images of the first method's score minus the second's."""
+    mean: float | None
+    """Mean over images of the first method's score minus the second's; None without images."""
     interval: Interval | None
     """95 % confidence interval of the mean; None for too few images."""
     wins: int
     """Images on which the first is better, at the precision that tables print."""
     ties: int
     losses: int
-    best: tuple[str, float]
+    best: tuple[str, float] | None
     """The image on which the first method leads most, or trails least, and the difference there."""
-    worst: tuple[str, float]
+    worst: tuple[str, float] | None
     """The image on which the first method trails most, or leads least."""
 
 
 def ranking(evaluation: Evaluation, metric: str = "psnr") -> list[SummaryRow]:
-    """A row for each model on one set, the best first; equal models keep their order."""
+    """A row for each model on one set, the best first; equal models keep their order. Models without means are last."""
     rows = [row for row in evaluation.summary_rows() if row.group is None]
-    return sorted(rows, key=lambda row: -lead(metric, row.after[metric]))
+    return sorted(rows, key=lambda row: -lead(metric, row.after[metric]) if metric in row.after else math.inf)
 
 
 def differences(evaluation: Evaluation, metric: str, models: Sequence[str]) -> list[Difference]:
     """The difference of each pair of models on one set, the earlier model minus the later one."""
     scores: dict[str, dict[str, float]] = {model: {} for model in models}
-    for result in evaluation.images:
+    for result in evaluation.measured:
         if result.model in scores:
             scores[result.model][result.image] = result.after[metric]
     return [_difference(metric, a, scores[a], b, scores[b]) for a, b in combinations(models, 2)]
@@ -58,19 +58,19 @@ def _difference(
     changes = {image: value - of_second[image] for image, value in of_first.items() if image in of_second}
     leads = {image: lead(metric, difference) for image, difference in changes.items()}
     least = 0.5 * 10 ** -METRICS[metric].digits
-    best, worst = max(leads, key=leads.__getitem__), min(leads, key=leads.__getitem__)
+    best, worst = (end(leads, key=leads.__getitem__, default="") for end in (max, min))
     return Difference(
         first,
         second,
         metric,
         len(changes),
-        fmean(changes.values()),
+        fmean(changes.values()) if changes else None,
         mean_interval(list(changes.values())),
         wins=sum(value >= least for value in leads.values()),
         ties=sum(abs(value) < least for value in leads.values()),
         losses=sum(value <= -least for value in leads.values()),
-        best=(best, changes[best]),
-        worst=(worst, changes[worst]),
+        best=(best, changes[best]) if changes else None,
+        worst=(worst, changes[worst]) if changes else None,
     )
 
 
@@ -105,27 +105,31 @@ def tables(evaluation: Evaluation, metric: str = "psnr") -> list[Table]:
 
 
 def _ranks(rows: Sequence[SummaryRow], metrics: Sequence[str], metric: str) -> Table:
-    inputs = rows[0].before
+    inputs = next((row.before for row in rows if row.before), {})
     # The input has no rank: its row shows what each method gained
     gained = ("gain", "worst gain") if "psnr" in inputs else ()
-    head = ("method", *(METRICS[name].title for name in metrics), *gained, "images", "scored")
+    left_out = ("identical",) if any(row.identical for row in rows) else ()
+    head = ("method", *(METRICS[name].title for name in metrics), *gained, "images", *left_out, "scored")
     lines = [
         (
-            f"{place}. {row.model}",
-            *(f"{row.after[name]:.{METRICS[name].digits}f}" for name in metrics),
+            f"{place}. {row.model}" if row.images else row.model,
+            *(METRICS[name].text(row.after.get(name)) for name in metrics),
             *(_gains(row) if gained else ()),
             str(row.images),
+            *(str(len(row.identical)) for _ in left_out),
             row.sizes,
         )
         for place, row in enumerate(rows, 1)
     ]
     if inputs:
-        numbers = (f"{inputs[name]:.{METRICS[name].digits}f}" if name in inputs else "" for name in metrics)
-        lines.append(("input", *numbers, *[""] * (len(gained) + 2)))
+        numbers = (METRICS[name].text(inputs[name]) if name in inputs else "" for name in metrics)
+        lines.append(("input", *numbers, *[""] * (len(head) - 1 - len(metrics))))
     return Table(f"Ranking by {METRICS[metric].title}", head, tuple(lines))
 
 
 def _gains(row: SummaryRow) -> tuple[str, str]:
+    if "psnr" not in row.before:
+        return "–", "–"
     gain = signed("psnr", row.after["psnr"] - row.before["psnr"])
     return gain, f"{signed('psnr', row.worst_gain or 0.0)} ({row.worst})"
 
@@ -139,6 +143,8 @@ def _intervals(pairs: dict[str, list[Difference]]) -> Table:
 
 
 def _mean_and_interval(one: Difference) -> str:
+    if one.mean is None:
+        return "–"
     mean = signed(one.metric, one.mean)
     if one.interval is None:
         return mean
@@ -150,7 +156,7 @@ def _counts(pairs: Sequence[Difference], title: str) -> Table:
         (
             f"{one.first} {MINUS} {one.second}",
             *(str(count) for count in (one.wins, one.ties, one.losses)),
-            *(f"{signed(one.metric, value)} ({image})" for image, value in (one.best, one.worst)),
+            *(f"{signed(one.metric, end[1])} ({end[0]})" if end else "–" for end in (one.best, one.worst)),
         )
         for one in pairs
     )

@@ -85,50 +85,102 @@ def common_suffix(names: Collection[str], keys: Collection[str]) -> str | None:
     return most_frequent[0] if len(most_frequent) == 1 else None
 
 
-def match(target: Folder, methods: Sequence[Folder], source: Folder | None = None) -> list[MatchedImage]:
+@dataclass(frozen=True)
+class Matching:
+    """The images that all folders have, and what some folders lack."""
+
+    images: list[MatchedImage]
+    missing: list[tuple[str, list[str]]]
+    """The title of each folder that lacks images, and their names."""
+    strays: list[tuple[str, list[str]]]
+    """The title of each folder with files that belong to no image, and those files."""
+    faults: list[str]
+    """A line for each missing image and each stray file."""
+
+
+def match(target: Folder, methods: Sequence[Folder], source: Folder | None = None) -> Matching:
     """Match the files of all folders by name, sorted by the names of the sources, or targets without sources.
 
-    A single target belongs to every source.
+    A method may append a suffix to any of its names. A single target belongs to every source.
 
     Raises:
-        DataError: images without a counterpart, or a folder whose files match in several ways; lists all of them.
+        DataError: a folder has several files for an image, or no image is in all folders; lists all of them.
     """
     first = source or target
+    unusable: list[str] = []
+    matches: list[dict[str, Path]] = []
+    missing: list[tuple[str, list[str]]] = []
+    strays: list[tuple[str, list[str]]] = []
     faults: list[str] = []
-    if source and len(target.files) == 1:
-        targets = dict.fromkeys(source.files, next(iter(target.files.values())))
-    else:
-        targets = _matched(first, target, faults)
-    outputs = {method.title: _matched(first, method, faults) for method in methods}
-    raise_faults(faults)
-    return [
+    for folder in (target, *methods):
+        if folder is target and source and len(target.files) == 1:
+            found = dict.fromkeys(source.files, next(iter(target.files.values())))
+        else:
+            found = _matched(first, folder, unusable)
+        matches.append(found)
+        if lacks := [name for name in first.files if name not in found]:
+            missing.append((folder.title, lacks))
+            faults += [f"{folder.title}: no image for {first.files[name]}; add or remove it" for name in lacks]
+        matched = set(found.values())
+        if extra := [file for file in folder.files.values() if file not in matched]:
+            strays.append((folder.title, [file.name for file in extra]))
+            faults += [f"{file}: no image of that name in {first.title}; add or remove it" for file in extra]
+    raise_faults(unusable)
+    images = [
         MatchedImage(
             name,
-            targets[name],
+            matches[0][name],
             source.files[name] if source else None,
-            {title: files[name] for title, files in outputs.items()},
+            {method.title: found[name] for method, found in zip(methods, matches[1:], strict=True)},
         )
         for name in sorted(first.files)
+        if all(name in found for found in matches)
     ]
+    if not images:
+        raise DataError(f"{first.title}: none of its images is in all folders; give results of the same images")
+    return Matching(images, missing, strays, faults)
 
 
-def _matched(first: Folder, other: Folder, faults: list[str]) -> dict[str, Path]:
-    """The files of `other` by the names of `first`; problems are appended to `faults`."""
+def _matched(first: Folder, other: Folder, unusable: list[str]) -> dict[str, Path]:
+    """The files of `other` by the names of `first`; `unusable` receives a line if none or several belong to a name."""
     if first is other:
         return first.files
     captured = by_capture(first, other)
     if captured:
         return captured
     suffix = common_suffix(first.files, other.files)
-    if suffix is None:
-        faults.append(f"{other.title}: several files for each image of {first.title}; keep only the results")
-        return {}
-    expected = {name + suffix: name for name in first.files}
-    missing = [key for key in expected if key not in other.files]
-    stray = [file for key, file in other.files.items() if key not in expected]
-    faults += [f"{other.title}: no image {key} for {first.files[expected[key]]}; add or remove it" for key in missing]
-    faults += [f"{file}: no image of that name in {first.title}; add or remove it" for file in stray]
-    return {expected[key]: file for key, file in other.files.items() if key in expected}
+    keys = {name: name + (suffix or "") for name in first.files if name + (suffix or "") in other.files}
+    used = set(keys.values())
+    twice = []
+    for key in other.files:
+        name = None if key in used else _owner(key, first.files)
+        if name is not None and keys.setdefault(name, key) is not key:
+            twice.append(
+                f"{other.files[key]}: {other.files[keys[name]].name} belongs to {first.files[name].name} too; "
+                "keep one of them"
+            )
+    if twice and suffix is None:
+        twice = [f"{other.title}: several files for each image of {first.title}; keep only the results"]
+    unusable += twice
+    if not keys:
+        unusable.append(f"{other.title}: no file has the name of an image of {first.title}; give results of its images")
+    return {name: other.files[key] for name, key in keys.items()}
+
+
+def _owner(key: str, names: Collection[str]) -> str | None:
+    """The name that a file's name is, or is with a suffix such as `_deblurred`; the longest of several.
+
+    >>> _owner("a_b_out", ["a", "a_b"]), _owner("a_2", ["a"]), _owner("ab", ["a"])
+    ('a_b', None, None)
+    """
+    if key in names:
+        return key
+    owners = [name for name in names if key.startswith(name) and _SUFFIX.fullmatch(key[len(name) :])]
+    return max(owners, key=len, default=None)
+
+
+_SUFFIX = re.compile(r"[^0-9A-Za-z/][^/]*[A-Za-z][^/]*")
+"""A suffix that a single file may have: from a separator on, and more than a number, which tells photos apart."""
 
 
 def by_capture(first: Folder, other: Folder) -> dict[str, Path] | None:

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from fdikp.errors import DataError, WeightsError
 from fdikp.metrics.lpips import LPIPS, MIN_SIDE, Backbone
-from fdikp.metrics.psnr import capped_psnr, luma, mae, rounded
+from fdikp.metrics.psnr import luma, mae, psnr, rounded
 from fdikp.metrics.registry import METRICS
 from fdikp.metrics.ssim import WINDOW, Window, ssim
 
@@ -113,7 +113,7 @@ class Protocol:
         return image[..., b : image.shape[-2] - b, b : image.shape[-1] - b]
 
     def score(self, output: Tensor, target: Tensor, lpips: LPIPS | None = None, data: str = "") -> dict[str, float]:
-        """The scores of one image, by names of `METRICS`.
+        """The scores of one image, by names of `METRICS`. PSNR is infinite if the scored pixels are equal.
 
         Args:
             output: [1, 3, H, W], the network's output for the prepared source; may leave 0..1.
@@ -138,7 +138,7 @@ class Protocol:
         for name in metrics:
             x, y = (self._as_scored(name, image) for image in pair)
             if name == "psnr":
-                scores[name] = float(capped_psnr(x, y))
+                scores[name] = float(psnr(x, y))
             elif name == "ssim":
                 scores[name] = float(ssim(x, y, self.ssim))
             elif name == "mae":

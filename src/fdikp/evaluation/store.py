@@ -5,7 +5,7 @@ import io
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ class Store:
         self.results[result.model, result.data, result.image] = result
         self._update_peak(result.model, peak_mib)
         try:
-            self._write(asdict(result) | {"peak_mib": peak_mib})
+            self._write(result.to_fields() | {"peak_mib": peak_mib})
         except OSError as error:
             raise DataError(cannot_be_written(self.file, error)) from error
 
@@ -115,12 +115,12 @@ class Store:
             results = [json.loads(line) for line in lines]
             for fields in results:
                 peak = fields.pop("peak_mib")
-                result = ImageResult(**fields)
+                result = ImageResult.from_fields(fields)
                 self.results[result.model, result.data, result.image] = result
                 self._update_peak(result.model, peak)
         except OSError as error:
             raise DataError(f"{self.file}: cannot be read: {error.strerror}; choose another folder") from error
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise DataError(f"{self.file}: is damaged ({error}); choose another folder") from error
         if whole and about != self.about:
             changed = [name for name in self.about if name not in about or about[name] != self.about[name]]

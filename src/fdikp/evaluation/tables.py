@@ -62,7 +62,10 @@ def latex(evaluation: Evaluation, further: Sequence[Table] = ()) -> str:
 
 
 def csv_rows(evaluation: Evaluation) -> list[dict[str, str | int | float | None]]:
-    """A row for each image and model, all with the same columns; scores are `METRIC_before` and `METRIC_after`."""
+    """A row for each image and model, all with the same columns; scores are `METRIC_before` and `METRIC_after`.
+
+    `identical` is "yes" for the results that means leave out.
+    """
     hashes = {model.name: model.sha256 for model in evaluation.models}
     scores = [
         (f"{name}_{when}", name, when)
@@ -80,6 +83,7 @@ def csv_rows(evaluation: Evaluation) -> list[dict[str, str | int | float | None]
             "image": r.image,
             "width": r.width,
             "height": r.height,
+            "identical": "" if evaluation.is_measured(r) else "yes",
             **{column: getattr(r, when).get(name) for column, name, when in scores},
             "seconds": r.seconds,
         }
@@ -105,8 +109,16 @@ def results_table(evaluation: Evaluation) -> Table:
     """A row for each model on each set and group."""
     models = {model.name: model for model in evaluation.models}
     rows = evaluation.summary_rows()
-    metrics = [name for name in METRICS if any(name in row.before | row.after for row in rows)]
-    head = ["set", "model", "images", "size scored", *(METRICS[name].title for name in metrics), "worst image"]
+    metrics = [name for name in METRICS if any(name in r.before | r.after for r in evaluation.images)]
+    head = [
+        "set",
+        "model",
+        "images",
+        "identical",
+        "size scored",
+        *(METRICS[name].title for name in metrics),
+        "worst image",
+    ]
     head += ["parameters", "GFLOP", "s", "peak MiB"]
     cells = []
     for row in rows:
@@ -117,6 +129,7 @@ def results_table(evaluation: Evaluation) -> Table:
                 f"{row.data}, {row.group}" if row.group else row.data,
                 row.model,
                 str(row.images),
+                str(len(row.identical) or ""),
                 row.sizes,
                 *(_before_after(row, name) for name in metrics),
                 worst,
@@ -132,9 +145,9 @@ def results_table(evaluation: Evaluation) -> Table:
 def _depends_on(evaluation: Evaluation) -> list[tuple[str, str]]:
     """Everything without which the numbers mean nothing, as names and texts."""
     rows = [row for row in evaluation.summary_rows() if row.group is None]
-    sizes = dict.fromkeys(f"{row.data}: {row.images} images, scored {row.sizes}" for row in rows)
+    sizes = dict.fromkeys(f"{row.data}: {row.count}, scored {row.sizes}" for row in rows)
     weights = [f"{m.name}: sha256 {m.sha256}" if m.sha256 else f"{m.name}: not known" for m in evaluation.models]
-    about = dict.fromkeys(DEPENDS_ON, "not recorded") | evaluation.about
+    about = dict.fromkeys(DEPENDS_ON, "not recorded") | evaluation.depends_on()
     protocol = about.pop("protocol", None) or find_protocol(evaluation.protocol).describe()
     return [
         ("protocol", protocol),
@@ -146,9 +159,8 @@ def _depends_on(evaluation: Evaluation) -> list[tuple[str, str]]:
 
 
 def _before_after(row: SummaryRow, name: str) -> str:
-    digits = METRICS[name].digits
     values = [scores[name] for scores in (row.before, row.after) if name in scores]
-    return " → ".join(f"{value:.{digits}f}" for value in values)
+    return " → ".join(map(METRICS[name].text, values)) or ("" if row.images else "–")
 
 
 def _tabular(table: Table) -> str:

@@ -1,6 +1,11 @@
-"""Every metric of an image before and after a model restored it, and the means of a set."""
+"""Every metric of an image before and after a model restored it, and the means of a set.
 
-from collections.abc import Sequence
+An image that equals its target has an infinite PSNR, which no mean can hold. Such images are counted, named and left
+out of every mean, so that all means are over the same images.
+"""
+
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -9,7 +14,7 @@ from torch import Tensor
 from fdikp.metrics.focus import focus_pixels, sharp_pixels
 from fdikp.metrics.lpips import LPIPS
 from fdikp.metrics.overshoot import overshoot
-from fdikp.metrics.psnr import capped_psnr
+from fdikp.metrics.psnr import psnr
 from fdikp.metrics.ssim import ssim
 
 
@@ -19,6 +24,7 @@ class Scores:
 
     name: str
     psnr_before: float
+    """dB, as `psnr_after`; infinite if the image equals the target."""
     psnr_after: float
     ssim_before: float
     ssim_after: float
@@ -43,23 +49,31 @@ class Scores:
         """PSNR gained, dB."""
         return self.psnr_after - self.psnr_before
 
+    @property
+    def is_identical(self) -> bool:
+        """Whether the input or the output equals the target."""
+        return math.inf in (self.psnr_before, self.psnr_after)
+
 
 @dataclass(frozen=True)
 class Summary:
-    """Means over the images of a set."""
+    """Means over the images of a set; None if no image has the score."""
 
     images: int
-    psnr_before: float
-    psnr_after: float
-    gain: float
-    worst_gain: float
-    worst_name: str
-    ssim_before: float
-    ssim_after: float
+    """Number of images in the means."""
+    identical: tuple[str, ...]
+    """Names of the images that are left out, because the input or the output equals the target."""
+    psnr_before: float | None
+    psnr_after: float | None
+    gain: float | None
+    worst_gain: float | None
+    worst_name: str | None
+    ssim_before: float | None
+    ssim_after: float | None
     lpips_before: float | None
     lpips_after: float | None
-    overshoot_before: float
-    overshoot_after: float
+    overshoot_before: float | None
+    overshoot_after: float | None
     focus_ratio: float | None
     """Squared error after over before, on all in-focus pixels of the set; None if there are none."""
     focus_error: float | None
@@ -67,7 +81,7 @@ class Summary:
     sharp_ratio: float | None
     """As `focus_ratio`, on the pixels where the target shows detail in focus."""
     sharp_error: float | None
-    shift: float
+    shift: float | None
 
 
 def score(name: str, blurred: Tensor, output: Tensor, target: Tensor, lpips: LPIPS | None = None) -> Scores:
@@ -78,8 +92,8 @@ def score(name: str, blurred: Tensor, output: Tensor, target: Tensor, lpips: LPI
     errors = [(image - truth).square().mean(dim=1).double() for image in (before, after)]
     return Scores(
         name=name,
-        psnr_before=_number(capped_psnr(before, truth)),
-        psnr_after=_number(capped_psnr(after, truth)),
+        psnr_before=_number(psnr(before, truth)),
+        psnr_after=_number(psnr(after, truth)),
         ssim_before=_number(ssim(before, truth)),
         ssim_after=_number(ssim(after, truth)),
         lpips_before=_number(lpips(before, truth)) if lpips else None,
@@ -97,28 +111,35 @@ def score(name: str, blurred: Tensor, output: Tensor, target: Tensor, lpips: LPI
 
 
 def summarise(scores: Sequence[Scores]) -> Summary:
-    """The summary of a set from the scores of its images, at least one."""
-    worst = min(scores, key=lambda s: s.gain)
-    focus_ratio, focus_error = _region(scores, "focus")
-    sharp_ratio, sharp_error = _region(scores, "sharp")
+    """The summary of a set from the scores of its images."""
+    kept = [score for score in scores if not score.is_identical]
+    worst = min(kept, key=lambda s: s.gain, default=None)
+    focus_ratio, focus_error = _region(kept, "focus")
+    sharp_ratio, sharp_error = _region(kept, "sharp")
+
+    def mean(score_of: Callable[[Scores], float | None]) -> float | None:
+        values = [value for value in map(score_of, kept) if value is not None]
+        return fmean(values) if values else None
+
     return Summary(
-        images=len(scores),
-        psnr_before=fmean(s.psnr_before for s in scores),
-        psnr_after=fmean(s.psnr_after for s in scores),
-        gain=fmean(s.gain for s in scores),
-        worst_gain=worst.gain,
-        worst_name=worst.name,
-        ssim_before=fmean(s.ssim_before for s in scores),
-        ssim_after=fmean(s.ssim_after for s in scores),
-        lpips_before=_mean([s.lpips_before for s in scores]),
-        lpips_after=_mean([s.lpips_after for s in scores]),
-        overshoot_before=fmean(s.overshoot_before for s in scores),
-        overshoot_after=fmean(s.overshoot_after for s in scores),
+        images=len(kept),
+        identical=tuple(score.name for score in scores if score.is_identical),
+        psnr_before=mean(lambda s: s.psnr_before),
+        psnr_after=mean(lambda s: s.psnr_after),
+        gain=mean(lambda s: s.gain),
+        worst_gain=worst.gain if worst else None,
+        worst_name=worst.name if worst else None,
+        ssim_before=mean(lambda s: s.ssim_before),
+        ssim_after=mean(lambda s: s.ssim_after),
+        lpips_before=mean(lambda s: s.lpips_before),
+        lpips_after=mean(lambda s: s.lpips_after),
+        overshoot_before=mean(lambda s: s.overshoot_before),
+        overshoot_after=mean(lambda s: s.overshoot_after),
         focus_ratio=focus_ratio,
         focus_error=focus_error,
         sharp_ratio=sharp_ratio,
         sharp_error=sharp_error,
-        shift=fmean(s.shift for s in scores),
+        shift=mean(lambda s: s.shift),
     )
 
 
@@ -128,11 +149,6 @@ def _region(scores: Sequence[Scores], name: str) -> tuple[float | None, float | 
         sum(getattr(s, f"{name}_{part}") for s in scores) for part in ("pixels", "before", "after")
     )
     return after / before if before else None, after / pixels if pixels else None
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [v for v in values if v is not None]
-    return fmean(known) if known else None
 
 
 def _number(value: Tensor) -> float:

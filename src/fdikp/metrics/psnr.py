@@ -1,14 +1,12 @@
 """PSNR and MAE as scikit-image, MATLAB and BasicSR compute them, and the rounding and luma that papers apply first.
 
 Each metric takes two [B, C, H, W] in 0..1, does not clamp them, and returns a float64 [B], one number for each image;
-papers report the mean of these. Sums are in float64, as scikit-image's are. A `Protocol` states which of them a paper
+papers report the mean of these. The PSNR of equal images is infinite; whoever takes a mean leaves them out and names
+them (`evaluation.identical`). Sums are in float64, as scikit-image's are. A `Protocol` states which of them a paper
 reports, after which rounding and on which pixels.
 """
 
 from torch import Tensor
-
-MAX_PSNR = 100.0
-"""Equal images count as this many dB in means and in JSON, which has no infinity."""
 
 
 def psnr(output: Tensor, target: Tensor) -> Tensor:
@@ -19,16 +17,6 @@ def psnr(output: Tensor, target: Tensor) -> Tensor:
     tensor([20.], dtype=torch.float64)
     """
     return -10.0 * error(output, target).square().mean(dim=(1, 2, 3)).log10()
-
-
-def capped_psnr(output: Tensor, target: Tensor) -> Tensor:
-    """`psnr`, at most `MAX_PSNR` dB.
-
-    >>> import torch
-    >>> capped_psnr(torch.ones(1, 3, 8, 8), torch.ones(1, 3, 8, 8))
-    tensor([100.], dtype=torch.float64)
-    """
-    return psnr(output, target).clamp_max(MAX_PSNR)
 
 
 def mae(output: Tensor, target: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """Every metric that an evaluation may hold for an image: its title, which way is better, and how it is printed."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,6 +15,16 @@ class Metric:
     """Decimals in tables."""
     everywhere: bool = True
     """Whether every image must have it for a mean; the mean of other metrics is over the images that have it."""
+
+    def text(self, value: float | None) -> str:
+        """A score as tables show it; a dash if there is none.
+
+        >>> METRICS["psnr"].text(23.456), METRICS["psnr"].text(float("inf")), METRICS["ssim"].text(None)
+        ('23.46', '∞', '–')
+        """
+        if value is None:
+            return "–"
+        return "∞" if value == math.inf else f"{value:.{self.digits}f}"
 
 
 METRICS: dict[str, Metric] = {

@@ -83,13 +83,13 @@ def comparison_table(name: str, evaluation: Evaluation) -> str:
             (
                 method,
                 where,
-                *(f"{scores[m]:.{METRICS[m].digits}f}" if m in scores else "" for m in TABLE_METRICS),
+                *(METRICS[m].text(scores[m]) if m in scores else "" if scores else "–" for m in TABLE_METRICS),
                 "" if millions is None else f"{millions:.2f}",
             )
             for method, where, scores, millions in scored
         ]
-        parts += [f"## {row.data}, {row.images} images of {row.sizes} ({about})", grid(head, lines)]
-    facts = {"protocol": evaluation.protocol} | evaluation.about
+        parts += [f"## {row.data}, {row.count} of {row.sizes} ({about})", grid(head, lines)]
+    facts = {"protocol": evaluation.protocol} | evaluation.depends_on()
     facts |= {f"weights of {m.name}": f"sha256 {m.sha256}" for m in evaluation.models}
     parts.append("\n".join(f"- {key}: {value}" for key, value in facts.items()))
     return "\n\n".join(parts) + "\n"

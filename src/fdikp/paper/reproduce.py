@@ -100,13 +100,13 @@ def _scored(
     except (OSError, ValueError):
         cached = {}
     if key not in cached:
-        cached[key] = [vars(restored.result) for restored in evaluator.results(model, data, (), limit)]
+        cached[key] = [restored.result.to_fields() for restored in evaluator.results(model, data, (), limit)]
         try:
             with atomic_write(cache) as file:
                 file.write(json.dumps(cached).encode())
         except OSError as error:
             raise DataError(cannot_be_written(cache, error)) from error
-    results = [ImageResult(**fields) for fields in cached[key]]
+    results = list(map(ImageResult.from_fields, cached[key]))
     return SummaryRow.of((data.name, run.variant.label, None), results)
 
 
@@ -133,17 +133,22 @@ def table(name: str, scores: Sequence[Score], kind: str, about: dict[str, str]) 
                 means = (_number(m, [score.row.after[m] for score in of_variant]) for m in metrics)
                 paper = "" if variant.psnr is None else f"{variant.psnr:.2f}"
                 rows.append((variant.label, f"{of_variant[0].parameters:,}", *means, str(len(of_variant)), paper))
-        parts += [f"## {data}, {before.images} images of {before.sizes} ({kind})", grid(head, rows)]
+        parts += [f"## {data}, {before.count} of {before.sizes} ({kind})", grid(head, rows)]
+        if "psnr" not in metrics:
+            continue
         psnr = {
             variant.label: [score.row.after["psnr"] for score in of_set if score.run.variant == variant]
             for variant in ABLATIONS[name]
         }
-        order = ordering_rows(orderings(ABLATIONS[name], psnr)) if "psnr" in metrics else []
+        order = ordering_rows(orderings(ABLATIONS[name], psnr))
         if order:
             parts += [
                 "Does the order of the variants agree with the paper?",
                 grid(list(order[0]), [r.values() for r in order]),
             ]
+    identical = {f"{score.row.data}: {name}": None for score in scores for name in score.row.identical}
+    if identical:
+        about = about | {"identical": f"left out of all means, because PSNR is infinite. {'; '.join(identical)}"}
     parts.append("\n".join(f"- {key}: {value}" for key, value in about.items()))
     return "\n\n".join(parts) + "\n"
 
@@ -151,8 +156,8 @@ def table(name: str, scores: Sequence[Score], kind: str, about: dict[str, str]) 
 def rows(name: str, scores: Sequence[Score], kind: str) -> str:
     """CSV with a line for each variant, seed and set."""
     text = io.StringIO(newline="")
-    fields = ["table", "kind", "variant", "recipe", "parameters", "seed", "data", "images", "sizes"]
-    fields += [f"{metric}{when}" for metric in TABLE_METRICS for when in (" in", "")] + ["paper psnr on DPDD"]
+    fields = ["table", "kind", "variant", "recipe", "parameters", "seed", "data", "images", "identical", "sizes"]
+    fields += [f"{metric}_{when}" for metric in TABLE_METRICS for when in ("before", "after")] + ["paper psnr on DPDD"]
     writer = csv.DictWriter(text, fields)
     writer.writeheader()
     for score in scores:
@@ -166,11 +171,12 @@ def rows(name: str, scores: Sequence[Score], kind: str) -> str:
             "seed": score.run.seed,
             "data": row.data,
             "images": row.images,
+            "identical": len(row.identical),
             "sizes": row.sizes,
             "paper psnr on DPDD": variant.psnr,
         }
-        line |= {f"{m} in": f"{row.before[m]:.5f}" for m in TABLE_METRICS if m in row.before}
-        line |= {m: f"{row.after[m]:.5f}" for m in TABLE_METRICS if m in row.after}
+        for when, means in (("before", row.before), ("after", row.after)):
+            line |= {f"{metric}_{when}": f"{means[metric]:.5f}" for metric in TABLE_METRICS if metric in means}
         writer.writerow(line)
     return text.getvalue()
 

@@ -3,6 +3,7 @@
 import sys
 
 from fdikp.errors import FdikpError, TrainingError
+from fdikp.terminal import draw
 from fdikp.training.command import parse, run
 from fdikp.training.options import with_flags
 
@@ -22,7 +23,9 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         print("fdikp: stopped", file=sys.stderr)
         return 130
-    if result.text:
+    if result.text and sys.stdout.isatty():
+        draw(result.text)
+    elif result.text:
         print(result.text)
     if result.note:
         print(f"fdikp: {result.note}", file=sys.stderr)

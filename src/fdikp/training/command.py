@@ -65,7 +65,7 @@ class CommandResult:
     """How a command ended."""
 
     text: str
-    """For stdout, any number of lines."""
+    """For stdout, in Markdown, any number of lines."""
     note: str
     """For stderr, one line, or empty."""
     exit_code: int

@@ -83,6 +83,7 @@ def read_inputs(recipe: Recipe) -> RunInputs:
         if not reads_16_bits() and any(needs_libvips(pair.source) for pair in pairs.pairs):
             notes.append("16-bit images are read as 8 bit: pyvips is not installed")
     validation = _validation_sets(recipe, pairs, held_out)
+    notes += [note for data in validation if (note := data.identical_note)]
     if not validation:
         notes.append(f"no validation set (option validate): {STRIP_ROWS} crops of the training data are used")
     return RunInputs(stream, validation, recipe.budget.crop[0], lpips, notes)

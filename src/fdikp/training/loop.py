@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from fdikp import models
 from fdikp.errors import TrainingError
 from fdikp.files import cannot_be_written
+from fdikp.metrics.psnr import psnr
 from fdikp.training.average import measured_statistics
 from fdikp.training.checkpoint import save_checkpoint
 from fdikp.training.data import Batch, Stream
@@ -176,8 +177,7 @@ def _fit(
                 loss=float(output.loss.detach()),
                 terms=objective.terms(output, batch),
                 norm=float(norm),
-                psnr_in=_mean_psnr(batch.blurred, batch.target),
-                psnr_out=_mean_psnr(output.images[-1].detach().float(), batch.target),
+                **_batch_psnr(batch, output.images[-1].detach().float()),
                 skipped=state.skipped,
             )
             logged = (state.seen, state.clock.seconds)
@@ -233,10 +233,14 @@ def _largest(fabric: "Fabric", *values: float) -> list[float]:
     return largest
 
 
-def _mean_psnr(output: Tensor, target: Tensor) -> float:
-    """Mean PSNR over the batch, in dB, of images in 0..1; at most 60 dB each."""
-    errors = (output.clamp(0.0, 1.0) - target).square().mean(dim=(1, 2, 3)).clamp_min(1e-6)
-    return float(-10.0 * errors.log10().mean())
+def _batch_psnr(batch: Batch, output: Tensor) -> dict[str, float]:
+    """Mean PSNR of a batch before and after, in dB; crops that equal their target are left out, and counted."""
+    scores = torch.stack([psnr(image.clamp(0.0, 1.0), batch.target) for image in (batch.blurred, output)])
+    finite = scores.isfinite().all(dim=0)
+    facts: dict[str, float] = {"identical": int((scores == torch.inf).any(dim=0).sum())}
+    if finite.any():
+        facts["psnr_in"], facts["psnr_out"] = scores[:, finite].mean(dim=1).tolist()
+    return facts
 
 
 def _give_up(state: TrainingState, recipe: Recipe, fabric: "Fabric") -> None:
@@ -244,7 +248,7 @@ def _give_up(state: TrainingState, recipe: Recipe, fabric: "Fabric") -> None:
         _save(state, recipe)
     raise TrainingError(
         f"{recipe.runtime.output}: the loss was not finite for {state.bad} steps in a row, up to step {state.step}; "
-        "the last good weights are saved: give a lower lr=, try precision=fp32, or check the data"
+        "the last good weights are saved: give a lower lr=, try precision=float32, or check the data"
     )
 
 

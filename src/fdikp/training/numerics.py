@@ -26,7 +26,7 @@ class Numerics:
         as fast from contiguous maps as from channels-last ones; everything else is faster in channels-last
         (benchmarks/results, `training-speed`).
         """
-        bf16 = has_bfloat16(device) if options.precision == "auto" else options.precision == "bf16"
+        bf16 = has_bfloat16(device) if options.precision == "auto" else options.precision == "bfloat16"
         contiguous = options.memory_format == "contiguous"
         if options.memory_format == "auto":
             contiguous = device.type == "cpu" and not bf16 and torch.backends.cpu.get_cpu_capability() != "AVX512"

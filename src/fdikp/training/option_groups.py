@@ -11,13 +11,27 @@ from fdikp.synthesis.settings import RenderSettings
 
 Averaging = Literal["ema", "swa", "none"]
 Schedule = Literal["cosine", "steps", "linear", "constant"]
-Precision = Literal["auto", "bf16", "fp32"]
+Precision = Literal["auto", "bfloat16", "float32"]
 MemoryFormat = Literal["auto", "channels-last", "contiguous"]
 
 
-def _option(default: Any, help: str, metavar: str | None = None, flags: tuple[str, ...] = ()) -> Any:
-    """A field with its help. `flags`: its names on the command line, where they are not that of the field."""
-    return dataclasses.field(default=default, metadata={"help": help, "metavar": metavar, "flags": flags})
+PRECISION_ALIASES = {"bf16": "bfloat16", "fp32": "float32"}
+"""Short names, which command lines and older recipes may have, and the names that are kept and printed."""
+
+
+def _option(
+    default: Any,
+    help: str,
+    metavar: str | None = None,
+    flags: tuple[str, ...] = (),
+    aliases: dict[str, str] | None = None,
+) -> Any:
+    """A field with its help.
+
+    `flags`: its names on the command line, where they are not that of the field. `aliases`: other names of its values.
+    """
+    metadata = {"help": help, "metavar": metavar, "flags": flags, "aliases": aliases or {}}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
@@ -301,12 +315,14 @@ class RuntimeGroup:
     devices: int = _option(1, "Number of devices. Each takes an equal part of every batch.", "N")
     nodes: int = _option(1, "Number of machines with this many devices each. Start the same command on each.", "N")
     precision: Precision = _option(
-        "auto", "Precision of the network. auto is bf16 on devices with bf16 hardware, else fp32."
+        "auto",
+        "Precision of the network. auto is bfloat16 on devices with bfloat16 hardware, else float32.",
+        aliases=PRECISION_ALIASES,
     )
     memory_format: MemoryFormat = _option(
         "auto",
-        "Memory format of feature maps. auto takes the faster one: contiguous for fp32 on CPUs without AVX-512, else "
-        "channels-last.",
+        "Memory format of feature maps. auto takes the faster one: contiguous for float32 on CPUs without AVX-512, "
+        "else channels-last.",
     )
     compile: bool = _option(
         False, "Compile encoder and decoder with torch.compile. Takes minutes at the start and needs a C++ compiler."
@@ -320,6 +336,10 @@ class RuntimeGroup:
     log_every: int = _option(20, "Steps between lines of the log.", "N")
     patience: int = _option(20, "Stop after N consecutive steps whose loss is not finite.", "N")
     half: bool = _option(False, "Write weights.safetensors in float16.")
+
+    def __post_init__(self) -> None:
+        """Give values their full names."""
+        object.__setattr__(self, "precision", PRECISION_ALIASES.get(self.precision, self.precision))
 
     def problems(self) -> Iterator[str]:
         """What is wrong, a line each."""

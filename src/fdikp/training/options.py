@@ -8,6 +8,7 @@ import textwrap
 import types
 import typing
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Literal, NoReturn
 
 from fdikp.errors import TrainingError
@@ -54,7 +55,7 @@ def parse_options(recipe: Recipe, arguments: Sequence[str], usage: str, descript
                 dest=field.name,
                 default=default,
                 help=field.metadata["help"].replace("%", "%%") + _default_text(default),
-                **_parser_options(hints[field.name], field.metadata["metavar"]),
+                **_parser_options(hints[field.name], field.metadata["metavar"], field.metadata["aliases"]),
             )
     given, unknown = parser.parse_known_args(arguments)
     if unknown:
@@ -62,6 +63,10 @@ def parse_options(recipe: Recipe, arguments: Sequence[str], usage: str, descript
         raise TrainingError(f"unknown argument {unknown[0]}" + (f"; did you mean {close[0]}?" if close else ""))
     options = {name: tuple(value) if isinstance(value, list) else value for name, value in vars(given).items()}
     return recipe.override(**options)
+
+
+def _full_name(aliases: dict[str, str], value: str) -> str:
+    return aliases.get(value, value)
 
 
 def flag_of(option: str) -> str:
@@ -120,15 +125,15 @@ def _default_text(default: Any) -> str:
     return f" Default: {' '.join(f'{v:g}' if isinstance(v, float) else str(v) for v in values)}."
 
 
-def _parser_options(hint: Any, metavar: str | None) -> dict[str, Any]:
+def _parser_options(hint: Any, metavar: str | None, aliases: dict[str, str]) -> dict[str, Any]:
     """What argparse needs to know about a field's type."""
     origin, parts = typing.get_origin(hint), typing.get_args(hint)
     if hint is bool:
         return {"action": argparse.BooleanOptionalAction}
     if origin is Literal:
-        return {"choices": parts}
+        return {"choices": parts, "type": partial(_full_name, aliases)}
     if origin is tuple:
-        return {"nargs": "+" if parts[-1] is Ellipsis else len(parts), **_parser_options(parts[0], metavar)}
+        return {"nargs": "+" if parts[-1] is Ellipsis else len(parts), **_parser_options(parts[0], metavar, aliases)}
     if origin is types.UnionType:
         return {"type": parts[0], "metavar": metavar}
     return {"type": hint, "metavar": metavar}

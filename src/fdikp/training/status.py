@@ -148,6 +148,7 @@ def describe(status: Status) -> str:
         ]
         parts.append(_table(("hour of work", "step", "steps", "crops", "crops/s", "lr", "mean loss"), rows))
     if status.validations:
+        identical = ("identical",) if any("identical" in v.scores for v in status.validations) else ()
         rows = [
             (
                 f"{v.hours:.1f}",
@@ -155,10 +156,11 @@ def describe(status: Status) -> str:
                 v.data,
                 v.decay,
                 *(_number(v.scores, *column) for column in VALIDATION_COLUMNS.values()),
+                *(len(v.scores.get("identical", ())) for _ in identical),
             )
             for v in status.validations
         ]
-        parts.append(_table(("hours", "step", "set", "average", *VALIDATION_COLUMNS), rows))
+        parts.append(_table(("hours", "step", "set", "average", *VALIDATION_COLUMNS, *identical), rows))
     return "\n\n".join(parts)
 
 
@@ -174,7 +176,7 @@ VALIDATION_COLUMNS = {
 
 
 def _number(scores: dict[str, Any], name: str, digits: int) -> str:
-    return f"{scores[name]:.{digits}f}" if name in scores else ""
+    return f"{scores[name]:.{digits}f}" if name in scores else "–"
 
 
 def _duration(seconds: float) -> str:

@@ -1,9 +1,11 @@
 """The summary of a run: summary.json, summary.md and curve.png."""
 
 import json
+import math
 import platform
 from collections.abc import Callable
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -11,6 +13,7 @@ import torch
 import fdikp
 from fdikp import models
 from fdikp.files import atomic_write
+from fdikp.metrics.registry import METRICS
 from fdikp.training.log import LOG_FILE, read_log
 from fdikp.training.options import flag_of
 from fdikp.training.recipe import Recipe
@@ -44,8 +47,9 @@ def write_summary(
         warn(f"{output}: the summary cannot be written: {error.strerror or error}; the weights are complete")
     gained = ""
     if "validation" in facts:
-        v = facts["validation"]
-        gained = f", PSNR {v['psnr_before']:.2f} -> {v['psnr_after']:.2f} dB on {environment['validated_on']}"
+        scores = facts["validation"]
+        gained = f", PSNR {_number(scores, 'psnr_before')} -> {_number(scores, 'psnr_after')} dB"
+        gained += f" on {environment['validated_on']}{_left_out(scores)}"
     return f"{output / 'weights.safetensors'}: {state.step} steps, {state.clock.seconds / 60:.1f} minutes{gained}"
 
 
@@ -70,7 +74,7 @@ def _facts(output: Path, state: TrainingState, done: float, lines: list[dict[str
         facts["terms"] = {"first": steps[0]["terms"], "last": steps[-1]["terms"]}
     if validations:
         facts["validation"] = validations[-1]
-        facts["validation_best"] = max(validations, key=lambda v: float(v["psnr_after"]))
+        facts["validation_best"] = max(validations, key=lambda v: float(v.get("psnr_after", -math.inf)))
     return facts
 
 
@@ -83,8 +87,9 @@ def _markdown(facts: dict[str, Any], recipe: Recipe) -> str:
         for name, v in (("validation", facts["validation"]), ("best validation", facts["validation_best"])):
             pairs = v.get("images", v.get("pictures"))  # a run may go on from a log with the older key
             rows[name] = (
-                f"PSNR {v['psnr_before']:.2f} → {v['psnr_after']:.2f} dB, SSIM {v['ssim_before']:.3f} → "
-                f"{v['ssim_after']:.3f}, {pairs} pairs, step {v['step']}"
+                f"PSNR {_number(v, 'psnr_before')} → {_number(v, 'psnr_after')} dB, "
+                f"SSIM {_number(v, 'ssim_before')} → {_number(v, 'ssim_after')}, "
+                f"{pairs} pairs{_left_out(v)}, step {v['step']}"
             )
     if "terms" in facts:
         last = facts["terms"]["last"]
@@ -93,6 +98,17 @@ def _markdown(facts: dict[str, Any], recipe: Recipe) -> str:
     rows["options"] = " ".join(f"`{_argument(name, value)}`" for name, value in changed.items())
     table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
     return f"# {facts['model']}\n\n| | |\n| --- | --- |\n{table}\n\n![losses, PSNR and learning rate](curve.png)\n"
+
+
+def _number(scores: dict[str, Any], name: str) -> str:
+    """A mean as tables show it; a dash if no image has the score."""
+    return METRICS[name.partition("_")[0]].text(scores.get(name))
+
+
+def _left_out(scores: dict[str, Any]) -> str:
+    """Which pairs the means leave out."""
+    names = scores.get("identical", ())
+    return f" ({len(names)} identical left out: {', '.join(names)})" if names else ""
 
 
 def _first_terms(facts: dict[str, Any]) -> list[tuple[str, float]]:
@@ -134,10 +150,12 @@ def _plot(lines: list[dict[str, Any]], file: Path, title: str) -> None:
     losses.set_yscale("log")
     losses.set_ylabel("loss and its terms")
     quality.axhline(0, color="grey", linewidth=0.8)
-    curve(quality, [line["psnr_out"] - line["psnr_in"] for line in steps], "training batches", "C0")
+    gains = [line.get("psnr_out", math.nan) - line.get("psnr_in", math.nan) for line in steps]
+    curve(quality, gains, "training batches", "C0")
     if validations:
         where = [line["step"] for line in validations]
-        quality.plot(where, [line["validation"]["gain"] for line in validations], "o-", color="C3", label="validation")
+        gains = [line["validation"].get("gain", math.nan) for line in validations]
+        quality.plot(where, gains, "o-", color="C3", label="validation")
     quality.set_ylabel("PSNR gain, dB")
     for axes in (losses, quality):  # above the axes, where no curve is
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=7, fontsize="small", frameon=False, borderpad=0.2)
@@ -151,10 +169,11 @@ def _plot(lines: list[dict[str, Any]], file: Path, title: str) -> None:
 
 
 def _running_mean(values: list[float], width: int) -> list[float]:
-    """The mean of each value and up to `width` - 1 values before it.
+    """The mean of each value and up to `width` - 1 values before it, without those that are not numbers.
 
     >>> _running_mean([1.0, 3.0, 5.0], 2)
     [1.0, 2.0, 4.0]
     """
     pieces = (values[max(0, n + 1 - width) : n + 1] for n in range(len(values)))
-    return [sum(piece) / len(piece) for piece in pieces]
+    numbers = ([value for value in piece if not math.isnan(value)] for piece in pieces)
+    return [fmean(piece) if piece else math.nan for piece in numbers]

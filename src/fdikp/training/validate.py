@@ -49,6 +49,17 @@ class ValidationSet:
     has_loss: bool = False
     """Whether the recipe's loss is reported too."""
 
+    @property
+    def identical_note(self) -> str:
+        """Which crops have a source that equals the target; empty if none."""
+        names = [crop.name for crop in self.crops if torch.equal(crop.source, crop.target)]
+        if not names:
+            return ""
+        return (
+            f"{self.name}: source equals target in {len(names)} of {len(self.crops)} crops, which are left out of all "
+            f"means: {', '.join(names)}"
+        )
+
 
 def parse_set(text: str) -> tuple[str, str]:
     """Name and path of a set, given as NAME=PATH or PATH.
@@ -145,7 +156,8 @@ def validate(
 
     Returns:
         Mean scores by name (those of `before_after.Summary` that could be measured, and `loss`), and the strip
-        [3, H, W] in 0..1: a row for each of the first crops, from left to right source, result and target.
+        [3, H, W] in 0..1: a row for each of the first crops, from left to right source, result and target. Crops whose
+        source or result equals the target are left out of every mean; `identical` holds their names, if there are any.
     """
     training = network.training
     network.eval()
@@ -157,12 +169,12 @@ def validate(
         images = [stage.image.float() for stage in stages]
         output = images[-1][0, :, : source.shape[1], : source.shape[2]]
         scores.append(score(pair.name, source, output, target, lpips))
-        if loss and data.has_loss:
+        if loss and data.has_loss and not scores[-1].is_identical:
             losses.append(float(loss(images, target[None])))
         if n < STRIP_ROWS:
             rows.append(torch.cat((pair.source, output.clamp(0.0, 1.0).cpu(), pair.target), dim=2))
     network.train(training)
     width = max(row.shape[2] for row in rows)
     rows = [nn.functional.pad(row, (0, width - row.shape[2])) for row in rows]
-    means = {name: value for name, value in asdict(summarise(scores)).items() if value is not None}
+    means = {name: value for name, value in asdict(summarise(scores)).items() if value not in (None, ())}
     return means | ({"loss": fmean(losses)} if losses else {}), torch.cat(rows, dim=1)

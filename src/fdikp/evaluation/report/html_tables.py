@@ -1,5 +1,6 @@
 """The tables of a report as HTML."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -34,7 +35,10 @@ def summary(evaluation: Evaluation, published: Sequence[Published] = ()) -> str:
         ranking = ranking_metrics(evaluation).get(data)
         of_set = [row for row in rows if row.data == data]
         beside = [row for row in published if row.data == data]
-        known = {m for row in of_set for m in row.after} | {m for one in beside for m in one.after}
+        known = {m for row in of_set for m in row.after} or {
+            m for r in evaluation.images if r.data == data for m in r.after
+        }
+        known |= {m for one in beside for m in one.after}
         metrics = [metric for metric in METRICS if metric in known]
         columns = [*metrics, *(["wins"] if ranking and ranking.by_gain else []), *(["worst"] if ranking else [])]
         columns += ["time"] if any(row.seconds is not None for row in of_set) else []
@@ -42,14 +46,19 @@ def summary(evaluation: Evaluation, published: Sequence[Published] = ()) -> str:
         bodies = []
         for group in dict.fromkeys(row.group for row in of_set):
             part = [row for row in of_set if row.group == group]
-            results = [r for r in evaluation.images if r.data == data and group in (None, r.group)]
+            results = [r for r in evaluation.measured if r.data == data and group in (None, r.group)]
             bodies.append(_body(part, columns, results, ranking, beside if group is None else ()))
         whole = next(row for row in of_set if row.group is None)
+        left_out = "".join(
+            f'<p class="lead">Left out of all means, because PSNR is infinite. {text(identical.describe())}</p>'
+            for identical in evaluation.identical
+            if identical.data == data
+        )
         tables.append(
-            f'<div class="set"><h3>{text(data)} <small>{_count(whole.images)}, {text(whole.sizes)} scored</small>'
+            f'<div class="set"><h3>{text(data)} <small>{_count(whole)}, {text(whole.sizes)} scored</small>'
             f'</h3><div class="wide" tabindex="0" role="region" aria-label="Summary of {text(data)}">'
             f'<table class="summary"><thead><tr><th scope="col">Method</th>{heads}</tr></thead>{"".join(bodies)}'
-            "</table></div></div>"
+            f"</table></div>{left_out}</div>"
         )
     return "".join(tables)
 
@@ -71,13 +80,14 @@ def _body(
 ) -> str:
     lines = []
     if rows[0].group is not None:
-        count = _count(rows[0].images)
+        count = _count(rows[0])
         lines.append(
             f'<tr class="group"><th scope="rowgroup" colspan="{len(columns) + 1}">{text(rows[0].group)} '
             f"<small>{count}</small></th></tr>"
         )
-    if rows[0].before:
-        cells = (f"<td>{_number(column, rows[0].before)}</td>" for column in columns)
+    before = next((row.before for row in rows if row.before), None)
+    if before:
+        cells = (f"<td>{_number(column, before)}</td>" for column in columns)
         lines.append(f'<tr class="input"><th scope="row">input</th>{"".join(cells)}</tr>')
     leads = {m: [lead(m, row.after[m]) for row in rows if m in row.after] for m in columns if m in METRICS}
     best = {metric: max(values) for metric, values in leads.items() if len(values) > 1}
@@ -103,6 +113,8 @@ def _cell(
 ) -> str:
     if column == "time":
         return "–" if row.seconds is None else f"{row.seconds:.2f} s"
+    if column in ("wins", "worst") and not results:
+        return "–"
     if ranking and column == "wins":
         better = sum(ranking(r) > 0 for r in results)
         fraction = f"{100 * better / len(results):.1f}%"
@@ -119,10 +131,17 @@ def _cell(
 
 
 def change(metric: str, result: ImageResult) -> str:
-    """The change of a metric from input to result, coloured by whether it is better; "" if the input was not scored."""
-    if metric not in result.before or metric not in result.after:
-        return ""
-    return _coloured(metric, result.after[metric] - result.before[metric])
+    """The change of a metric from input to result, coloured by whether it is better.
+
+    "" if the input was not scored, or a score is infinite.
+    """
+    difference = _difference(metric, result)
+    return "" if difference is None else _coloured(metric, difference)
+
+
+def _difference(metric: str, result: ImageResult) -> float | None:
+    scores = result.before.get(metric, math.nan), result.after.get(metric, math.nan)
+    return scores[1] - scores[0] if all(map(math.isfinite, scores)) else None
 
 
 def _coloured(metric: str, difference: float) -> str:
@@ -134,11 +153,12 @@ def _coloured(metric: str, difference: float) -> str:
 def _number(metric: str, scores: Mapping[str, float]) -> str:
     if metric not in METRICS:
         return ""
-    return f"{scores[metric]:.{METRICS[metric].digits}f}" if metric in scores else "–"
+    return METRICS[metric].text(scores.get(metric))
 
 
-def _count(count: int) -> str:
-    return "1 image" if count == 1 else f"{count} images"
+def _count(row: SummaryRow) -> str:
+    identical = f", {len(row.identical)} identical to the target left out" if row.identical else ""
+    return ("1 image" if row.images == 1 else f"{row.images} images") + identical
 
 
 def listing(evaluation: Evaluation, scenes: Mapping[tuple[str, str], int]) -> str:
@@ -170,8 +190,7 @@ def listing(evaluation: Evaluation, scenes: Mapping[tuple[str, str], int]) -> st
         for metric in metrics:
             cells.append(_sortable(r.after.get(metric), _number(metric, r.after)))
             if metric in gained:
-                both = metric in r.before and metric in r.after
-                cells.append(_sortable(r.after[metric] - r.before[metric] if both else None, change(metric, r)))
+                cells.append(_sortable(_difference(metric, r), change(metric, r)))
         cells.append(_sortable(r.width * r.height, f"{r.width}×{r.height}"))
         if timed:
             cells.append(_sortable(r.seconds, "" if r.seconds is None else f"{r.seconds:.2f}"))
@@ -182,12 +201,13 @@ def listing(evaluation: Evaluation, scenes: Mapping[tuple[str, str], int]) -> st
 
 
 def _sortable(value: float | None, shown: str) -> str:
-    return f'<td class="number" data-value="{"" if value is None else repr(float(value))}">{shown}</td>'
+    number = "" if value is None else repr(float(value)).replace("inf", "Infinity")  # as JavaScript writes it
+    return f'<td class="number" data-value="{number}">{shown}</td>'
 
 
 def about(evaluation: Evaluation) -> str:
     """Everything that the results depend on."""
-    facts = {"protocol": evaluation.protocol} | evaluation.about
+    facts = {"protocol": evaluation.protocol} | evaluation.depends_on()
     pairs = "".join(f"<dt>{text(name)}</dt><dd>{text(value)}</dd>" for name, value in facts.items())
     known = [m for m in evaluation.models if (m.sha256, m.parameters, m.gflop, m.peak_mib) != (None,) * 4]
     return f"<dl>{pairs}</dl>" + (_models(known) if known else "")

@@ -132,7 +132,7 @@ def _distributions(evaluation: Evaluation, numbers: dict[tuple[str, str], int]) 
     figures = []
     for data, ranking in ranking_metrics(evaluation).items():
         rows: dict[str, list[ImageResult]] = {}
-        for result in evaluation.images:
+        for result in evaluation.measured:
             if result.data == data:
                 rows.setdefault(result.model, []).append(result)
         drawn = distribution(rows, ranking, numbers)
@@ -162,17 +162,17 @@ def _best_and_worst_cards(
 
 
 def _card(result: ImageResult, number: int, content: dict[str, Any], ranking: RankingMetric) -> str:
-    digits = METRICS[ranking.metric].digits
+    metric = METRICS[ranking.metric]
     difference = change(ranking.metric, result)
-    after = f"{result.after[ranking.metric]:.{digits}f}"
-    before = f"{result.before[ranking.metric]:.{digits}f} → " if difference else ""
+    after = metric.text(result.after[ranking.metric])
+    before = f"{metric.text(result.before[ranking.metric])} → " if difference else ""
     name = text(result.image)
     return (
         f'<figure class="card"><div class="slider" data-scene="{number}" data-model="{text(result.model)}" '
         f'style="aspect-ratio:{content["width"]}/{content["height"]}"></div><figcaption>'
         f'<button type="button" data-scene="{number}" data-model="{text(result.model)}" '
         f'title="Look closer at {name}">{name}</button><span>{difference}</span>'
-        f"<small>{METRICS[ranking.metric].title} {before}{after}</small></figcaption></figure>"
+        f"<small>{metric.title} {before}{after}</small></figcaption></figure>"
     )
 
 
@@ -184,8 +184,8 @@ def _scene(scene: ReportScene, content: dict[str, Any]) -> dict[str, Any]:
             "scores": [
                 {
                     "title": METRICS[m].title,
-                    "before": f"{r.before[m]:.{METRICS[m].digits}f}" if m in r.before else "",
-                    "after": f"{r.after[m]:.{METRICS[m].digits}f}",
+                    "before": METRICS[m].text(r.before[m]) if m in r.before else "",
+                    "after": METRICS[m].text(r.after[m]),
                 }
                 for m in METRICS
                 if m in r.after

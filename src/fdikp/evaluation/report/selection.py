@@ -32,7 +32,7 @@ class RankingMetric:
 def ranking_metrics(evaluation: Evaluation) -> dict[str, RankingMetric]:
     """The ranking metric of each set that has one."""
     sets = {
-        data: RankingMetric.of([r for r in evaluation.images if r.data == data])
+        data: RankingMetric.of([r for r in evaluation.measured if r.data == data])
         for data in dict.fromkeys(r.data for r in evaluation.images)
     }
     return {data: ranking for data, ranking in sets.items() if ranking}
@@ -64,7 +64,7 @@ def _ranked(evaluation: Evaluation) -> dict[tuple[str, str], list[ImageResult]]:
     """The results of each model on each set that has a ranking metric, the worst first."""
     rows: dict[tuple[str, str], list[ImageResult]] = {}
     of_set = ranking_metrics(evaluation)
-    for result in evaluation.images:
+    for result in evaluation.measured:
         if result.data in of_set:
             rows.setdefault((result.data, result.model), []).append(result)
     return {key: sorted(row, key=of_set[key[0]]) for key, row in rows.items()}

@@ -1,11 +1,14 @@
 """Fig. 13: failure cases, the images that gained least."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fdikp.evaluation.compare import signed
 from fdikp.imaging import as_unit
+from fdikp.metrics.registry import METRICS
 from fdikp.paper.figures import strips
 from fdikp.paper.figures.strips import FigureImage, Strip
 from fdikp.plots.canvas import render
@@ -21,6 +24,8 @@ COUNT = 4
 
 def draw(images: Sequence[FigureImage], restored: Sequence[np.ndarray], title: str, count: int = COUNT) -> np.ndarray:
     """Strips of input, result and target of the images whose PSNR gained least, the smallest gain first.
+
+    Images whose input or result equals the target come last: their gain is not a number.
 
     Args:
         images: images with targets.
@@ -40,21 +45,24 @@ def compose(images: Sequence[FigureImage], restored: Sequence[np.ndarray], title
     for image, result in zip(images, restored, strict=True):
         assert image.target is not None
         before, after = psnr(image.source, image.target), psnr(result, image.target)
-        gain = f"{after - before:+.2f}".replace("-", "−")
-        notes = (f"{before:.2f} dB", f"{after:.2f} dB ({gain})", "")
-        strips_by_gain.append((after - before, Strip(image.name, (image.source, result, image.target), notes)))
+        finite = math.isfinite(before) and math.isfinite(after)
+        text = METRICS["psnr"].text
+        gain = f" ({signed('psnr', after - before)})" if finite else ""
+        notes = (f"{text(before)} dB", f"{text(after)} dB{gain}", "")
+        strip = Strip(image.name, (image.source, result, image.target), notes)
+        strips_by_gain.append((after - before if finite else math.inf, strip))
     strips_by_gain.sort(key=lambda item: item[0])
     return strips.compose([strip for _, strip in strips_by_gain[:count]], ("input", "restored", "target"), title)
 
 
 def psnr(image: np.ndarray, target: np.ndarray) -> float:
-    """`capped_psnr` of two images [H, W, 3], dB."""
+    """PSNR of two images [H, W, 3], dB; infinite if they are equal."""
     import torch
 
-    from fdikp.metrics.psnr import capped_psnr
+    from fdikp.metrics import psnr as metric
 
     one, other = (torch.from_numpy(as_unit(p)).permute(2, 0, 1)[None].clamp(0.0, 1.0) for p in (image, target))
-    return float(capped_psnr(one, other))
+    return float(metric.psnr(one, other))
 
 
 def from_model(model: "Deblurrer", images: Sequence[FigureImage], title: str, count: int = COUNT) -> np.ndarray:

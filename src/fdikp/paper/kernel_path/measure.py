@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fdikp.metrics.psnr import capped_psnr
+from fdikp.metrics.psnr import psnr
 from fdikp.network import FDIKP, SCALES, Stage, downsample
 from fdikp.paper.kernel_path.correlation import pearson, spearman, texture
 from fdikp.paper.kernel_path.interventions import (
@@ -217,4 +217,5 @@ def restored_under(network: FDIKP, intervention: Intervention, pair: KnownPair, 
 
 
 def _psnr(image: Tensor, pair: KnownPair) -> float:
-    return float(capped_psnr(image.clamp(0.0, 1.0), pair.target[None]))
+    """dB; infinite, and so left out of `measurement`, if the image equals the target."""
+    return float(psnr(image.clamp(0.0, 1.0), pair.target[None]))
