@@ -17,7 +17,7 @@ from fdikp.transfer_functions import linear_to_srgb, srgb_to_linear
 REACH = 16
 """Largest distance from the centre of a kernel to its edge, in pixels."""
 
-TOP_RADIUS = 8
+TOP_RADIUS = 12
 """Blur radius at the upper end of the colour scale, in pixels."""
 
 
