@@ -1,6 +1,7 @@
 """JPEG XL, decoded through extra dependencies. Pillow itself does not learn the format.
 
-pylibjxl returns profile and metadata, but 8-bit samples; imagecodecs decodes the samples of files with more.
+pylibjxl returns embedded profiles and metadata, but 8-bit samples. imagecodecs decodes the samples of files with more,
+and `jxl_header` reads colour spaces without a profile.
 """
 
 from __future__ import annotations
