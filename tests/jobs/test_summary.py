@@ -15,8 +15,7 @@ from fdikp.jobs.skipped import SkippedFile, describe_skipped, skipped_file
 @pytest.fixture
 def bare(monkeypatch):
     """An installation without the optional readers."""
-    optional = {suffix for name in ("raw", "heic", "jxl") for suffix in FORMATS[name].suffixes}
-    monkeypatch.setattr(module, "SUFFIXES", module.SUFFIXES - optional)
+    monkeypatch.setattr(module, "readable", lambda name: FORMATS[name].extra is None)
     for user in (module, summary_module):
         monkeypatch.setattr(user, "install_hint", lambda extra: f"install the {extra} extra")
 
