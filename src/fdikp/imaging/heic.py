@@ -101,10 +101,7 @@ def _assemble(image: Any, samples: np.ndarray, notes: list[str]) -> Photo:
     numbers, profile = info.get("nclx_profile"), info.get("icc_profile")
     chunks: tuple[tuple[bytes, bytes], ...] = ()
     if colours == 3 and numbers and not profile:
-        profile = nclx.profile(numbers)
-        if hdr := nclx.HDR.get(numbers["transfer_characteristics"]):
-            chunks = ((b"cICP", nclx.cicp(numbers)),)
-            notes.append(f"HDR photo ({hdr}): its values are kept, and programs without HDR cut off the highlights.")
+        profile, chunks = nclx.described(numbers, notes)
     metadata = Metadata(
         icc=kept_profile(profile, colours, notes),
         exif=exif.kept(info.get("exif"), width, height, notes),

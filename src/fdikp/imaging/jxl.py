@@ -1,6 +1,7 @@
 """JPEG XL, decoded through extra dependencies. Pillow itself does not learn the format.
 
-pylibjxl returns profile and metadata, but 8-bit samples; imagecodecs decodes the samples of files with more.
+pylibjxl returns embedded profiles and metadata, but 8-bit samples. imagecodecs decodes the samples of files with more,
+and `jxl_header` reads colour spaces without a profile.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ import numpy as np
 
 from fdikp.errors import PhotoError
 from fdikp.extras import install_hint
-from fdikp.imaging import exif
+from fdikp.imaging import exif, nclx
 from fdikp.imaging.avif import boxes
 from fdikp.imaging.colour import fit_float_range, kept_profile, widened
+from fdikp.imaging.jxl_header import ColourHeader, read_colours
 from fdikp.imaging.limits import check_size
 from fdikp.imaging.metadata import Metadata
 from fdikp.imaging.photo import Photo, blank_photo
@@ -70,14 +72,20 @@ def read_jxl(file: BinaryIO, max_pixels: int, header_only: bool = False) -> Phot
     height, width = pixels.shape[:2]
     if header["have_animation"]:
         notes.append("First frame of an animation; the others are left out.")
+    profile, stated = blocks.get("icc"), _colours(data)
+    chunks: tuple[tuple[bytes, bytes], ...] = ()
+    if stated.numbers and not profile:
+        profile, chunks = nclx.described(stated.numbers, notes)
     # The decoder has rotated the pixels, so that an orientation tag that remains says nothing.
     metadata = Metadata(
-        icc=kept_profile(blocks.get("icc"), colours, notes),
+        icc=kept_profile(profile, colours, notes),
         exif=exif.kept(blocks.get("exif"), width, height, notes),
         xmp=exif.upright_xmp(blocks["xmp"]) if blocks.get("xmp") else None,
         bits=bits,
         float_scale=scale,
         float_offset=offset,
+        png_chunks=chunks,
+        premultiplied=stated.premultiplied and alpha is not None,
     )
     return Photo(pixels, alpha, "jxl", tuple(notes), metadata)
 
@@ -87,6 +95,17 @@ def _described(data: bytes, max_pixels: int) -> dict[str, Any]:
     header: dict[str, Any] = _call("pylibjxl", "probe", data)
     check_size(header["width"], header["height"], max_pixels)
     return header
+
+
+def _colours(data: bytes) -> ColourHeader:
+    try:
+        return read_colours(data)
+    except ValueError as error:
+        raise PhotoError(
+            "the JPEG XL data is in a colour space that fdikp does not know",
+            code="photo_unsupported",
+            hint="convert it to TIFF",
+        ) from error
 
 
 def _call(package: str, function: str, data: bytes, **options: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Colour spaces that HEIF states by numbers (ITU-T H.273, `nclx`) as ICC profiles, which every written format holds.
+"""Colour spaces that HEIF and JPEG XL state by numbers (ITU-T H.273) as ICC profiles, which every written format holds.
 
 *Ours*: the transfer functions of BT.709, BT.601 and BT.2020 count as that of sRGB, as in web browsers. In the profiles
 of HDR photos (PQ, HLG) reference white (ITU-R BT.2408: 203 cd/m², 75 % HLG) is white, and what is brighter is cut off.
@@ -29,15 +29,25 @@ _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0
 _CURVE_ENTRIES = 4096
 
 
+def described(numbers: Mapping[str, Any], notes: list[str]) -> tuple[bytes | None, tuple[tuple[bytes, bytes], ...]]:
+    """Return the `profile` of a colour space, and the PNG chunks that state it; note if the photo is HDR."""
+    hdr = HDR.get(numbers["transfer_characteristics"])
+    if not hdr:
+        return profile(numbers), ()
+    notes.append(f"HDR photo ({hdr}): its values are kept, and programs without HDR cut off the highlights.")
+    # Primaries without a number cannot be stated there
+    return profile(numbers), ((b"cICP", cicp(numbers)),) if numbers["color_primaries"] else ()
+
+
 def profile(nclx: Mapping[str, Any]) -> bytes | None:
     """Return the ICC profile (version 4, RGB) of a colour space; None for sRGB, and for numbers without a meaning.
 
     Args:
-        nclx: `color_primaries` and `transfer_characteristics` as in H.273, and the chromaticities of the primaries and
-            of white, `color_primary_red_x` and so on.
+        nclx: `color_primaries` and `transfer_characteristics` as in H.273 (0 for others), the chromaticities of the
+            primaries and of white, `color_primary_red_x` and so on, and `gamma` if light is a power of the value.
     """
     primaries, transfer = nclx["color_primaries"], nclx["transfer_characteristics"]
-    curve = _curve(transfer)
+    curve = _power(nclx["gamma"]) if "gamma" in nclx else _curve(transfer)
     if curve is None or (primaries in (_BT709, _UNSPECIFIED) and transfer in _SRGB_LIKE):
         return None
     corners = tuple((nclx[f"color_primary_{each}_x"], nclx[f"color_primary_{each}_y"]) for each in _CORNERS)
@@ -45,7 +55,8 @@ def profile(nclx: Mapping[str, Any]) -> bytes | None:
         columns, adaptation = _matrices(_SRGB_CORNERS if primaries == _UNSPECIFIED else corners)
     except (ZeroDivisionError, np.linalg.LinAlgError):
         return None
-    name = f"{_NAMES.get(primaries, f'primaries {primaries}')}, {HDR.get(transfer, f'transfer function {transfer}')}"
+    function = f"gamma {nclx['gamma']:.3g}" if "gamma" in nclx else HDR.get(transfer, f"transfer function {transfer}")
+    name = f"{_NAMES.get(primaries, f'primaries {primaries}')}, {function}"
     tags = {
         b"desc": _text("Display P3" if (primaries, transfer) == (12, 13) else name),
         b"cprt": _text("No copyright"),
@@ -69,12 +80,16 @@ def _curve(transfer: int) -> bytes | None:
     if transfer in _SRGB_LIKE:
         return b"para\0\0\0\0\0\3\0\0" + _fixed(2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
     if transfer in _GAMMAS:
-        return b"para\0\0\0\0\0\0\0\0" + _fixed(_GAMMAS[transfer])
+        return _power(_GAMMAS[transfer])
     if transfer not in HDR:
         return None
     code = np.linspace(0, 1, _CURVE_ENTRIES)
     light = (_pq(code) / 203 if transfer == _PQ else _hlg(code) / _hlg(np.array(0.75))).clip(0, 1)
     return b"curv\0\0\0\0" + struct.pack(">I", len(light)) + (light * 65535).round().astype(">u2").tobytes()
+
+
+def _power(gamma: float) -> bytes:
+    return b"para\0\0\0\0\0\0\0\0" + _fixed(gamma)
 
 
 def _pq(code: np.ndarray) -> np.ndarray:
