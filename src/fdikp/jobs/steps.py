@@ -300,6 +300,9 @@ def _may_write(request: DeblurRequest) -> bool:
         raise PhotoError(
             f"{source}: its result {output} is a folder", code="output_unwritable", hint="choose another output"
         )
+    if request.preview is not None and output.samefile(source):
+        reason = f"{source}: would be replaced by its preview"
+        raise PhotoError(reason, code="output_unwritable", hint="choose another output")
     if request.existing == "replace":
         return True
     if output.samefile(source):
