@@ -82,6 +82,14 @@ def test_blur_limits_divide_the_photo(restore):
     assert beyond.any() or below.any()
 
 
+def test_a_note_says_if_nothing_is_selected(restore, picture):
+    picture("a.png", (64, 96))
+    mask("m.png", white=slice(0))
+    done = restore("a.png", "--mask", "m.png")
+    assert done.code == 0 and "nothing is selected" in done.out
+    np.testing.assert_array_equal(pixels("a.png"), pixels("a_deblurred.png"))
+
+
 class TestPreview:
     def test_its_name_and_size(self, restore, picture, tree):
         picture("a.png", (64, 96))

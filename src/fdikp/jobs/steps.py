@@ -365,13 +365,10 @@ def _restore(decoded: DecodedPhoto, engine: Engine, progress: Progress | None, c
 
 
 def _unchanged(request: DeblurRequest, before: np.ndarray, after: np.ndarray) -> tuple[str, ...]:
-    """A note if a result is, or is nearly, the photo itself."""
-    change = mean_change(before, after)
-    if request.strength == 0 or change >= HARDLY_CHANGED:
+    """A note if a photo is restored as a whole and hardly changes."""
+    if request.strength == 0 or request.selective or mean_change(before, after) >= HARDLY_CHANGED:
         return ()
-    if not request.selective:
-        return ("The result hardly differs from the photo, which is probably in focus.",)
-    return () if change else ("The result is the photo itself: nothing out of focus was selected.",)
+    return ("The result hardly differs from the photo, which is probably in focus.",)
 
 
 def mean_change(before: np.ndarray, after: np.ndarray) -> float:
