@@ -38,7 +38,7 @@ def test_a_photo_in_tiles(analyse, picture, tree, weights_file):
     picture("a.jpg", (100, 150))
     done = analyse("a.jpg", "-o", "new/out", "--tile", "64")
     assert (done.code, done.err) == (0, "")
-    pattern = r"a\.jpg -> new/out; blur radius [\d.]+ to [\d.]+ px \(5 to 95 % of the \d+% that is not flat\)\n"
+    pattern = r"a\.jpg -> new/out; blur radius [\d.]+ to [\d.]+ px in the \d+% of the photo where it is certain\n"
     assert re.fullmatch(pattern, done.out), done.out
     assert tree("new/out") == [*FILES, "result.jpg"]
     assert Image.open("new/out/result.jpg").size == (150, 100)

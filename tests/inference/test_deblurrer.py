@@ -12,6 +12,7 @@ from torch import Tensor
 
 from fdikp import Deblurrer, FdikpError, Photo, load_model
 from fdikp.errors import ArgumentError, Cancelled
+from fdikp.imaging.selection import Selection
 from fdikp.imaging.tiles import spans
 from fdikp.network import FDIKP, SIZE_MULTIPLE
 
@@ -165,19 +166,23 @@ class TestBands:
         next(bands)
         assert done == [1, 2, 3]
 
-    def test_memory_does_not_grow_with_the_height(self, tiny_weights: Path) -> None:
+    @pytest.mark.parametrize("selective", [False, True])
+    def test_memory_does_not_grow_with_the_height(self, model: Deblurrer, selective: bool) -> None:
         """Of numpy's arrays, which hold bands and results. Torch's hold a tile."""
-        model = load_model(tiny_weights, device="cpu", precision="float32", tile=64)
+        model = with_tile(model, 64)
         peaks = []
         for height in (200, 800):
             photo = Photo(np.zeros((height, 64, 3), np.float32))
-            next(model.restore_bands(photo))
+            limits: Any = {"regions": ("0,0,50%,100%",), "min_blur": 0} if selective else {}
+            selection = Selection(np.ones((height // 2, 32), np.uint8) if selective else None, **limits)
+            next(model.restore_bands(photo, selection=selection))
             tracemalloc.start()
-            for _ in model.restore_bands(photo):
+            for _ in model.restore_bands(photo, selection=selection):
                 pass
             peaks.append(tracemalloc.get_traced_memory()[1])
             tracemalloc.stop()
-        assert peaks[1] < peaks[0] + 64 * 64 * 3 * 4
+        one_map = (800 - 200) * 64 * 4
+        assert peaks[1] < peaks[0] + one_map / 2
 
     def test_rows_come_once_where_memory_runs_out(self, model: Deblurrer, pixels: np.ndarray) -> None:
         batches: list[int] = []
@@ -195,6 +200,10 @@ class TestBands:
             assert y == next_row
             next_row += count
         assert next_row == len(pixels) and len(rows) > 2
+
+
+def with_tile(model: Deblurrer, tile: int) -> Deblurrer:
+    return Deblurrer(model.network, model.descriptor, device=torch.device("cpu"), precision=torch.float32, tile=tile)
 
 
 class Failing(FDIKP):

@@ -122,6 +122,20 @@ def test_regions_and_limits_are_those_of_the_photo(model: Deblurrer, pixels: np.
     assert not np.array_equal(preview, model(small, mask=mask, regions=[region], min_blur=0.9))
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"regions": ["300,0,9,9"]}, r"^region='300,0,9,9': lies outside the image of 291 × 200 pixels$"),
+        ({"mask": np.ones((50, 50))}, r"^mask='50 × 50 pixels': has another aspect than the image of 291 × 200 pixels"),
+    ],
+)
+def test_errors_state_the_size_of_the_photo(
+    model: Deblurrer, pixels: np.ndarray, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ArgumentError, match=message):
+        model.preview(Photo(pixels), 97, **options)
+
+
 def test_metadata_fits_the_smaller_photo(model: Deblurrer, pixels: np.ndarray) -> None:
     exif = Image.Exif()
     exif[0x010F] = "maker"

@@ -80,6 +80,19 @@ def test_the_result_does_not_depend_on_the_batch_size(
     torch.testing.assert_close(model.predict(torch.from_numpy(x).permute(2, 0, 1)), predicted, rtol=0, atol=2e-3)
 
 
+def test_batches_hold_only_the_tiles_that_a_selection_needs(watched: Any, at_once: Any, pixels: np.ndarray) -> None:
+    model, x = watched(), pixels / 255.0
+    mask = np.zeros(x.shape[:2], bool)
+    mask[:100, :97] = True  # four of the six tiles
+    alone = model(x, mask=mask, max_blur=1.0)
+    batches(model).clear()
+    at_once(3)
+    together = model(x, mask=mask, max_blur=1.0)
+    assert batches(model) == [2, 2]
+    np.testing.assert_allclose(together, alone, rtol=0, atol=2e-3)
+    np.testing.assert_array_equal(together[~mask], x[~mask])
+
+
 def test_kernels_belong_to_their_tiles(watched: Any, at_once: Any, pixels: np.ndarray) -> None:
     """Each tile's kernels are those of the tile alone, in the order of the boxes."""
     at_once(4)

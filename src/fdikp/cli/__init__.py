@@ -27,6 +27,7 @@ TRAINING = {
     "render": "render out-of-focus images from sharp ones, for training and evaluation",
     "train": "train or fine-tune a network on real pairs or on rendered defocus",
     "average": "average the weights of trained models",
+    "calibrate": "calibrate the blur map of a model on rendered defocus",
     "data": "check a data set: names, pairs, sizes, damaged files",
     "evaluate": "measure models on data sets, under a named protocol",
     "compare": "score and rank folders of results of any methods",

@@ -55,7 +55,7 @@ class Options:
     Writes these files into a folder:
       result.EXT         the restored photo, in its own format
       overview.png       before, after, blur map and kernels on one page
-      blur_map.png       blur radius in pixels, hatched where the photo is flat
+      blur_map.png       blur radius in pixels, hatched where it is uncertain
       dilation_map.png   distance of the inverse kernels' taps, which the blur radius is computed from
       kernels.png        the predicted inverse kernels
       coefficients.png   the weights that blend the deconvolved images
@@ -171,16 +171,16 @@ def _blur_arrays(analysis: "Analysis[Photo]") -> dict[str, Any]:
 
 
 def _blur_summary(analysis: "Analysis[Photo]") -> str:
-    """What the blur map says, in one clause."""
+    """What the blur map says, in one clause: the 5th and the 95th percentile of its confident part."""
     import numpy as np
 
     if analysis.blur_map is None or analysis.confidence_map is None:
         return "no blur map: these weights have no blur calibration; run fdikp calibrate"
     confident = analysis.confidence_map >= CONFIDENT
     if not confident.any():
-        return "blur radius unknown: the photo is flat"
+        return "blur radius uncertain everywhere"
     low, high = np.percentile(analysis.blur_map[confident], (5, 95))
-    return f"blur radius {low:.1f} to {high:.1f} px (5 to 95 % of the {confident.mean():.0%} that is not flat)"
+    return f"blur radius {low:.1f} to {high:.1f} px in the {confident.mean():.0%} of the photo where it is certain"
 
 
 def _central(analysis: "Analysis[Photo]") -> int:

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import reduce
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
@@ -214,20 +214,17 @@ class SpatialWeights:
     """The weights that mask and regions give to the pixels of one image, computed row by row as they are needed."""
 
     def __init__(self, selection: Selection, height: int, width: int) -> None:
-        self._size = (height, width)
-        self._mask = None if selection.mask is None else _fitted_mask(selection.mask, height, width)
+        self._mask = None if selection.mask is None else _FittedMask(selection.mask, height, width)
         self._profiles = [_region_profiles(region, height, width) for region in selection.regions]
         """For each region its weights along both sides, [H] and [W]; the product is its weight at a pixel."""
 
     def rows(self, start: int, stop: int) -> np.ndarray:
         """The weights of the rows from `start` to before `stop`, [stop - start, W] float32 in 0..1."""
-        products = [np.outer(vertical[start:stop], horizontal) for vertical, horizontal in self._profiles]
-        weight = np.maximum.reduce(products) if products else None
-        if self._mask is None:
-            assert weight is not None
-            return weight
-        mask = self._mask_rows(start, stop)
-        return mask if weight is None else mask * weight
+        factors = [] if self._mask is None else [self._mask.rows(start, stop)]
+        if self._profiles:
+            products = [np.outer(vertical[start:stop], horizontal) for vertical, horizontal in self._profiles]
+            factors.append(np.maximum.reduce(products))
+        return reduce(np.multiply, factors)
 
     def tiles(self, rows: Sequence[Span], columns: Sequence[Span]) -> np.ndarray:
         """Which tiles contribute to a pixel whose weight is not 0: [rows, columns] bool."""
@@ -238,10 +235,19 @@ class SpatialWeights:
         weights = self.rows(row.start, row.stop)[row.weights > 0]
         return (weights[:, column.slice][:, column.weights > 0] for column in columns)
 
-    def _mask_rows(self, start: int, stop: int) -> np.ndarray:
-        """Rows of the mask, resized bilinearly to the image."""
-        assert self._mask is not None
-        if self._mask.shape == self._size:
+
+class _FittedMask:
+    """A mask, resized to an image row by row as they are needed."""
+
+    def __init__(self, mask: np.ndarray, height: int, width: int) -> None:
+        self._mask = _reduced_mask(mask, height, width)
+        self._is_resized = self._mask.shape != (height, width)
+        if self._is_resized:
+            self._vertical, self._horizontal = map(_neighbours, self._mask.shape, (height, width))
+
+    def rows(self, start: int, stop: int) -> np.ndarray:
+        """The rows from `start` to before `stop`, [stop - start, W] float32 in 0..1, between the mask's bilinearly."""
+        if not self._is_resized:
             return _unit(self._mask[start:stop])
         above, below, fraction = (part[start:stop] for part in self._vertical)
         upper, lower = _unit(self._mask[above]), _unit(self._mask[below])
@@ -250,16 +256,6 @@ class SpatialWeights:
         before = rows[:, left]
         between: np.ndarray = before + fraction * (rows[:, right] - before)
         return between
-
-    @cached_property
-    def _vertical(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        assert self._mask is not None
-        return _neighbours(self._mask.shape[0], self._size[0])
-
-    @cached_property
-    def _horizontal(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        assert self._mask is not None
-        return _neighbours(self._mask.shape[1], self._size[1])
 
 
 def read_mask(source: str | os.PathLike[str] | bytes) -> np.ndarray:
@@ -327,7 +323,7 @@ def _checked_mask(mask: Any) -> np.ndarray:
     return mask
 
 
-def _fitted_mask(mask: np.ndarray, height: int, width: int) -> np.ndarray:
+def _reduced_mask(mask: np.ndarray, height: int, width: int) -> np.ndarray:
     """The mask, averaged over blocks if it is at least twice as large as the image.
 
     Raises:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 Mask: TypeAlias = Union[np.ndarray, "Image.Image", Photo, str, os.PathLike[str]]
 """Kinds of mask."""
 
+Regions: TypeAlias = Iterable[Region | str | Sequence[float]]
+"""Rectangles, each given as `Region.of` takes it."""
+
 
 class RestoreOptions(TypedDict, total=False):
     """The keyword arguments of `Deblurrer`'s methods that restore an image."""
@@ -25,7 +28,7 @@ class RestoreOptions(TypedDict, total=False):
     """The fraction of the predicted change to apply, 0..2."""
     mask: Mask | None
     """Where to restore: white is restored, black is kept."""
-    regions: Iterable[Region | str | Sequence[float]]
+    regions: Regions
     """Rectangles to restore."""
     min_blur: float | None
     """Least blur radius to restore, in pixels."""
@@ -39,7 +42,7 @@ class RestoreOptions(TypedDict, total=False):
 
 def make_selection(
     mask: Mask | None = None,
-    regions: Iterable[Region | str | Sequence[float]] = (),
+    regions: Regions = (),
     min_blur: float | None = None,
     max_blur: float | None = None,
 ) -> Selection:

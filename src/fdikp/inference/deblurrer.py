@@ -10,16 +10,19 @@ from torch import Tensor
 
 from fdikp.errors import ArgumentError
 from fdikp.imaging import Photo, encode_photo, output_format
-from fdikp.imaging.selection import Region, Selection
-from fdikp.inference.arguments import Mask, RestoreOptions, make_selection
+from fdikp.imaging.resize import check_long_side
+from fdikp.imaging.selection import Selection
+from fdikp.inference.arguments import Mask, Regions, RestoreOptions, make_selection
 from fdikp.inference.callbacks import Cancel, Progress
 from fdikp.inference.image_types import (
     Encoded,
     Readable,
     SameKind,
     Scalar,
+    image_size,
     is_image,
     map_image,
+    opened,
     pixels_of,
     shrunk_image,
 )
@@ -161,7 +164,7 @@ class Deblurrer:
         *,
         strength: float = 1.0,
         mask: Mask | None = None,
-        regions: Iterable[Region | str | Sequence[float]] = (),
+        regions: Regions = (),
         min_blur: float | None = None,
         max_blur: float | None = None,
         progress: Progress | None = None,
@@ -239,7 +242,7 @@ class Deblurrer:
         *,
         strength: float = 1.0,
         mask: Mask | None = None,
-        regions: Iterable[Region | str | Sequence[float]] = (),
+        regions: Regions = (),
         min_blur: float | None = None,
         max_blur: float | None = None,
         progress: Progress | None = None,
@@ -262,7 +265,13 @@ class Deblurrer:
         """
         check_strength(strength)
         selection = make_selection(mask, regions, min_blur, max_blur)
-        small, scale = shrunk_image(image, long_side)
+        check_long_side(long_side)
+        small = opened(image)
+        height, width = image_size(small)
+        scale = min(1.0, long_side / max(height, width, 1))
+        if scale < 1:
+            selection.spatial_weights(height, width)  # here, so that its errors state the size of the image itself
+            small = shrunk_image(small, long_side)
         restored = self._restored(small, strength, selection.scaled(scale), progress, cancel)
         is_encoded = isinstance(image, bytes | bytearray | memoryview)
         return encode_photo(restored, output_format(restored)[0]) if is_encoded else restored
@@ -394,7 +403,7 @@ class Deblurrer:
         *,
         strength: float = 1.0,
         mask: Mask | None = None,
-        regions: Iterable[Region | str | Sequence[float]] = (),
+        regions: Regions = (),
         min_blur: float | None = None,
         max_blur: float | None = None,
         progress: Progress | None = None,

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from fdikp.errors import ArgumentError
 from fdikp.imaging import Photo, encode_photo, output_format, read_photo
-from fdikp.imaging.resize import check_long_side, shrink_pixels, shrunk
+from fdikp.imaging.resize import shrink_pixels, shrunk
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -71,47 +71,43 @@ def is_image(image: object) -> bool:
     return _converter(image) is not None
 
 
-def shrunk_image(image: Any, long_side: int) -> tuple[Any, float]:
-    """An image shrunk so that its long side has at most this many pixels, and how long its sides then are, relative to
-    those of the image.
-
-    Smaller images are returned as they are. The kinds are those of `map_image`; paths, files and bytes become a
-    `Photo`.
+def opened(image: Any) -> Any:
+    """An image of any kind that `map_image` takes; paths, files and bytes become a `Photo`.
 
     Raises:
         PhotoError: the photo cannot be read.
-        ArgumentError: `long_side` is not a whole number of at least 1, or the array or tensor has another type or
-            range.
         TypeError: not a kind of image.
     """
-    check_long_side(long_side)
-    converter = _converter(image)
-    if converter is None:
+    convert = _converter(image)
+    if convert is None:
         raise _not_a_kind(image)
-    if converter not in (_array, _tensor, _pillow):
-        image = converter(image, lambda pixels: pixels) if converter is not _encoded else read_photo(bytes(image))
-    side = _long_side(image)
-    return (image, 1.0) if side <= long_side else (_shrunk(image, long_side), long_side / side)
+    if convert is _encoded:
+        return read_photo(bytes(image))
+    return image if convert in (_array, _tensor, _pillow) else convert(image, lambda pixels: pixels)
 
 
-def _long_side(image: Any) -> int:
-    """The long side of a `Photo`, PIL image, array or tensor in pixels; 0 if it has not the shape of an image."""
+def image_size(image: Any) -> tuple[int, int]:
+    """Height and width of an image that `opened` returned; 0 and 0 if it has not the shape of one."""
     if isinstance(image, Photo):
-        return max(image.height, image.width)
+        return image.height, image.width
     if isinstance(image, Tensor):
-        return max(image.shape[-2:]) if image.ndim in (3, 4) else 0
+        return (image.shape[-2], image.shape[-1]) if image.ndim in (3, 4) else (0, 0)
     if isinstance(image, np.ndarray):
-        return max(image.shape[image.ndim == 4 :][:2]) if image.ndim in (2, 3, 4) else 0
-    return max(image.size)
+        return image.shape[image.ndim == 4 :][:2] if image.ndim in (2, 3, 4) else (0, 0)
+    return image.height, image.width
 
 
-def _shrunk(image: Any, long_side: int) -> Any:
-    """A `Photo`, PIL image, array or tensor, shrunk."""
+def shrunk_image(image: Any, long_side: int) -> Any:
+    """An image that `opened` returned, shrunk so that its long side has at most this many pixels.
+
+    Raises:
+        ArgumentError: the array or tensor has another type or range than an image.
+    """
     if isinstance(image, Photo):
         return shrunk(image, long_side)
     if isinstance(image, np.ndarray | Tensor) and image.ndim == 4:
         stack: Any = np.stack if isinstance(image, np.ndarray) else torch.stack
-        return stack([_shrunk(one, long_side) for one in image])
+        return stack([shrunk_image(one, long_side) for one in image])
     if isinstance(image, Tensor):
         pixels = _checked(image.detach().permute(1, 2, 0).cpu())
         small = shrink_pixels((pixels.float() if pixels.dtype == torch.bfloat16 else pixels).numpy(), long_side)
@@ -120,7 +116,7 @@ def _shrunk(image: Any, long_side: int) -> Any:
         pixels = _checked(torch.from_numpy(_contiguous(image[..., None] if image.ndim == 2 else image)))
         small = shrink_pixels(pixels.numpy(), long_side)
         return small[..., 0] if image.ndim == 2 else small
-    return _map_pillow(image, lambda array: _shrunk(array, long_side))
+    return _map_pillow(image, lambda array: shrunk_image(array, long_side))
 
 
 def pixels_of(photo: Photo) -> Tensor:

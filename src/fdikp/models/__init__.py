@@ -10,7 +10,7 @@ Importing this module is cheap: torch is loaded when a name that needs it is fir
 from typing import TYPE_CHECKING
 
 from fdikp._lazy import attach
-from fdikp.models.descriptor import DEFAULT, SHIPPED, ModelDescriptor, available, describe, weights_path
+from fdikp.models.descriptor import DEFAULT, SHIPPED, ModelDescriptor, available, describe, digest, weights_path
 from fdikp.models.infer_config import config_from_state_dict
 
 _LAZY = {
@@ -29,6 +29,7 @@ __all__ = [
     "average",
     "config_from_state_dict",
     "describe",
+    "digest",
     "load",
     "save",
     "save_calibrated",

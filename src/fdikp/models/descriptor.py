@@ -132,7 +132,7 @@ def weights_path(name_or_path: str | os.PathLike[str]) -> Path:
     )
 
 
-def _sha256(path: Path) -> str:
+def digest(path: Path) -> str:
     """The hexadecimal sha256 of a file.
 
     Raises:
@@ -156,11 +156,11 @@ def describe(name_or_path: str | os.PathLike[str]) -> ModelDescriptor:
         WeightsError: the file is unknown, unreadable, damaged, or its tensors do not fit its header.
     """
     path = weights_path(name_or_path)
-    digest = _sha256(path)
+    sha256 = digest(path)
     shipped = str(name_or_path) in SHIPPED
-    if shipped and SHIPPED[str(name_or_path)] != digest:
+    if shipped and SHIPPED[str(name_or_path)] != sha256:
         raise WeightsError(
-            f"{path}: the weights are damaged (sha256 {digest[:12]}… is not the shipped one); reinstall fdikp"
+            f"{path}: the weights are damaged (sha256 {sha256[:12]}… is not the shipped one); reinstall fdikp"
         )
     declared, shapes, encoded = _read_header(path)
     try:
@@ -176,7 +176,7 @@ def describe(name_or_path: str | os.PathLike[str]) -> ModelDescriptor:
         raise unfit(path, error) from None
     calibration = _blur_calibration(path, header)
     parameters = _count_parameters(shapes)
-    return ModelDescriptor(name, path, digest, parameters, config, header, licence, blur_calibration=calibration)
+    return ModelDescriptor(name, path, sha256, parameters, config, header, licence, blur_calibration=calibration)
 
 
 def _blur_calibration(path: Path, header: dict[str, Any]) -> BlurCalibration | None:

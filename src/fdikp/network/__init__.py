@@ -2,7 +2,8 @@
 
 `config` describes a network, and `fdikp` runs its three stages. `fikp` deconvolves images with the kernels that `dikp`
 predicts and the dilation map of `dilation`. `dsrm` predicts the coefficient maps, with `dual_domain` and `strips` at
-its bottleneck. `blur_radius` turns the dilation maps into a blur radius in pixels, by a `blur_calibration`. All of them compute with the operations in `ops`, which has a plain body and faster kernels for each.
+its bottleneck. `blur_radius` turns the dilation maps into a blur radius in pixels, by a `blur_calibration`. All of them
+compute with the operations in `ops`, which has a plain body and faster kernels for each.
 
 Importing this module is cheap: torch is loaded when a name that needs it is first used.
 """

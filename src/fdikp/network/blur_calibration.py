@@ -12,6 +12,12 @@ three scales."""
 LARGEST_RADIUS = 1000.0
 """Upper bound of `BlurCalibration.max_radius`, in pixels."""
 
+TOLERANCE, RELATIVE_TOLERANCE = 1.0, 0.25
+"""A radius is right if its error is at most this many pixels, or at most this fraction of the true radius."""
+
+LEAST_CONTRAST = 1.5
+"""Contrast of the sharp image around a pixel, in steps of 8 bits, from which on there is detail to measure blur by."""
+
 Vector = tuple[float, ...]
 Matrix = tuple[Vector, ...]
 

@@ -16,14 +16,17 @@ from fdikp.network.config import SCALES
 from fdikp.network.dilation import detail
 from fdikp.network.fdikp import Stage, downsample
 
-FILL_SCALES = (16, 4)
-"""How many times smaller the images are in which the radius is averaged to fill flat areas, coarse to fine."""
+FILL_WINDOWS = ((16, 17), (16, 5), (4, 5))
+"""The windows in which the radius is averaged to fill flat areas, wide to narrow: how many times smaller the averaged
+image is, and the side of the window in its pixels. Their sides are 272, 80 and 20 pixels of the photo."""
 
-FILL_WINDOW = 5
-"""Side of the window of these averages, in pixels of the smaller image: 80 and 20 pixels of the photo."""
+FILL_POWER, KEEP_POWER = 6, 3
+"""Powers of the confidence: the weight of a pixel in an average, where a few certain pixels count more than many
+doubtful ones, and the weight of its own radius."""
 
 FILL_WEIGHT = 0.02
-"""Weight of an average over a wider window, relative to that of a pixel of confidence 1 in the narrower one."""
+"""Weight of the average over the next wider window, relative to a narrower one whose pixels all have confidence 1. A
+pixel's own radius prevails from a confidence of about 0.02 ** (1 / 3) = 0.27 on."""
 
 
 def blur_features(x: Tensor, dilations: Sequence[Tensor]) -> Tensor:
@@ -37,9 +40,9 @@ def blur_features(x: Tensor, dilations: Sequence[Tensor]) -> Tensor:
         [B, FEATURES, H, W] float32: the dilation maps, then the energies of fine, medium and coarse detail at each
         scale, coarse to fine.
     """
-    size = x.shape[-2:]
-    maps = [*dilations, *(detail(downsample(x, scale)) for scale in SCALES)]
-    return torch.cat([_resized(map, size).float() for map in maps], dim=1)
+    energies = [detail(downsample(x, scale)) for scale in SCALES]
+    maps = zip((*dilations, *energies), (*SCALES, *SCALES), strict=True)
+    return torch.cat([_enlarged(map.float(), scale) for map, scale in maps], dim=1)
 
 
 class BlurRadius(nn.Module):
@@ -90,27 +93,27 @@ class BlurRadius(nn.Module):
 def fill(radius: Tensor, confidence: Tensor) -> Tensor:
     """Replace the radius [B, 1, H, W] where its confidence is low by that of confident pixels nearby.
 
-    Normalised convolution (Knutsson and Westin 1993): the mean over a window, weighted by the confidence. A window
-    without confident pixels takes the mean of a wider one.
+    Normalised convolution (Knutsson and Westin 1993): the mean over a window, weighted by a power of the confidence. A
+    window without confident pixels takes the mean of a wider one; without any in the widest, pixels keep their radius.
     """
-    weight = confidence.square()
-    both = torch.cat((weight * radius, weight), dim=1)
+    weight = confidence**FILL_POWER
+    weighted = torch.cat((weight * radius, weight), dim=1)
     filled = radius
-    for scale in FILL_SCALES:
-        near = _resized(_box(F.avg_pool2d(both, scale)), both.shape[-2:])
-        filled = (near[:, :1] + FILL_WEIGHT * filled) / (near[:, 1:] + FILL_WEIGHT)
-    return (both[:, :1] + FILL_WEIGHT * filled) / (weight + FILL_WEIGHT)
+    for scale, side in FILL_WINDOWS:
+        average = _enlarged(_box(F.avg_pool2d(weighted, scale), side), scale)
+        filled = (average[:, :1] + FILL_WEIGHT * filled) / (average[:, 1:] + FILL_WEIGHT)
+    keep = confidence**KEEP_POWER
+    return (keep * radius + FILL_WEIGHT * filled) / (keep + FILL_WEIGHT)
 
 
-def _box(x: Tensor) -> Tensor:
-    """The sum over windows, divided by their area; what is outside counts as 0."""
-    reach = FILL_WINDOW // 2
-    down = F.avg_pool2d(x, (FILL_WINDOW, 1), stride=1, padding=(reach, 0))
-    return F.avg_pool2d(down, (1, FILL_WINDOW), stride=1, padding=(0, reach))
+def _box(x: Tensor, side: int) -> Tensor:
+    """The sum over windows, divided by their area; what is outside the image counts as 0."""
+    down = F.avg_pool2d(x, (side, 1), stride=1, padding=(side // 2, 0))
+    return F.avg_pool2d(down, (1, side), stride=1, padding=(0, side // 2))
 
 
-def _resized(x: Tensor, size: Sequence[int]) -> Tensor:
-    """Bilinear, to a size of (height, width)."""
-    if tuple(x.shape[-2:]) == tuple(size):
+def _enlarged(x: Tensor, factor: int) -> Tensor:
+    """Bilinear, by a whole factor."""
+    if factor == 1:
         return x
-    return F.interpolate(x, tuple(size), mode="bilinear", align_corners=False)
+    return F.interpolate(x, scale_factor=float(factor), mode="bilinear", align_corners=False)

@@ -5,8 +5,9 @@ a Laplace distribution of the error whose scale it predicts too: pixels that tel
 fitted to whether the first is right, by the likelihood of a Bernoulli distribution: the confidence is its probability.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 import torch
@@ -14,11 +15,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fdikp.network import FDIKP, SCALES, downsample
-from fdikp.network.blur_calibration import FEATURES, BlurCalibration
-from fdikp.network.blur_radius import blur_features
+from fdikp.network.blur_calibration import (
+    FEATURES,
+    LEAST_CONTRAST,
+    RELATIVE_TOLERANCE,
+    TOLERANCE,
+    BlurCalibration,
+)
+from fdikp.network.blur_radius import BlurRadius, blur_features
 from fdikp.network.dilation import ENERGY_FLOOR, detail
-from fdikp.synthesis import RenderSettings
-from fdikp.training.data import Batch, RenderedStream
+from fdikp.network.fdikp import pad, working_size
+from fdikp.network.fikp import FIKP
+from fdikp.synthesis import RenderSettings, render_pair
+from fdikp.training.data import RenderedStream
 
 SETTINGS = RenderSettings(max_radius=16.0, keep_grain=False)
 """What is rendered. Targets without grain show where the scene itself has detail."""
@@ -26,17 +35,23 @@ SETTINGS = RenderSettings(max_radius=16.0, keep_grain=False)
 MARGIN = 32
 """Pixels rendered around each crop and cut off."""
 
+LARGEST_SIDE = 768
+"""Of the images that are rendered whole, in pixels."""
+
+SEED_STRIDE = 1_000_003
+"""Distance between the first seeds of two runs of `measure`."""
+
+STEP = 4
+"""Errors are measured at every fourth pixel of every fourth row: neighbours have nearly the same."""
+
+BLANK_EVERY, BLANK_SIDE = 20, 512
+"""One image of one colour for so many photos, and its side in pixels."""
+
 SAMPLES = 1000
 """Pixels of each pair that the fit uses."""
 
 HIDDEN = 16
 """Hidden units of each of the two perceptrons."""
-
-DETAIL = 1.5
-"""Contrast of the sharp image, in steps of 8 bits, from which on a pixel counts as having detail."""
-
-ABSOLUTE, RELATIVE = 1.0, 0.25
-"""A radius is right if its error is at most this, in pixels, or at most this fraction of the radius."""
 
 SMALLEST_SCALE = 0.1
 """Smallest scale of the Laplace distribution, in pixels: areas in focus, whose radius is exactly 0, do not dominate."""
@@ -68,7 +83,9 @@ def dilation_maps(network: FDIKP, x: Tensor) -> list[Tensor]:
 
     They are those that `FDIKP.stages` returns, without the rest of its work. H, W ≥ 48 and multiples of 16.
     """
-    return [network.fikp(blurry, blurry).dilation for blurry in (downsample(x, scale) for scale in SCALES)]
+    blur = network.fikp.blur if isinstance(network.fikp, FIKP) else None
+    inputs = [downsample(x, scale) for scale in SCALES]
+    return [torch.ones_like(blurry[:, :1]) if blur is None else blur(blurry) for blurry in inputs]
 
 
 def contrast(sharp: Tensor) -> Tensor:
@@ -79,7 +96,7 @@ def contrast(sharp: Tensor) -> Tensor:
 
 def is_right(predicted: Tensor, radius: Tensor) -> Tensor:
     """Whether predicted radii are right within the tolerance."""
-    return (predicted - radius).abs() <= (RELATIVE * radius).clamp_min(ABSOLUTE)
+    return (predicted - radius).abs() <= (RELATIVE_TOLERANCE * radius).clamp_min(TOLERANCE)
 
 
 @torch.inference_mode()
@@ -102,24 +119,75 @@ def draw_samples(
         seed: of the pairs and the pixels.
         done: called after each pair.
     """
-    stream = RenderedStream(images, MARGIN, seed, SETTINGS)
     generator = torch.Generator().manual_seed(seed)
+    stream = RenderedStream([*images, *_blank_images(len(images), generator)], MARGIN, seed, SETTINGS)
     parts = []
     for number in range(pairs):
         batch = stream.batch(number, 1, crop, torch.device("cpu"))
         pixels = torch.randperm(crop * crop, generator=generator)[:SAMPLES]
-        parts.append([values.flatten(1)[:, pixels].T for values in _maps(network, batch)])
+        assert batch.radius is not None
+        maps = (
+            blur_features(batch.blurred, dilation_maps(network, batch.blurred)),
+            batch.radius,
+            contrast(batch.target),
+        )
+        parts.append([values[0].flatten(1)[:, pixels].T for values in maps])
         done()
-    features, radius, detail_contrast = (torch.cat(part) for part in zip(*parts, strict=True))
-    return Samples(features, radius[:, 0], detail_contrast[:, 0])
+    features, radius, contrasts = (torch.cat(part) for part in zip(*parts, strict=True))
+    return Samples(features, radius[:, 0], contrasts[:, 0])
 
 
-def _maps(network: FDIKP, batch: Batch) -> Iterator[Tensor]:
-    """Features, true radius and contrast of one pair, each [maps, H, W]."""
-    assert batch.radius is not None
-    yield blur_features(batch.blurred, dilation_maps(network, batch.blurred))[0]
-    yield batch.radius[0]
-    yield contrast(batch.target)[0]
+def _blank_images(photos: int, generator: torch.Generator) -> list[np.ndarray]:
+    """Images of one colour, one for every `BLANK_EVERY` photos: they show that noise alone is no detail."""
+    colours = torch.randint(0, 256, (-(-photos // BLANK_EVERY), 3), generator=generator, dtype=torch.uint8)
+    return [np.full((BLANK_SIDE, BLANK_SIDE, 3), colour) for colour in colours.numpy()]
+
+
+@torch.inference_mode()
+def measure(
+    network: FDIKP,
+    calibration: BlurCalibration,
+    images: Iterable[np.ndarray],
+    *,
+    renderings: int,
+    seed: int,
+    done: Callable[[], None] = lambda: None,
+) -> np.ndarray:
+    """Predict the radius of whole rendered images.
+
+    Args:
+        network: in evaluation mode, on the CPU.
+        calibration: of this network.
+        images: sharp photos, uint8 [H, W, 3], of other scenes than those of the fit; only the middle is rendered of
+            those with a side above `LARGEST_SIDE`.
+        renderings: number of renderings of each image.
+        seed: of the renderings.
+        done: called after each rendering.
+
+    Returns:
+        [4, n] float32, at every `STEP`-th row and column of all renderings: the true radius, the predicted radius,
+        its confidence, and the contrast of the sharp image.
+    """
+    blur_radius = BlurRadius(calibration)
+    parts = []
+    seeds = count(seed * SEED_STRIDE)
+    for image in images:
+        sharp = torch.from_numpy(_middle(image)).permute(2, 0, 1)[None].float() / 255
+        height, width = sharp.shape[-2:]
+        for _ in range(renderings):
+            pair = render_pair(sharp, [next(seeds)], SETTINGS)
+            x = pad(pair.blurred, *working_size(height, width))
+            predicted = blur_radius.from_features(blur_features(x, dilation_maps(network, x)))[..., :height, :width]
+            maps = torch.cat((pair.radius, predicted, contrast(pair.target)), dim=1)
+            parts.append(maps[0, :, ::STEP, ::STEP].flatten(1).numpy())
+            done()
+    return np.concatenate(parts, axis=1)
+
+
+def _middle(image: np.ndarray) -> np.ndarray:
+    """The middle of an image, of at most `LARGEST_SIDE` pixels a side."""
+    top, left = (max(0, side - LARGEST_SIDE) // 2 for side in image.shape[:2])
+    return np.ascontiguousarray(image[top : top + LARGEST_SIDE, left : left + LARGEST_SIDE])
 
 
 def fit(samples: Samples, *, pairs: int, seed: int) -> BlurCalibration:
@@ -135,7 +203,7 @@ def fit(samples: Samples, *, pairs: int, seed: int) -> BlurCalibration:
     weights = _balance(samples.radius)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        radius_net, confidence_net = _perceptron(2), _perceptron(1)
+        radius_net, confidence_net = _Perceptron(2), _Perceptron(1)
 
     def radius_loss() -> Tensor:
         radius, log_scale = radius_net(features).unbind(dim=1)
@@ -145,7 +213,7 @@ def fit(samples: Samples, *, pairs: int, seed: int) -> BlurCalibration:
     _minimise(radius_net, radius_loss)
     with torch.no_grad():
         radius = F.softplus(radius_net(features)[:, 0])
-        right = (is_right(radius, samples.radius) & (samples.contrast >= DETAIL)).float()
+        right = (is_right(radius, samples.radius) & (samples.contrast >= LEAST_CONTRAST)).float()
     _minimise(confidence_net, lambda: F.binary_cross_entropy_with_logits(confidence_net(features)[:, 0], right))
     return _stored(radius_net, confidence_net, mean, deviation, pairs, seed)
 
@@ -157,8 +225,17 @@ def _balance(radius: Tensor) -> Tensor:
     return weights / weights.mean()
 
 
-def _perceptron(outputs: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(FEATURES, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, outputs))
+class _Perceptron(nn.Module):
+    """One hidden layer: [n, FEATURES] to [n, outputs]."""
+
+    def __init__(self, outputs: int) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(FEATURES, HIDDEN)
+        self.output = nn.Linear(HIDDEN, outputs)
+
+    def forward(self, features: Tensor) -> Tensor:
+        out: Tensor = self.output(F.relu(self.hidden(features)))
+        return out
 
 
 def _minimise(network: nn.Module, loss: Callable[[], Tensor]) -> None:
@@ -169,22 +246,22 @@ def _minimise(network: nn.Module, loss: Callable[[], Tensor]) -> None:
     def closure() -> Tensor:
         optimizer.zero_grad()
         value = loss()
-        value.backward()  # type: ignore[no-untyped-call]
+        value.backward()
         return value
 
-    optimizer.step(closure)  # type: ignore[arg-type]
+    optimizer.step(closure)
 
 
 @torch.no_grad()
 def _stored(
-    radius_net: nn.Sequential, confidence_net: nn.Sequential, mean: Tensor, deviation: Tensor, pairs: int, seed: int
+    radius_net: _Perceptron, confidence_net: _Perceptron, mean: Tensor, deviation: Tensor, pairs: int, seed: int
 ) -> BlurCalibration:
     """Both perceptrons side by side as one, which takes the features as they are."""
-    weight = torch.cat((radius_net[0].weight, confidence_net[0].weight)) / deviation
-    bias = torch.cat((radius_net[0].bias, confidence_net[0].bias)) - weight @ mean
+    weight = torch.cat((radius_net.hidden.weight, confidence_net.hidden.weight)) / deviation
+    bias = torch.cat((radius_net.hidden.bias, confidence_net.hidden.bias)) - weight @ mean
     output = torch.zeros(2, 2 * HIDDEN)
-    output[0, :HIDDEN], output[1, HIDDEN:] = radius_net[2].weight[0], confidence_net[2].weight[0]
-    output_bias = torch.stack((radius_net[2].bias[0], confidence_net[2].bias[0]))
+    output[0, :HIDDEN], output[1, HIDDEN:] = radius_net.output.weight[0], confidence_net.output.weight[0]
+    output_bias = torch.stack((radius_net.output.bias[0], confidence_net.output.bias[0]))
 
     def rounded(values: Tensor) -> tuple[float, ...]:
         return tuple(float(f"{value:.{DIGITS}g}") for value in values.tolist())
