@@ -254,6 +254,10 @@ def test_raw_is_developed_to_sixteen_bit_srgb():
     # a neutral ramp through sRGB's curve: (1000 + 20 * 200 + 10 * 50) / 16383 = 0.336 is 0.615
     assert np.abs(photo.pixels[10, 20] / 65535 - 0.615).max() < 0.01
     assert read_photo(make_dng(orientation=6)).pixels.shape == (64, 48, 3)
+    for orientation in (1, 3, 6, 8):
+        header = read_photo(make_dng(orientation=orientation), header_only=True)
+        assert header.pixels.shape == read_photo(make_dng(orientation=orientation)).pixels.shape
+        assert (header.pixels.dtype, header.pixels.any(), header.notes) == (np.uint16, False, photo.notes)
     with tifffile.TiffFile(io.BytesIO(encode_photo(photo, "tiff"))) as result:
         assert result.pages[0].tags["Model"].value == "Model"
         np.testing.assert_array_equal(result.asarray(), photo.pixels)

@@ -5,7 +5,7 @@ import re
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -264,7 +264,8 @@ def _summary(result: DeblurResult) -> str:
     if result.status == "skipped":
         return "; ".join((f"{result.input}: skipped, {result.output} exists", *result.notes))
     if result.status == "planned":
-        files = ", ".join(str(path) for path in (result.output, result.blur_map, result.compare) if path is not None)
+        written = [getattr(result, each.name) for each in fields(result) if each.name != "input"]
+        files = ", ".join(str(path) for path in written if isinstance(path, Path))
         return "; ".join((f"{result.input} -> {files} ({result.width} × {result.height})", *result.notes))
     return "; ".join((f"{result.input} -> {result.output} ({result.seconds:.1f} s)", *result.notes))
 

@@ -103,11 +103,9 @@ class _Node:
     """An element, and where it is in the packet. Names are pairs of namespace and local name."""
 
     name: tuple[str, str]
-    prefix: str
-    """With its colon; empty in a default namespace."""
     attributes: dict[tuple[str, str], str]
     prefixes: dict[tuple[str, str], str]
-    """By attribute, its prefix with the colon."""
+    """By attribute, its prefix with the colon; empty where there is none."""
     start: int
     head_end: int
     """Where the start tag ends."""
@@ -138,7 +136,7 @@ def _parse(packet: bytes) -> _Node:
     roots: list[_Node] = []
 
     def split(name: str) -> tuple[tuple[str, str], str]:
-        uri, local, prefix = (["", name, ""] if _SEPARATOR not in name else [*name.split(_SEPARATOR), ""])[:3]
+        uri, local, prefix = [*name.split(_SEPARATOR), ""][:3] if _SEPARATOR in name else ("", name, "")
         return (uri, local), f"{prefix}:" if prefix else ""
 
     def start(name: str, attributes: dict[str, str]) -> None:
@@ -146,16 +144,8 @@ def _parse(packet: bytes) -> _Node:
         tag = _TAG.match(text, at)
         if tag is None:
             raise UnusualPacketError("a tag is not found again")
-        own, prefix = split(name)
-        names = {key: split(key) for key in attributes}
-        node = _Node(
-            own,
-            prefix,
-            {names[key][0]: value for key, value in attributes.items()},
-            dict(names.values()),
-            at,
-            tag.end(),
-        )
+        prefixes = dict(map(split, attributes))
+        node = _Node(split(name)[0], dict(zip(prefixes, attributes.values(), strict=True)), prefixes, at, tag.end())
         (opened[-1].children if opened else roots).append(node)
         opened.append(node)
 
