@@ -82,6 +82,14 @@ def test_blur_limits_divide_the_photo(restore):
     assert beyond.any() or below.any()
 
 
+def test_a_note_says_if_nothing_is_selected(restore, picture):
+    picture("a.png", (64, 96))
+    mask("m.png", white=slice(0))
+    done = restore("a.png", "--mask", "m.png")
+    assert done.code == 0 and "nothing is selected" in done.out
+    np.testing.assert_array_equal(pixels("a.png"), pixels("a_deblurred.png"))
+
+
 class TestPreview:
     def test_its_name_and_size(self, restore, picture, tree):
         picture("a.png", (64, 96))
@@ -96,6 +104,17 @@ class TestPreview:
         picture("a.png", (8, 2048))
         assert restore(*(["--preview", "a.png"] if place == "before" else ["a.png", "--preview"])).code == 0
         assert pixels("a_preview.png").shape == (4, 1024, 3)
+
+    def test_it_is_the_preview_of_the_library(self, restore, picture, calibrated_weights):
+        from fdikp import load_model, read_photo
+
+        picture("a.png", (64, 96))
+        mask("m.png")
+        limits = ("--mask", "m.png", "--region", "0,0,80,100%", "--max-blur", "9", "--strength", "0.9")
+        assert restore("a.png", "--preview", "48", *limits).code == 0
+        model = load_model(calibrated_weights, device="cpu", precision="float32")
+        photo, how = read_photo("a.png"), {"mask": "m.png", "regions": ["0,0,80,100%"], "max_blur": 9, "strength": 0.9}
+        np.testing.assert_array_equal(pixels("a_preview.png"), model.preview(photo, 48, **how).pixels)
 
     def test_neither_it_nor_its_side_images_are_inputs(self, restore, picture, tree):
         picture("x/a.png", (64, 96))
@@ -112,11 +131,12 @@ BAD_LINES = [
     (["--region", ""], "--region : must be X,Y,WIDTH,HEIGHT"),
     (["--region", "1,2,0,4"], "--region 1,2,0,4: is empty"),
     (["--region", "1,2,3,4", "--region", "0,0,-5,5"], "--region 0,0,-5,5"),
+    (["--region", "-1,0,5,5"], "--region"),
     (["--max-blur", "-1"], "--max-blur -1.0: must be a radius in pixels, at least 0"),
     (["--max-blur", "nan"], "--max-blur nan: must be a radius in pixels, at least 0"),
     (["--min-blur", "inf"], "--min-blur inf: must be a radius in pixels, at least 0"),
     (["--max-blur", "soft"], "--max-blur soft: must be a number"),
-    (["--min-blur", "3", "--max-blur", "2"], "--min-blur 3.0: must be at most max_blur, which is 2"),
+    (["--min-blur", "3", "--max-blur", "2"], "--min-blur 3: must be at most --max-blur, which is 2"),
     (["--preview", "0"], "--preview 0: must be at least 1"),
     (["--preview", "-5"], "--preview -5: must be at least 1"),
     (["--preview", "10.5"], "--preview 10.5: must be a whole number"),

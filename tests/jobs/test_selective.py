@@ -41,6 +41,14 @@ def test_limits_on_the_blur_radius(engine, photo_file, limits, inside, outside):
     assert where[:, inside].all() and not where[:, outside].any()
 
 
+def test_the_result_records_what_was_selected(engine, photo_file, tmp_path):
+    mask = photo_file("mask.png")
+    request = DeblurRequest(photo_file(), mask=mask, regions=("0,0,9,9", "1%,2%,3%,4%"), max_blur=4, min_blur=0.5)
+    packet = read_photo(run(request, engine).output).metadata.xmp.decode()
+    assert all(value in packet for value in ("mask.png", "0,0,9,9; 1%,2%,3%,4%", 'MaxBlur="4"', 'MinBlur="0.5"'))
+    assert str(tmp_path) not in packet
+
+
 def test_a_region_outside_the_photo_is_its_fault(engine, photo_file, files):
     source = photo_file()
     result = run(DeblurRequest(source, regions=("0,0,5,5", "30,0,5,5")), engine)
@@ -49,13 +57,9 @@ def test_a_region_outside_the_photo_is_its_fault(engine, photo_file, files):
     assert files() == ["a.png"] and not engine.calls
 
 
-def test_a_note_says_if_nothing_was_selected(engine, photo_file):
-    source = photo_file()
-    result = run(DeblurRequest(source, min_blur=1000), engine)
-    assert "The result is the photo itself: nothing out of focus was selected." in result.notes
-    np.testing.assert_array_equal(pixels(source), pixels(result.output))
-    small = run(DeblurRequest(source, regions=("0,0,1,1",), existing="replace"), engine)
-    assert small.notes == ("It was easy.",)  # a small part says nothing about the photo
+def test_a_small_part_says_nothing_about_the_focus_of_the_photo(engine, photo_file):
+    for options in ({"regions": ("0,0,1,1",)}, {"min_blur": 1000}):
+        assert run(DeblurRequest(photo_file(), **options, existing="replace"), engine).notes == ("It was easy.",)
 
 
 class TestPreview:
@@ -85,6 +89,14 @@ class TestPreview:
         assert where[:, 55:60].all() and not where[:, :45].any() and not where[:, 80:].any()
         assert run(request, engine).status == "ok"
         np.testing.assert_array_equal(pixels(tmp_path / "map.png")[0], np.minimum(np.arange(150) * 512, 65535))
+
+    def test_it_never_replaces_the_photo(self, engine, photo_file, tmp_path):
+        source = photo_file("a.png", (200, 300))
+        (tmp_path / "link.png").symlink_to("a.png")
+        for output in (source, tmp_path / "link.png"):
+            result = run(DeblurRequest(source, output, preview=30, existing="replace"), engine)
+            assert result.error == f"{source}: would be replaced by its preview; choose another output"
+        assert pixels(source).shape == (200, 300, 3)
 
     def test_a_mask_is_checked_against_the_full_photo(self, engine, photo_file, tmp_path):
         source, mask = photo_file("a.png", (200, 300)), tmp_path / "m.png"

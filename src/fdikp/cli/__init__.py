@@ -1,9 +1,10 @@
 """The command line, `fdikp SUBCOMMAND ...`: a file for each subcommand.
 
 A subcommand is a module of this package with two names: `Options`, a frozen dataclass whose docstring and field
-comments are its `--help`, and `run(options)`, which does the work and returns the exit code. One whose defaults depend
-on its arguments has `parse(args, prog)` in place of `Options`. To add one, write the module and name it in
-`SUBCOMMANDS`. Import what is heavy (torch, pyvips, matplotlib, numpy) inside functions: `--help` must be instant.
+comments are its `--help`, and `run(options)`, which does the work and returns the exit code. If it has a function
+`parse(args, prog)`, that makes the options, as where defaults depend on arguments. To add one, write the module and
+name it in `SUBCOMMANDS`. Import what is heavy (torch, pyvips, matplotlib, numpy) inside functions: `--help` must be
+instant.
 """
 
 import difflib

@@ -306,6 +306,8 @@ def _check(options: Options) -> None:
         raise UsageError(f"--quality {options.quality}: must be between 1 and 100")
     if options.max_pixels < 1:
         raise UsageError(f"--max-pixels {options.max_pixels}: must be at least 1")
+    if options.min_blur is not None and options.max_blur is not None and options.min_blur > options.max_blur:
+        raise UsageError(f"--min-blur {options.min_blur:g}: must be at most --max-blur, which is {options.max_blur:g}")
     if options.overwrite and options.skip_existing:
         raise UsageError("--overwrite and --skip-existing exclude each other; give one of them")
     if options.mask is not None and not os.path.exists(options.mask):  # noqa: PTH110 (a name may hold what no Path can)

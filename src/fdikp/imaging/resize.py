@@ -85,7 +85,10 @@ def _resized(image: Any, long_side: int) -> np.ndarray:
 def _linear(pixels: np.ndarray) -> Any:
     """A libvips image of the linear light of samples [H, W, C]; integers go through a table, row by row."""
     if pixels.dtype.kind == "f":
-        return _wrapped(_decoded(pixels.astype(np.float32)))
+        light = np.empty(pixels.shape, np.float32)
+        for y in range(0, len(pixels), 64):  # in bands: the intermediate results of a whole photo take much memory
+            light[y : y + 64] = _decoded(pixels[y : y + 64].astype(np.float32))
+        return _wrapped(light)
     white = int(white_level(pixels.dtype.name))
     table = _decoded(np.arange(white + 1, dtype=np.float32) / np.float32(white))
     return _wrapped(pixels).maplut(_wrapped(table[None, :, None]))

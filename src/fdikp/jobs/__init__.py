@@ -10,6 +10,12 @@ One photo:
 >>> result.status, result.output, result.code                                  # doctest: +SKIP
 ('ok', PosixPath('out/photo.jpg'), None)
 
+Only a part of it, and the blur radius as an image of 16 bits:
+
+>>> request = jobs.DeblurRequest(
+...     Path("photo.jpg"), max_blur=4, regions=("10%,10%,50%,50%",), blur_map=Path("radius.png")
+... )
+
 A folder, with the next photo being read and the last result being written while the network works:
 
 >>> naming = jobs.OutputNaming(suffix="", folder=Path("fixed"))

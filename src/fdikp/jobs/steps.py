@@ -300,6 +300,9 @@ def _may_write(request: DeblurRequest) -> bool:
         raise PhotoError(
             f"{source}: its result {output} is a folder", code="output_unwritable", hint="choose another output"
         )
+    if request.preview is not None and output.samefile(source):
+        reason = f"{source}: would be replaced by its preview"
+        raise PhotoError(reason, code="output_unwritable", hint="choose another output")
     if request.existing == "replace":
         return True
     if output.samefile(source):
@@ -362,13 +365,10 @@ def _restore(decoded: DecodedPhoto, engine: Engine, progress: Progress | None, c
 
 
 def _unchanged(request: DeblurRequest, before: np.ndarray, after: np.ndarray) -> tuple[str, ...]:
-    """A note if a result is, or is nearly, the photo itself."""
-    change = mean_change(before, after)
-    if request.strength == 0 or change >= HARDLY_CHANGED:
+    """A note if a photo is restored as a whole and hardly changes."""
+    if request.strength == 0 or request.selective or mean_change(before, after) >= HARDLY_CHANGED:
         return ()
-    if not request.selective:
-        return ("The result hardly differs from the photo, which is probably in focus.",)
-    return () if change else ("The result is the photo itself: nothing out of focus was selected.",)
+    return ("The result hardly differs from the photo, which is probably in focus.",)
 
 
 def mean_change(before: np.ndarray, after: np.ndarray) -> float:
