@@ -5,6 +5,9 @@ import os
 # Small networks are quicker on one thread, and two test runs side by side do not spin against each other
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Tests also pass where the kernels could not be compiled; pyproject.toml says the same for this process
+os.environ.setdefault("PYTHONWARNINGS", "ignore:fdikp's native kernels:UserWarning")
+
 import re
 import sys
 import threading
@@ -89,6 +92,29 @@ def calibrated_weights(tiny_weights: Path, tmp_path_factory: pytest.TempPathFact
     path = tmp_path_factory.mktemp("calibrated") / "tiny.safetensors"
     models.save_calibrated(tiny_weights, path, calibration)
     return path
+
+
+SLOWEST = (
+    "test_readme.py",
+    "test_pac_triton.py",
+    "test_loop.py",
+    "test_killed.py",
+    "test_imports.py",
+    "test_shipped.py",
+    "test_wheel.py",
+    "test_plain.py",
+    "test_many.py",
+    "test_deblurrer.py",
+    "test_image_types.py",
+    "test_typing.py",
+    "test_docs_training.py",
+)
+"""Files of tests that take longer than 15 s in all, slowest first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slowest files come first: one that starts last would leave all processes but its own without work."""
+    items.sort(key=lambda item: SLOWEST.index(item.path.name) if item.path.name in SLOWEST else len(SLOWEST))
 
 
 @pytest.fixture(autouse=True)

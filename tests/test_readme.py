@@ -11,6 +11,9 @@ import pytest
 from PIL import Image
 from skimage import data
 
+from fdikp.cli import main
+from fdikp.training import loop
+
 ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "docs/index.md", "docs/guide.md", "docs/measuring.md", "docs/recipes.md", "docs/reproducing.md")
 """docs/training.md has a test of its own, whose commands depend on each other."""
@@ -66,15 +69,28 @@ def test_the_readme_is_short() -> None:
 
 
 @pytest.mark.parametrize("command", [command for command in ALL if command.startswith("fdikp ")])
-def test_command(command: str, folder: Path) -> None:
-    words = shlex.split(command)
-    trains = words[1] == "train" and "--help" not in words
+def test_command(
+    command: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    program, *words = shlex.split(command)
+    assert program == "fdikp"
+    trains = words[0] == "train" and "--help" not in words
     before = {p for p in folder.rglob("*") if p.is_file()}
-    out = run(words + SHORT * trains, folder)
-    if trains or (words[1] in ("deblur", "analyse", "render") and "--dry-run" not in words):
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(loop, "STATISTICS_BATCHES", 2)
+    code = main(words + SHORT * trains)
+    output = capfd.readouterr()
+    assert code == 0, output.err
+    if trains or (words[0] in ("deblur", "analyse", "render") and "--dry-run" not in words):
         assert {p for p in folder.rglob("*") if p.is_file()} > before
     else:
-        assert out
+        assert output.out
+
+
+def test_the_installed_program(folder: Path) -> None:
+    """The other commands run in this process, which spares each of them an import of torch."""
+    run(shlex.split(blocks("README.md", "sh")[0].split("  #")[0]), folder)
+    assert (folder / "photo_deblurred.jpg").is_file()
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")])

@@ -1,4 +1,4 @@
-"""The errors that fdikp raises on purpose. Each is one line: what failed, where, and what to do.
+"""The errors that fdikp raises on purpose, and its warning. Each is one line: what failed, where, and what to do.
 
 Programs tell errors apart by `code`, which stays the same when a message is reworded.
 """
@@ -143,6 +143,13 @@ class DataError(FdikpError):
 
 class TrainingError(FdikpError):
     """A run cannot start or continue: an invalid recipe, a full disk, a loss that is not finite."""
+
+
+class MissingKernelsWarning(UserWarning):
+    """The native kernels are missing: the CPU restores with torch's operations, slower.
+
+    It is emitted once per process. `warnings.simplefilter("ignore", MissingKernelsWarning)` silences it.
+    """
 
 
 def as_fdikp_error(error: Exception) -> FdikpError:

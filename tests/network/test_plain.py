@@ -41,7 +41,6 @@ def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     """The compiled library, or none, as where there is no compiler at installation."""
     if request.param == "not compiled":
         monkeypatch.setattr(native, "library", lambda: None)
-        monkeypatch.setattr("fdikp.network.ops.pac_cpu.library", lambda: None)
     elif native.library() is None:
         pytest.skip("no C compiler was there at installation")
 

@@ -86,7 +86,9 @@ def _run(args: list[str]) -> int:
         options = subcommand.parse(args[1:], prog)
     else:
         options = parse(subcommand.Options, args[1:], prog)
-    code: int = subcommand.run(options)
+    # doctor reports the kernels itself
+    with console.notes(shown=name != "doctor" and not getattr(options, "quiet", False)):
+        code: int = subcommand.run(options)
     return code
 
 

@@ -5,9 +5,11 @@ import logging
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Iterator
+from typing import Any
 
-from fdikp.errors import ArgumentError, RequestError, as_fdikp_error
+from fdikp.errors import ArgumentError, MissingKernelsWarning, RequestError, as_fdikp_error
 from fdikp.terminal import draw
 
 DEBUG = "FDIKP_DEBUG"
@@ -69,6 +71,24 @@ def problem(text: object) -> None:
 def status(text: object) -> None:
     """Print one line to stderr as it is."""
     print(one_line(text), file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def notes(*, shown: bool) -> Iterator[None]:
+    """Within this context the warning about missing kernels is one line on stderr, or nothing if not `shown`."""
+    with warnings.catch_warnings():
+        if not shown:
+            warnings.simplefilter("ignore", MissingKernelsWarning)
+        show = warnings.showwarning
+
+        def show_note(message: Warning | str, category: type[Warning], *where: Any, **options: Any) -> None:
+            if issubclass(category, MissingKernelsWarning):
+                problem(f"note: {message}")
+            else:
+                show(message, category, *where, **options)
+
+        warnings.showwarning = show_note
+        yield
 
 
 def explain(error: Exception) -> str:

@@ -29,7 +29,7 @@ class Bars:
             console=console,
             # Results go to stdout, which may be a pipe; rich would move them to its own console
             redirect_stdout=False,
-            redirect_stderr=False,
+            redirect_stderr=True,  # a note appears above the bars
         )
         self._files = self._progress.add_task(what, total=files, visible=files > 1)
         self._tiles = self._progress.add_task("", total=None, visible=False)

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fdikp.network.ops.native import launch, library
+from fdikp.network.ops.native import is_available, launch
 
 CHANNELS = 3
 
@@ -20,7 +20,7 @@ def is_eligible(x: Tensor, kernels: Tensor) -> bool:
         and x.dtype == torch.float32
         and x.shape[1] == CHANNELS
         and max(kernels.shape[1], kernels.shape[-1]) <= MAX_KERNEL
-        and library() is not None
+        and is_available()
     )
 
 

@@ -1,27 +1,27 @@
-"""The native kernels: a C library, built at installation where there is a compiler, and called through ctypes.
+"""The native kernels: a C library, from a wheel or compiled at installation, and called through ctypes.
 
 The kernels are the headers in `kernels/`, written with vectors of a width that is fixed at compile time. `generic.c`,
 `avx2.c` and `avx512.c` compile all of them for one instruction set each; `isa` chooses between these builds when the
 program runs. `signatures` describes the arguments of each function. Without the library torch's operations run instead,
-which the tests compare the kernels with.
+which the tests compare the kernels with, and one warning says so.
 """
 
 import ctypes
-import logging
 import os
+import warnings
 from functools import cache
-from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.profiler import record_function
 
-from fdikp.errors import FdikpError
+from fdikp.errors import FdikpError, MissingKernelsWarning
 from fdikp.network.ops.native.signatures import ISAS, checked, declare
 from fdikp.network.ops.native.threads import run_in_threads
 
-log = logging.getLogger(__name__)
+FILE = Path(__file__).with_name("_native.so")
+"""The library has this name on every system (setup.py): it is not a module of one version of Python."""
 
 ISA_VARIABLE = "FDIKP_ISA"
 """Environment variable that limits the instruction set: one of `ISAS`, or `auto`."""
@@ -32,17 +32,30 @@ DTYPES = (torch.float32, torch.bfloat16)
 
 @cache
 def library() -> ctypes.CDLL | None:
-    """The compiled library, or None where it was not built or cannot be loaded, which is logged once."""
-    for suffix in EXTENSION_SUFFIXES:
-        file = Path(__file__).with_name("_native" + suffix)
-        try:
-            if file.is_file():
-                return declare(ctypes.CDLL(str(file)))
-        except OSError as error:
-            log.warning("%s cannot be loaded (%s): the network runs without native kernels, slower", file, error)
-            return None
-    log.info("native kernels were not built (no C compiler at installation): the network runs without them, slower")
-    return None
+    """The compiled library, or None where it was not built or cannot be loaded."""
+    try:
+        return declare(ctypes.CDLL(str(FILE)))
+    except OSError:
+        return None
+
+
+def is_available() -> bool:
+    """Whether there is a library. Where there is none, the first call in a process emits `MissingKernelsWarning`."""
+    if library() is None:
+        _warn()
+        return False
+    return True
+
+
+@cache
+def _warn() -> None:
+    reason = "cannot be loaded on this system" if FILE.is_file() else "were not compiled at installation"
+    warnings.warn(
+        f"fdikp's native kernels {reason}: photos take about twice as long; install a C compiler (gcc or clang) and "
+        "reinstall fdikp (pip install --force-reinstall --no-deps --no-cache-dir), or install a wheel for this system",
+        MissingKernelsWarning,
+        stacklevel=3,
+    )
 
 
 @cache
@@ -84,7 +97,7 @@ def is_eligible(*tensors: Tensor) -> bool:
         not torch.is_grad_enabled()
         and not torch.compiler.is_compiling()
         and all(t.device.type == "cpu" and t.dtype in DTYPES and type(t) is Tensor for t in tensors)
-        and library() is not None
+        and is_available()
     )
 
 

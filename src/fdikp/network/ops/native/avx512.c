@@ -1,13 +1,16 @@
 /* The kernels for x86-64 with AVX-512: its parts F, BW, DQ and VL, which all such processors but Xeon Phi have. */
+#include "export.h"
+
 #ifdef __x86_64__
+#include "processor.h"
+
 #define ISA avx512
 #define LANES 16
 #define TILES 12
 
-int fdikp_has_avx512(void)
+EXPORT int fdikp_has_avx512(void)
 {
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq")
-           && __builtin_cpu_supports("avx512vl");
+    return processor_has(bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL, ZMM);
 }
 
 #ifdef __clang__
@@ -22,6 +25,6 @@ int fdikp_has_avx512(void)
 
 #else
 
-int fdikp_has_avx512(void) { return 0; }
+EXPORT int fdikp_has_avx512(void) { return 0; }
 
 #endif

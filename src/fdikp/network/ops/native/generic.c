@@ -9,4 +9,4 @@
 #include "kernels/kernels.h"
 
 /* Shared by all instruction sets: a thread runs one kernel at a time. */
-_Thread_local _Alignas(64) float fdikp_workspace[WORKSPACE_FLOATS];
+_Thread_local float fdikp_workspace[WORKSPACE_SIZE];

@@ -23,7 +23,7 @@ typedef struct {
     Rows neighbourhood[BANDS]; /* the mean of that */
 } Steps;
 
-_Static_assert(sizeof(Steps) <= sizeof fdikp_workspace, "the steps do not fit into the workspace");
+_Static_assert(sizeof(Steps) <= WORKSPACE_FLOATS * sizeof(float), "the steps do not fit into the workspace");
 
 INLINE int clamp_row(int y, int H) { return y < 0 ? 0 : y < H ? y : H - 1; }
 
@@ -56,7 +56,7 @@ INLINE void box_row(Rows from, int y, int side, int H, int W, float *restrict to
 /* Rows first .. last - 1, columns left .. right - 1 of an image x [3, H, W]. */
 INLINE void strip(const float *x, float *out, float scale, int H, int W, int first, int last, int left, int right)
 {
-    Steps *steps = (Steps *)fdikp_workspace;
+    Steps *steps = (Steps *)workspace();
     int start = left > REACH ? left - REACH : 0, end = right + REACH < W ? right + REACH : W, width = end - start;
     size_t plane = (size_t)H * W;
     int begin = first > REACH ? first - REACH : 0;

@@ -6,10 +6,12 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "../export.h"
+
 #define INLINE static inline __attribute__((always_inline))
 
 /* ENTRY(blend) is fdikp_blend_avx2 where ISA is avx2. */
-#define ENTRY(name) JOIN(fdikp_##name, ISA)
+#define ENTRY(name) EXPORT JOIN(fdikp_##name, ISA)
 #define JOIN(name, isa) PASTE(name, isa)
 #define PASTE(name, isa) name##_##isa
 
@@ -65,9 +67,13 @@ INLINE void store(void *to, size_t i, float x, int is_bfloat16)
 }
 
 /* Scratch memory of the running kernel, one for each thread; defined in generic.c. Thread-local rather than on the
- * stack, because some systems give threads stacks of 512 KiB. */
+ * stack, because some systems give threads stacks of 512 KiB. It is aligned when it is used: Windows may align
+ * thread-local memory to 16 bytes only. */
 #define WORKSPACE_FLOATS (168 * 1024)
+#define WORKSPACE_SIZE (WORKSPACE_FLOATS + 16) /* with room to align it to 64 bytes */
 
-extern _Thread_local _Alignas(64) float fdikp_workspace[WORKSPACE_FLOATS] __attribute__((visibility("hidden")));
+extern _Thread_local float fdikp_workspace[WORKSPACE_SIZE] __attribute__((visibility("hidden")));
+
+INLINE float *workspace(void) { return (float *)(((uintptr_t)fdikp_workspace + 63) & ~(uintptr_t)63); }
 
 #endif

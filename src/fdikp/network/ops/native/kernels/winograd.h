@@ -117,7 +117,7 @@ void ENTRY(winograd)(const float *x, const float *weights, const float *bias, co
     int across = (W + 1) / 2, per_image = (H + 1) / 2 * across;
     int block = BLOCK_FLOATS / (POSITIONS * (inputs + outputs)) / TILES * TILES;
     block = block > MAX_TILES / TILES * TILES ? MAX_TILES / TILES * TILES : block;
-    float *products = fdikp_workspace, *pixels = products + (size_t)POSITIONS * block * outputs;
+    float *products = workspace(), *pixels = products + (size_t)POSITIONS * block * outputs;
     for (int start = first; start < last; start += block) {
         int tiles = start + block < last ? block : last - start;
         for (int done = 0, run; done < tiles; done += run) { /* a run is within one row of one image */
