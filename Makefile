@@ -9,11 +9,13 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP
 
 .PHONY: demo test lint types docs wheel clean
 
-# Restore a real photo that is partly out of focus, with the models that come with the package
+# Restore a real photo that is partly out of focus, with the models that come with the package; and a part of one
 demo: $(VENV)/.demo
 	@$(BIN)/python examples/cat.py $(DEMO)
-	@$(BIN)/fdikp deblur $(DEMO)/cat.png --output $(DEMO)/deblurred --compare --blur-map --overwrite
+	@$(BIN)/fdikp deblur $(DEMO)/cat.png --output $(DEMO)/deblurred --compare \
+		--blur-map --blur-map-figure --confidence-map --overwrite
 	@$(BIN)/fdikp analyse $(DEMO)/cat.png --output $(DEMO)/analysis --overwrite
+	@$(BIN)/python examples/keep_bokeh.py $(DEMO)/keep_bokeh.jpg
 
 test: $(VENV)/.test
 	$(MAKE) --no-print-directory --jobs lint types docs

@@ -17,6 +17,9 @@ from fdikp.transfer_functions import linear_to_srgb, srgb_to_linear
 REACH = 16
 """Largest distance from the centre of a kernel to its edge, in pixels."""
 
+TOP_RADIUS = 12
+"""Blur radius at the upper end of the colour scale, in pixels."""
+
 
 def blurred(sharp: np.ndarray, kernel: Tensor, noise: float = 0.0) -> np.ndarray:
     """Blur an image [H, W, 3] in 0..1 with a kernel [k, k] in linear light, add Gaussian noise, and round to 8 bits."""
@@ -59,9 +62,9 @@ def main() -> None:
         for axes, title, image in (
             (row[0], f"{name}\n{psnr(before, coffee):.1f} dB", before),
             (row[1], f"restored\n{psnr(analysis.image, coffee):.1f} dB", analysis.image),
-            (row[2], f"blur map\nmedian {np.median(analysis.blur_map):.1f}", analysis.blur_map),
+            (row[2], f"blur map\nmedian {np.median(analysis.blur_map):.1f} pixels", analysis.blur_map),
         ):
-            axes.imshow(image.clip(0, 2 if image.ndim == 2 else 1), cmap="cividis", vmin=0, vmax=2)
+            axes.imshow(image.clip(0, TOP_RADIUS if image.ndim == 2 else 1), cmap="cividis", vmin=0, vmax=TOP_RADIUS)
             axes.set_title(title, fontsize=9)
             axes.set_axis_off()
     FigureCanvasAgg(figure)

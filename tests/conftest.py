@@ -78,6 +78,22 @@ def tiny_weights(tiny_config: "NetworkConfig", tmp_path_factory: pytest.TempPath
     return path
 
 
+@pytest.fixture(scope="session")
+def calibrated_weights(tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`tiny_weights` with a random calibration, with which blur radius and confidence vary from pixel to pixel."""
+    import numpy as np
+
+    from fdikp import models
+    from fdikp.network.blur_calibration import FEATURES, BlurCalibration
+
+    random = np.random.default_rng(0)
+    hidden, output = random.normal(size=(4, FEATURES)), random.normal(size=(2, 4))
+    calibration = BlurCalibration(hidden.tolist(), (0.0,) * 4, output.tolist(), (0.0, 0.0), max_radius=12.0)
+    path = tmp_path_factory.mktemp("calibrated") / "tiny.safetensors"
+    models.save_calibrated(tiny_weights, path, calibration)
+    return path
+
+
 SLOWEST = (
     "test_readme.py",
     "test_pac_triton.py",

@@ -8,7 +8,10 @@ from PIL import Image
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
-@pytest.mark.parametrize(("script", "picture"), [("cat.py", "cat.png"), ("failures.py", "failures.png")])
+@pytest.mark.parametrize(
+    ("script", "picture"),
+    [("cat.py", "cat.png"), ("failures.py", "failures.png"), ("keep_bokeh.py", "keep_bokeh.jpg")],
+)
 def test_each_draws_its_picture(script: str, picture: str, tmp_path: Path) -> None:
     argument = str(tmp_path if script == "cat.py" else tmp_path / picture)
     done = subprocess.run([sys.executable, EXAMPLES / script, argument], capture_output=True, text=True, check=False)
@@ -18,4 +21,4 @@ def test_each_draws_its_picture(script: str, picture: str, tmp_path: Path) -> No
 
 
 def test_every_example_is_run() -> None:
-    assert {file.name for file in EXAMPLES.glob("*.py")} == {"cat.py", "failures.py"}
+    assert {file.name for file in EXAMPLES.glob("*.py")} == {"cat.py", "failures.py", "keep_bokeh.py"}

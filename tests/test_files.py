@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fdikp.files import atomic_write, cannot_be_written
+from fdikp.files import atomic_write, attributes_of, cannot_be_written, set_permissions
 
 
 def test_the_file_appears_when_it_is_whole(tmp_path: Path) -> None:
@@ -44,6 +44,47 @@ def test_others_may_read_it_as_the_umask_says(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o644
+
+
+@pytest.mark.skipif(os.name != "posix", reason="other systems have no such permissions")
+@pytest.mark.parametrize(("asked", "given"), [(0o600, 0o600), (0o777, 0o777), (0o444, 0o444), (0o6755, 0o755)])
+def test_permissions_are_those_asked_for_from_the_first_byte(tmp_path: Path, asked: int, given: int) -> None:
+    before = os.umask(0o027)
+    try:
+        with atomic_write(tmp_path / "a", asked) as file:
+            (temporary,) = tmp_path.iterdir()
+            assert stat.S_IMODE(temporary.stat().st_mode) == given
+            file.write(b"new")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == given
+
+
+def test_a_file_system_without_permissions_is_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(path: str, mode: int) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "chmod", refused)
+    with atomic_write(tmp_path / "a", 0o600) as file:
+        file.write(b"new")
+    set_permissions(tmp_path / "a", 0o600)
+    assert (tmp_path / "a").read_bytes() == b"new"
+
+
+def test_attributes_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"")
+    path.chmod(0o640)
+    os.utime(path, ns=(1_000_000_001, 2_000_000_002))
+    attributes = attributes_of(path)
+    assert attributes is not None
+    assert (attributes.accessed_ns, attributes.modified_ns) == (1_000_000_001, 2_000_000_002)
+    assert attributes.permissions == 0o640 or os.name != "posix"
+
+
+@pytest.mark.parametrize("name", ["gone", "a\0b", "x" * 5000])
+def test_a_file_that_is_not_there_has_no_attributes(tmp_path: Path, name: str) -> None:
+    assert attributes_of(tmp_path / name) is None
 
 
 def test_an_error_without_advice_is_still_said() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "fdikp"
 
-EVERYWHERE = {"_lazy", "errors", "files", "transfer_functions", "allocator", "terminal"}
+EVERYWHERE = {"_lazy", "errors", "extras", "files", "transfer_functions", "allocator", "terminal"}
 """Small modules without dependencies of their own, which every package may import."""
 
 MAY_IMPORT: dict[str, set[str]] = {

@@ -20,6 +20,7 @@ ErrorCode = Literal[
     "photo_unsupported",  # not a photo, or in a format that this installation cannot decode
     "photo_damaged",
     "too_many_pixels",
+    "mask_unusable",  # a photo's mask is missing or ambiguous, cannot be read, or does not fit the photo
     "output_exists",
     "output_is_input",  # the result would replace the photo that it is made from, or another one
     "output_collision",  # two photos would become the same file

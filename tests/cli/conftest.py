@@ -26,6 +26,7 @@ def weights_file(tmp_path_factory):
 
     from fdikp import models
     from fdikp.network import FDIKP, NetworkConfig
+    from fdikp.network.blur_calibration import FEATURES, BlurCalibration
 
     torch.manual_seed(0)
     config = NetworkConfig(
@@ -39,7 +40,8 @@ def weights_file(tmp_path_factory):
         kernels=2,
     )
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    models.save(FDIKP(config), path, name="tiny")
+    calibration = BlurCalibration(((0.1,) * FEATURES,), (0.0,), ((1.0,), (1.0,)), (0.0, 0.0), max_radius=12.0)
+    models.save(FDIKP(config), path, name="tiny", blur_calibration=calibration)
     return path
 
 

@@ -191,7 +191,7 @@ def test_folders_that_are_not_there_are_told_together(compare, folders):
     Path("empty").mkdir()
     done = compare("good", "gone", "empty", "--target", "nowhere")
     assert (done.code, len(done.errors)) == (1, 3)
-    for part in ("gone: no such file or folder", "empty: no images in it", "nowhere: no such file or folder"):
+    for part in ("gone: no such file or folder", "empty: no photo in it", "nowhere: no such file or folder"):
         assert part in done.err
 
 

@@ -213,18 +213,24 @@ def test_two_names_for_one_result_lose_nothing(deblur, picture, tmp_path):
     assert Image.open("out/x/a.png").size == (30, 20)
 
 
-def test_blur_map_and_compare(deblur, picture, tree):
+def test_side_images(deblur, picture, tree):
     picture("x/a.jpg", (40, 60))
-    done = deblur("x", "-o", "out", "--blur-map", "--compare", "--json")
+    sides = ("--blur-map", "--blur-map-figure", "--confidence-map", "--compare")
+    done = deblur("x", "-o", "out", *sides, "--json")
     assert (done.code, done.err) == (0, "")
-    assert tree("out") == ["a.jpg", "a_blurmap.png", "a_compare.jpg"]
-    assert Image.open("out/a_blurmap.png").width == 900
+    assert tree("out") == ["a.jpg", "a_blurmap.png", "a_blurmap_figure.png", "a_compare.jpg", "a_confidence.png"]
+    blur_map, confidence = (Image.open(f"out/a_{name}.png") for name in ("blurmap", "confidence"))
+    assert (blur_map.mode, blur_map.size, blur_map.text["Unit"]) == ("I;16", (60, 40), "1/256 pixel")
+    assert (confidence.mode, confidence.size) == ("L", (60, 40))
+    assert Image.open("out/a_blurmap_figure.png").width == 900
     both = Image.open("out/a_compare.jpg")
     assert both.size == (121, 40)
     line = np.asarray(both.convert("L"))[:, 60]
     assert line.min() > 200
     outcome = json.loads(done.out)
     assert (outcome["blur_map"], outcome["compare"]) == ("out/a_blurmap.png", "out/a_compare.jpg")
+    figure, certain = outcome["blur_map_figure"], outcome["confidence_map"]
+    assert (figure, certain) == ("out/a_blurmap_figure.png", "out/a_confidence.png")
 
 
 def test_side_images_of_a_skipped_photo_are_reported_missing(deblur, picture):
@@ -242,8 +248,10 @@ def test_photos_with_a_result_are_counted_apart(deblur, picture, tmp_path):
     done = deblur("x", "-o", "out")
     assert done.code == 1
     assert done.errors[:2] == ["fdikp: x/a.png: out/a.png exists", "fdikp: x/b.png: out/b.png exists"]
-    summary = "fdikp: 2 of 3 photos have a result already, and 1 failed; give --overwrite, --skip-existing or another"
-    assert done.errors[3].startswith(summary)
+    assert done.errors[3] == (
+        "fdikp: 2 photos have a result already; give --overwrite, --skip-existing or another --output"
+    )
+    assert done.errors[4].startswith("fdikp: 0 done, 0 skipped, 3 failed in ")
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGBA", "I;16"])
@@ -273,13 +281,25 @@ def test_json_lines(deblur, picture, tmp_path):
         "tiles": 1,
         "notes": [UNCHANGED],
         "blur_map": None,
+        "blur_map_figure": None,
+        "confidence_map": None,
         "compare": None,
         "model": "tiny",
         "weights_sha256": "",
     }
     assert (skipped["status"], skipped["output"]) == ("skipped", "out/b.jpg")
     assert (failed["status"], failed["output"], failed["code"]) == ("failed", None, "photo_unsupported")
-    assert done.errors == [f"fdikp: {failed['error']}", "fdikp: 1 of 3 photos failed"]
+    error, summary = done.errors
+    assert error == f"fdikp: {failed['error']}"
+    assert json.loads(summary) == {
+        "done": 1,
+        "planned": 0,
+        "skipped": 1,
+        "failed": 1,
+        "destination": "out",
+        "seconds": json.loads(summary)["seconds"],
+        "not_taken": [],
+    }
 
 
 def test_quiet(deblur, picture):

@@ -114,7 +114,7 @@ class TestContentAgainstName:
     def test_the_result_is_named_for_what_it_is(self, deblur, picture, tree):
         picture("a.png", format="JPEG"), picture("b", format="TIFF"), picture("x/c.png", format="JPEG")
         done = deblur("a.png", "b", "x", "-o", "out", "--json")
-        assert (done.code, done.err) == (0, "")
+        assert (done.code, len(done.errors)) == (0, 1)
         outcomes = [json.loads(line) for line in done.out.splitlines()]
         assert outcomes[0]["notes"][0] == "The content is JPEG, so the result is named a.jpg."
         assert tree("out") == ["a.jpg", "b.tif", "x/c.jpg"]

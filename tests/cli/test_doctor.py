@@ -1,10 +1,15 @@
 import hashlib
 import json
 import re
+import sys
 
+import numpy as np
 import pytest
 
 from fdikp.cli import doctor
+from fdikp.imaging import FORMATS, as_unit, formats, read_photo
+from fdikp.imaging.formats import readable
+from fdikp.imaging.samples import sample
 from fdikp.models import descriptor
 
 
@@ -26,9 +31,10 @@ def test_a_sound_installation(run, shipped):
     assert "fft_error" in lines["device cpu"] and "bfloat16" in lines["device cpu"]
     assert "read yes, write yes" in lines["format jpeg"]
     formats = [line for name, line in lines.items() if name.startswith("format ")]
-    assert len(formats) == 10
-    assert all(re.search(r"  read (yes|no|no \(.*\)), write (yes|no)$", line) for line in formats)
-    assert "verified" in lines["model tiny"] and "megapixels_per_second" in lines["model tiny"]
+    assert len(formats) == len(FORMATS)
+    assert all(re.search(r"  read (yes|no), write (yes|no)(, hint .*)?$", line) for line in formats)
+    assert "read yes, write no" in lines["format bmp"]
+    assert "verified" in lines["model tiny"] and "megapixels_per_second" not in lines["model tiny"]
     assert details["default_tile"] == "512" and details["precisions"] == "float32 bfloat16 float16"
     assert len(details["sha256"]) == 64 and details["path"].endswith("tiny.safetensors")
 
@@ -40,9 +46,43 @@ def test_json_is_one_object(run, shipped):
     assert report["ok"] is True
     checks = {check["check"]: check for check in report["checks"]}
     assert checks["device cpu"]["fft_error"] < 1e-4
-    assert checks["model tiny"]["seconds"] > 0
+    assert "seconds" not in checks["model tiny"]
+    assert checks["format jpeg"]["read"] is True and checks["format gif"]["write"] is False
     assert checks["model tiny"]["parameters"] > 0
     assert len(checks["model tiny"]["sha256"]) == 64
+
+
+def test_speed_is_measured_on_request(run, shipped):
+    done = run("doctor", "--speed", "--json", model=False)
+    checks = {check["check"]: check for check in json.loads(done.out)["checks"]}
+    assert checks["model tiny"]["size"] == "256x256"
+    assert checks["model tiny"]["seconds"] > 0 and checks["model tiny"]["megapixels_per_second"] > 0
+
+
+@pytest.mark.parametrize("name", [name for name, format in FORMATS.items() if format.extra])
+def test_a_missing_extra_is_named_and_no_failure(name, run, shipped, monkeypatch):
+    monkeypatch.setattr(formats, "readable", lambda each: each != name and readable(each))
+    for package in FORMATS[name].packages:
+        monkeypatch.setitem(sys.modules, package, None)
+    done = run("doctor", model=False)
+    (line,) = (line for line in done.out.splitlines() if f"format {name} " in line)
+    assert done.code == 0
+    assert f"read no, write no, hint install the {name} extra" in line
+
+
+@pytest.mark.parametrize("name", [name for name, format in FORMATS.items() if not format.writable])
+def test_samples_are_small_and_grey(name):
+    assert len(sample(name)) < 1500
+    if not readable(name):
+        pytest.skip(f"this installation does not read {name}")
+    photo = read_photo(sample(name))
+    assert photo.format == name
+    assert np.abs(as_unit(photo.pixels) - 0.5).max() < 0.02
+
+
+def test_a_decoder_that_is_installed_and_fails(run, shipped, monkeypatch):
+    monkeypatch.setattr("fdikp.imaging.samples.sample", lambda name: sample(name)[: -8 * (name == "bmp") or None])
+    failing(run, "format bmp")
 
 
 def failing(run, name: str) -> None:

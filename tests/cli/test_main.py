@@ -36,7 +36,8 @@ def test_the_help_of_each_subcommand_explains_every_option(run):
         assert (done.code, done.err) == (0, "")
     done = run("deblur", "--help", model=False)
     assert "fdikp deblur holiday/ -o fixed/" in done.out
-    flags = "output suffix format quality strip strength overwrite skip-existing blur-map compare max-pixels memory"
+    flags = "output suffix format quality strip strength overwrite skip-existing blur-map blur-map-figure"
+    flags += " confidence-map compare mask region max-blur min-blur preview max-pixels memory"
     flags += " json quiet model device precision tile ensemble"
     assert all(f"--{flag}" in done.out for flag in flags.split())
     assert "None" not in done.out
@@ -142,9 +143,8 @@ def test_what_cannot_be_parsed_is_refused_in_one_line(run, picture, tree, args, 
     assert tree() == ["a.png"]
 
 
-@pytest.mark.parametrize("args", [[], [""], ["empty"], ["*.png"], ["empty/*"]])
-def test_no_photograph_is_a_wrong_command_line(deblur, tmp_path, args):
-    (tmp_path / "empty").mkdir()
+@pytest.mark.parametrize("args", [[], [""], ["a.png", ""]])
+def test_no_input_is_a_wrong_command_line(deblur, args):
     done = deblur(*args)
     assert (done.code, done.out, len(done.errors)) == (2, "", 1)
 
@@ -167,7 +167,7 @@ def test_inputs_may_stand_on_both_sides_of_options(deblur, picture, tree):
 def test_a_name_with_a_leading_dash(deblur, picture, tree):
     picture("-a.png"), picture("--strip.png")
     done = deblur("-o", "out", "--", "-a.png", "--strip.png")
-    assert (done.code, done.err) == (0, "")
+    assert (done.code, len(done.errors)) == (0, 1)
     assert tree("out") == ["--strip.png", "-a.png"]
 
 

@@ -284,7 +284,7 @@ def test_photos_that_cannot_be_used_are_named_once_and_the_others_are(render, sh
         (["sharp"], 2, "give -o DIR"),
         (["sharp", "-o", ""], 2, "empty"),
         (["nowhere", "-o", "out"], 1, "nowhere: no such file"),
-        (["empty", "-o", "out"], 2, "no photo in empty"),
+        (["empty", "-o", "out"], 2, "empty: no photo in it"),
         (["*.jpg", "-o", "out"], 2, "no photo matches"),
         (["sharp", "-o", "sharp/a.png"], 2, "sharp/a.png: is a file"),
         (["sharp", "-o", "sharp/a.png/out"], 1, "sharp/a.png/out"),

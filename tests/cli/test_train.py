@@ -176,7 +176,7 @@ def test_without_fabric_the_error_is_one_line(pairs, tmp_path):
     process = shell(["--data", pairs, "--steps", 1], tmp_path, "sys.modules['lightning_fabric'] = None")
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out, len(err.splitlines())) == (1, "", 1)
-    assert "pip install 'fdikp[train]'" in err
+    assert 'install the train extra: pip install "lightning-fabric>=' in err
 
 
 def test_lpips_weights_that_are_not_there_are_said(train, pairs, weights_file):

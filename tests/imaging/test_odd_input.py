@@ -10,7 +10,7 @@ import tifffile
 from PIL import Image, ImageCms
 
 from fdikp.errors import PhotoError
-from fdikp.imaging import SUFFIXES, encode_photo, is_photo_path, read_photo, write_photo
+from fdikp.imaging import FORMATS, SUFFIXES, encode_photo, formats, is_photo_path, read_photo, write_photo
 
 
 @pytest.mark.parametrize(
@@ -29,11 +29,25 @@ def test_names_are_literal_and_content_decides(name, make_image, encode, tmp_pat
 
 
 def test_suffixes():
-    assert {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".avif", ".heic", ".dng", ".cr2"} <= SUFFIXES
+    assert {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".avif", ".bmp", ".gif"} <= SUFFIXES
     for name in ("a.JPG", "b/c.Tiff", "x.y.webp"):
         assert is_photo_path(name)
     for name in ("jpg", ".jpg", "a.svg", "a.txt", "a.jpg.part", "a"):
         assert not is_photo_path(name)
+
+
+@pytest.mark.parametrize(
+    ("extra", "package", "name"),
+    [("raw", "rawpy", "a.CR2"), ("heic", "pillow_heif", "a.heic"), ("jxl", "pylibjxl", "a.jxl")],
+)
+def test_names_count_as_photos_only_if_their_extra_is_installed(extra, package, name, monkeypatch):
+    assert FORMATS[extra].extra == extra and package in FORMATS[extra].packages
+    monkeypatch.setattr(formats, "readable", formats.readable.__wrapped__)  # without its cache
+    monkeypatch.setattr(formats, "find_spec", lambda _: object())
+    assert is_photo_path(name)
+    monkeypatch.setattr(formats, "find_spec", lambda module: None if module == package else object())
+    assert not is_photo_path(name)
+    assert is_photo_path("a.bmp")
 
 
 @pytest.mark.parametrize("format", ["gif", "webp", "png", "tiff"])
@@ -254,6 +268,10 @@ def test_raw_is_developed_to_sixteen_bit_srgb():
     # a neutral ramp through sRGB's curve: (1000 + 20 * 200 + 10 * 50) / 16383 = 0.336 is 0.615
     assert np.abs(photo.pixels[10, 20] / 65535 - 0.615).max() < 0.01
     assert read_photo(make_dng(orientation=6)).pixels.shape == (64, 48, 3)
+    for orientation in (1, 3, 6, 8):
+        header = read_photo(make_dng(orientation=orientation), header_only=True)
+        assert header.pixels.shape == read_photo(make_dng(orientation=orientation)).pixels.shape
+        assert (header.pixels.dtype, header.pixels.any(), header.notes) == (np.uint16, False, photo.notes)
     with tifffile.TiffFile(io.BytesIO(encode_photo(photo, "tiff"))) as result:
         assert result.pages[0].tags["Model"].value == "Model"
         np.testing.assert_array_equal(result.asarray(), photo.pixels)
@@ -264,7 +282,7 @@ def test_raw_is_developed_to_sixteen_bit_srgb():
 def test_raw_without_rawpy_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "rawpy", None)
     for data in (make_dng(), b"FUJIFILMCCD-RAW " + bytes(100), b"II*\0\x10\0\0\0CR\2\0" + bytes(100)):
-        with pytest.raises(PhotoError, match=r'pip install "fdikp\[raw\]"'):
+        with pytest.raises(PhotoError, match="camera RAW needs rawpy; install the raw extra"):
             read_photo(data)
 
 

@@ -3,6 +3,7 @@
 import itertools
 import subprocess
 import sys
+from collections.abc import Callable
 
 import numpy as np
 from hypothesis import given
@@ -64,7 +65,7 @@ def test_blended_tiles_of_an_image_are_the_image(height: int, width: int, tile_a
     rows, columns = (spans(length, *tile_and_overlap, grid=16) for length in (height, width))
     blended = np.full_like(image, np.nan)
     next_row = 0
-    for y, band in blend(rows, columns, lambda y, x: image[:, y, x]):
+    for y, band in blend(rows, columns, 2, lambda i, j: image[:, rows[i].slice, columns[j].slice]):
         assert y == next_row
         blended[:, y : y + band.shape[1]] = band
         next_row += band.shape[1]
@@ -74,14 +75,30 @@ def test_blended_tiles_of_an_image_are_the_image(height: int, width: int, tile_a
 
 def test_bands_come_before_all_tiles_are_computed() -> None:
     computed = []
+    rows, columns = spans(1000, 64, 16, 16), spans(100, 64, 16, 16)
 
-    def compute(y: slice, x: slice) -> np.ndarray:
-        computed.append((y, x))
-        return np.zeros((1, y.stop - y.start, x.stop - x.start), np.float32)
+    def compute(i: int, j: int) -> np.ndarray:
+        computed.append((i, j))
+        return np.zeros((1, len(rows[i].weights), len(columns[j].weights)), np.float32)
 
-    bands = blend(spans(1000, 64, 16, 16), spans(100, 64, 16, 16), compute)
-    next(bands)
-    assert len(computed) == 2  # one row of tiles
+    next(blend(rows, columns, 1, compute))
+    assert computed == [(0, 0), (0, 1)]  # one row of tiles
+
+
+@given(st.integers(1, 300), st.integers(1, 300), st.integers(0))
+def test_tiles_that_are_left_out_count_as_zero(height: int, width: int, seed: int) -> None:
+    rows, columns = (spans(length, 64, 16, grid=16) for length in (height, width))
+    included = np.random.default_rng(seed).random((len(rows), len(columns))) < 0.5
+
+    def blended(compute: Callable[[int, int], np.ndarray | None]) -> np.ndarray:
+        return np.concatenate([band for _, band in blend(rows, columns, 1, compute)], axis=1)
+
+    def tile(i: int, j: int) -> np.ndarray:
+        return np.full((1, len(rows[i].weights), len(columns[j].weights)), float(included[i, j]), np.float32)
+
+    expected = blended(tile)
+    np.testing.assert_array_equal(blended(lambda i, j: tile(i, j) if included[i, j] else None), expected)
+    assert expected.shape == (1, height, width)
 
 
 def test_tiles_need_no_torch() -> None:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from fdikp import Deblurrer, FdikpError, Photo, load_model
 from fdikp.errors import ArgumentError, Cancelled
+from fdikp.imaging.selection import Selection
 from fdikp.imaging.tiles import spans
 from fdikp.network import FDIKP, SIZE_MULTIPLE
 
@@ -165,19 +166,23 @@ class TestBands:
         next(bands)
         assert done == [1, 2, 3]
 
-    def test_memory_does_not_grow_with_the_height(self, tiny_weights: Path) -> None:
+    @pytest.mark.parametrize("selective", [False, True])
+    def test_memory_does_not_grow_with_the_height(self, model: Deblurrer, selective: bool) -> None:
         """Of numpy's arrays, which hold bands and results. Torch's hold a tile."""
-        model = load_model(tiny_weights, device="cpu", precision="float32", tile=64)
+        model = with_tile(model, 64)
         peaks = []
         for height in (200, 800):
             photo = Photo(np.zeros((height, 64, 3), np.float32))
-            next(model.restore_bands(photo))
+            limits: Any = {"regions": ("0,0,50%,100%",), "min_blur": 0} if selective else {}
+            selection = Selection(np.ones((height // 2, 32), np.uint8) if selective else None, **limits)
+            next(model.restore_bands(photo, selection=selection))
             tracemalloc.start()
-            for _ in model.restore_bands(photo):
+            for _ in model.restore_bands(photo, selection=selection):
                 pass
             peaks.append(tracemalloc.get_traced_memory()[1])
             tracemalloc.stop()
-        assert peaks[1] < peaks[0] + 64 * 64 * 3 * 4
+        one_map = (800 - 200) * 64 * 4
+        assert peaks[1] < peaks[0] + one_map / 2
 
     def test_rows_come_once_where_memory_runs_out(self, model: Deblurrer, pixels: np.ndarray) -> None:
         batches: list[int] = []
@@ -195,6 +200,10 @@ class TestBands:
             assert y == next_row
             next_row += count
         assert next_row == len(pixels) and len(rows) > 2
+
+
+def with_tile(model: Deblurrer, tile: int) -> Deblurrer:
+    return Deblurrer(model.network, model.descriptor, device=torch.device("cpu"), precision=torch.float32, tile=tile)
 
 
 class Failing(FDIKP):
@@ -302,7 +311,8 @@ class TestAnalysis:
         analysis = model.analyse(pixels)
         np.testing.assert_array_equal(analysis.image, model(pixels))
         H, W = pixels.shape[:2]
-        assert analysis.blur_map.shape == (H, W) and analysis.blur_map.min() > 0 and analysis.blur_map.max() < 2
+        assert analysis.dilation_map.shape == (H, W)
+        assert analysis.dilation_map.min() > 0 and analysis.dilation_map.max() < 2
         assert analysis.kernels.shape == (6, 3, 2, 5, 5, 5)
         np.testing.assert_array_equal(analysis.kernels[:, 0, 0], analysis.kernels[:, 0, 1])  # coarsest: one image
         assert analysis.coefficients.shape == (12, H, W) and np.abs(analysis.coefficients).max() <= 1
@@ -319,14 +329,9 @@ class TestAnalysis:
         small = pixels[:64, :96]
         stage = model.network.stages(torch.from_numpy(small).permute(2, 0, 1)[None].float() / 255)[-1]
         analysis = model.analyse(small)
-        np.testing.assert_allclose(analysis.blur_map, stage.dilation[0, 0], atol=1e-6)
+        np.testing.assert_allclose(analysis.dilation_map, stage.dilation[0, 0], atol=1e-6)
         np.testing.assert_allclose(analysis.coefficients, stage.coefficients[0].flatten(0, 1), atol=1e-5)
         np.testing.assert_allclose(analysis.kernels[0, -1], stage.kernels[0], atol=1e-6)
-
-    def test_blur_map_alone(self, model: Deblurrer, pixels: np.ndarray) -> None:
-        done = model.restore(Photo(pixels), blur_map=True)
-        np.testing.assert_allclose(done.blur_map, model.analyse(pixels).blur_map, atol=1e-6)
-        assert model.restore(Photo(pixels)).blur_map is None
 
     @pytest.mark.parametrize("batch", [torch.rand(2, 3, 64, 64), np.zeros((1, 64, 64, 3))], ids=["tensor", "array"])
     def test_a_batch_is_refused(self, model: Deblurrer, batch: Any) -> None:

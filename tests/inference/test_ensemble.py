@@ -56,11 +56,11 @@ def test_images_of_any_size_and_in_tiles(ensemble: Deblurrer, plain: Deblurrer) 
     assert not np.array_equal(restored, plain(image))
 
 
-def test_an_analysis_averages_image_and_blur_map_but_not_kernels(ensemble: Deblurrer, plain: Deblurrer) -> None:
+def test_an_analysis_averages_image_and_dilation_map_but_not_kernels(ensemble: Deblurrer, plain: Deblurrer) -> None:
     image = torch.rand(3, 64, 64)
     analysis, upright = ensemble.analyse(image), plain.analyse(image)
     torch.testing.assert_close(analysis.image, ensemble.predict(image).clamp(0, 1))
     np.testing.assert_array_equal(analysis.kernels, upright.kernels)
-    maps = [plain.analyse(orient(image, p)).blur_map for p in range(ORIENTATIONS)]
+    maps = [plain.analyse(orient(image, p)).dilation_map for p in range(ORIENTATIONS)]
     mean = np.mean([undo_orient(torch.from_numpy(m.copy()), p).numpy() for p, m in enumerate(maps)], axis=0)
-    np.testing.assert_allclose(analysis.blur_map, mean, atol=1e-5)
+    np.testing.assert_allclose(analysis.dilation_map, mean, atol=1e-5)

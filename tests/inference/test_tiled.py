@@ -1,6 +1,5 @@
 """Tiles go through the network one by one or in batches, with the same result; and what happens when one fails."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fdikp import Deblurrer, FdikpError, Photo, load_model
+from fdikp import Deblurrer, FdikpError, Photo
 from fdikp.errors import Cancelled
 from fdikp.inference.tiled import BATCH_PIXELS
 from fdikp.network import FDIKP, Stage
@@ -33,15 +32,14 @@ class Watched(FDIKP):
 
 
 @pytest.fixture
-def watched(tiny_weights: Path) -> Any:
+def watched(model: Deblurrer) -> Any:
     """Make a model with such a network, in the given precision."""
 
     def watched(precision: torch.dtype = torch.float32) -> Deblurrer:
-        plain = load_model(tiny_weights, device="cpu", precision="float32")
-        network = Watched(plain.config).eval().requires_grad_(False)
-        network.load_state_dict(plain.network.state_dict())
+        network = Watched(model.config).eval().requires_grad_(False)
+        network.load_state_dict(model.network.state_dict())
         network.batches = []
-        return Deblurrer(network, plain.descriptor, device=torch.device("cpu"), precision=precision, tile=TILE)
+        return Deblurrer(network, model.descriptor, device=torch.device("cpu"), precision=precision, tile=TILE)
 
     return watched
 
@@ -75,11 +73,24 @@ def test_the_result_does_not_depend_on_the_batch_size(
     together = model.analyse(x)
     assert batches(model) == expected
     assert np.square(alone.image - x).mean() > 1e-5  # the network changes the image, so the comparison can fail
-    for part in ("image", "blur_map", "coefficients", "kernels"):
+    for part in ("image", "dilation_map", "blur_map", "confidence_map", "coefficients", "kernels"):
         # Rounding errors, which untrained attention amplifies
         np.testing.assert_allclose(getattr(together, part), getattr(alone, part), rtol=0, atol=2e-3)
     np.testing.assert_array_equal(together.tile_boxes, alone.tile_boxes)
     torch.testing.assert_close(model.predict(torch.from_numpy(x).permute(2, 0, 1)), predicted, rtol=0, atol=2e-3)
+
+
+def test_batches_hold_only_the_tiles_that_a_selection_needs(watched: Any, at_once: Any, pixels: np.ndarray) -> None:
+    model, x = watched(), pixels / 255.0
+    mask = np.zeros(x.shape[:2], bool)
+    mask[:100, :97] = True  # four of the six tiles
+    alone = model(x, mask=mask, max_blur=1.0)
+    batches(model).clear()
+    at_once(3)
+    together = model(x, mask=mask, max_blur=1.0)
+    assert batches(model) == [2, 2]
+    np.testing.assert_allclose(together, alone, rtol=0, atol=2e-3)
+    np.testing.assert_array_equal(together[~mask], x[~mask])
 
 
 def test_kernels_belong_to_their_tiles(watched: Any, at_once: Any, pixels: np.ndarray) -> None:

@@ -22,6 +22,7 @@ from PIL import Image
 from typing_extensions import assert_type
 
 from fdikp import Photo, load_model
+from fdikp.imaging.selection import Region, Selection
 
 model = load_model("fdikp-lite", tile=256)
 u8: npt.NDArray[np.uint8] = np.zeros((4, 4, 3), np.uint8)
@@ -59,6 +60,15 @@ assert_type(model((b"", b"")), Iterator[bytes])
 assert_type(model([Image.new("RGB", (4, 4))]), Iterator[Image.Image])
 assert_type(model([torch.zeros(3, 4, 4)]), Iterator[torch.Tensor])
 assert_type(next(model(arrays())).shape, tuple[Any, ...])
+assert_type(model("a.jpg", mask="mask.png", regions=["1,2,3,4", (1, 2, 3, 4)], max_blur=4), Photo)
+assert_type(model(u8, mask=u8[..., 0], regions=[Region.parse("1,2,3,4")], min_blur=1.5).dtype, np.dtype[np.uint8])
+assert_type(model(["a.jpg"], mask=Image.new("L", (4, 4))), Iterator[Photo])
+assert_type(model.preview("a.jpg"), Photo)
+assert_type(model.preview(b"", 800, max_blur=3), bytes)
+assert_type(model.preview(u8, long_side=800).shape, tuple[Any, ...])
+assert_type(model.preview(Image.new("L", (4, 4))), Image.Image)
+assert_type(model.restore(photo, selection=Selection(max_blur=4)).photo, Photo)
+assert_type(model.analyse(b"", max_blur=4).blur_map is None, bool)
 assert_type(model.restore(photo).blur_map is None, bool)
 assert_type(list(model.restore_bands(photo))[0][0], int)
 assert_type(model.restore(photo).photo, Photo)
@@ -73,6 +83,10 @@ model(3)  # refused
 model([1, 2])  # refused
 model("a.jpg", 0.5)  # refused
 model("a.jpg", strength="half")  # refused
+model("a.jpg", mask=3)  # refused
+model("a.jpg", max_blur="4")  # refused
+model("a.jpg", radius=4)  # refused
+model.preview(["a.jpg"])  # refused
 """
 
 

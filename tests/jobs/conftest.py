@@ -22,12 +22,12 @@ class Model:
 
 @dataclass
 class NegativeEngine:
-    """Returns the negative of a photo, four tiles at a time."""
+    """Returns the negative of what is selected, four tiles at a time. The blur radius of a pixel is its column."""
 
     descriptor: Model = field(default_factory=Model)
     calls: list[str] = field(default_factory=list)
 
-    def restore(self, photo: Photo, *, strength, blur_map, progress, cancel) -> Restoration:
+    def restore(self, photo: Photo, *, strength, selection, blur_map, progress, cancel) -> Restoration:
         for done in range(1, 5):
             if cancel is not None and cancel():
                 raise Cancelled
@@ -35,9 +35,16 @@ class NegativeEngine:
             if progress is not None:
                 progress(done, 4)
         white = np.iinfo(photo.pixels.dtype).max
-        pixels = photo.pixels if strength == 0 else white - photo.pixels
-        dilation = np.ones(pixels.shape[:2], np.float32) if blur_map else None
-        return Restoration(photo.with_pixels(pixels), dilation, ("It was easy.",), 4)
+        height, width = photo.pixels.shape[:2]
+        radius = np.tile(np.arange(width, dtype=np.float32), (height, 1))
+        weight = np.full((height, width), strength, np.float32)
+        if selection is not None:
+            spatial = selection.spatial_weight(height, width)
+            weight *= selection.blur_gate(radius) * (1 if spatial is None else spatial)
+        change = weight[..., None] * (white - 2.0 * photo.pixels)
+        pixels = np.rint(photo.pixels + change).clip(0, white).astype(photo.pixels.dtype)
+        maps = (radius, np.full_like(radius, 0.5)) if blur_map else (None, None)
+        return Restoration(photo.with_pixels(pixels), *maps, ("It was easy.",), 4)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@ from pathlib import Path
 
 import pytest
 
-from fdikp.errors import RequestError
 from fdikp.jobs.discover import InputFinder, InputPath, split_glob
 
 
@@ -76,6 +75,24 @@ def test_hidden_names_and_earlier_results_are_left_out(files):
     assert list(search("x", suffixes=("_deblurred", "_sharp"))) == ["x/a.jpg", "x/c.png", "x/own_compare.jpg"]
 
 
+def test_side_images_and_previews_are_left_out(files):
+    files("x/a.jpg", "x/a_blurmap.png", "x/a_blurmap_figure.png", "x/a_confidence.png", "x/a_compare.jpg")
+    files("x/a_preview.jpg", "x/a_preview_blurmap.png", "x/b_preview.jpg", "x/own_confidence.png")
+    assert list(search("x")) == ["x/a.jpg", "x/b_preview.jpg", "x/own_confidence.png"]
+
+
+@pytest.mark.parametrize("inputs", [["."], ["**/*"], ["*"]])
+def test_masks_inside_an_input_are_left_out(files, inputs):
+    files("a.jpg", "x/b.jpg", "masks/a.png", "masks/x/b.png", "x/masks/c.jpg", "m.png")
+    assert set(search(*inputs, mask=Path("masks"))) == {"a.jpg", "x/b.jpg", "x/masks/c.jpg", "m.png"}
+    assert "m.png" not in search(*inputs, mask=Path("x/../m.png"))
+
+
+def test_a_mask_that_is_named_as_a_photo_is_taken(files):
+    files("m.png")
+    assert list(search("m.png", mask=Path("m.png"))) == ["m.png"]
+
+
 def test_results_of_the_default_name_are_no_inputs_by_default(files):
     files("x/a.jpg", "x/a_deblurred.jpg", "x/b_deblurred.jpg")
     found = [one.path.as_posix() for one in InputFinder().find("x")]
@@ -128,11 +145,49 @@ def test_an_absolute_glob(files, tmp_path):
     assert split_glob(tmp_path / "x" / "*.jpg") == (tmp_path / "x", "*.jpg")
 
 
-def test_a_glob_without_match_is_a_wrong_request(files):
-    files("x/notes.txt")
-    with pytest.raises(RequestError, match=r"x/\*: no photo matches") as raised:
-        search("x/*")
-    assert raised.value.code == "no_photo_found"
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("x/*", "x/*: no photo matches"),
+        ("nowhere/*.jpg", "nowhere/*.jpg: no photo matches"),
+        ("x", "x: no photo in it"),
+        ("x/empty", "x/empty: no photo in it"),
+    ],
+)
+def test_an_input_without_photos_fails_alone(files, name, error):
+    files("x/notes.txt", "a.jpg")
+    Path("x/empty").mkdir()
+    for inputs in ([name], [name, "a.jpg"]):
+        failed, *others = InputFinder(is_photo).find(inputs)
+        assert (str(failed.error), failed.error.code) == (error, "no_photo_found")
+        assert [one.path.name for one in others] == inputs[1:]
+
+
+def test_what_is_left_out_is_listed_with_its_reason(files):
+    files("x/a.jpg", "x/a_deblurred.jpg", "x/.b.jpg", "x/.DS_Store", "x/c.psd", "x/d.MOV", "x/notes.txt", "x/y/e.svg")
+    found = InputFinder().search("x")
+    assert [one.path.as_posix() for one in found.photos] == ["x/a.jpg"]
+    assert [(one.path.name, one.reason, one.kind) for one in found.skipped] == [
+        (".b.jpg", "hidden", "JPEG"),
+        ("a_deblurred.jpg", "earlier_result", "JPEG"),
+        ("c.psd", "not_read", "PSD"),
+        ("d.MOV", "not_read", "video"),
+        ("e.svg", "not_read", "SVG"),
+    ]
+
+
+@pytest.mark.parametrize("inputs", [["x", "x/a.psd"], ["x/a.psd", "x"], ["x/a.psd", "x/*"]])
+def test_a_file_that_is_named_is_not_left_out(files, inputs):
+    files("x/a.psd", "x/b.jpg")
+    found = InputFinder().search(inputs)
+    assert {one.path.name for one in found.photos} == {"a.psd", "b.jpg"}
+    assert found.skipped == []
+
+
+def test_a_folder_of_nothing_but_skipped_files_is_not_empty(files):
+    files("x/a.psd")
+    found = InputFinder().search("x")
+    assert (found.photos, [one.kind for one in found.skipped]) == ([], ["PSD"])
 
 
 def test_what_is_missing_or_no_file_is_said(files):

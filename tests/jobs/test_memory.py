@@ -44,14 +44,14 @@ def test_the_largest_tile_that_leaves_room_for_a_photo(budget, largest):
 
 @pytest.mark.parametrize(
     ("mode", "per_pixel", "blur_map"),
-    [("L", 2 + 12, False), ("RGB", 6 + 12, False), ("RGB", 6 + 12 + 4, True), ("I;16", 4 + 12, False)],
+    [("L", 2 + 12, False), ("RGB", 6 + 12, False), ("RGB", 6 + 12 + 8, True), ("I;16", 4 + 12, False)],
 )
 def test_photos_that_need_more_than_is_left_are_refused(engine, tmp_path, mode, per_pixel, blur_map):
     source = tmp_path / "a.png"
     Image.new(mode, (30, 20)).save(source)
     request = DeblurRequest(source, blur_map=tmp_path / "map.png" if blur_map else None, existing="replace")
     # Before it is decoded, a photo is taken for one of three channels with 8 bits
-    needed = 600 * max(per_pixel, 22 if blur_map else 18)
+    needed = 600 * max(per_pixel, 26 if blur_map else 18)
     assert run(replace(request, max_bytes=needed), engine).status == "ok"
     result = run(replace(request, max_bytes=needed - 1), engine)
     assert (result.status, result.code) == ("failed", "over_memory_budget")
@@ -67,6 +67,21 @@ def test_deep_photos_are_refused_after_decoding(engine, tmp_path):
     assert run(DeblurRequest(source, max_bytes=600 * 24), engine).status == "ok"
     request = DeblurRequest(source, max_bytes=600 * 24 - 1, existing="replace")
     assert run(request, engine).code == "over_memory_budget"
+
+
+def test_a_mask_counts_after_it_is_read(engine, photo_file):
+    request = DeblurRequest(photo_file("a.png"), mask=photo_file("mask.png"), existing="replace")
+    assert run(replace(request, max_bytes=600 * 19), engine).status == "ok"
+    result = run(replace(request, max_bytes=600 * 19 - 1), engine)
+    assert (result.status, result.code) == ("failed", "over_memory_budget")
+
+
+def test_a_preview_needs_less_than_the_whole_photo(engine, photo_file):
+    request = DeblurRequest(photo_file("a.png", (200, 300)), preview=30, existing="replace")
+    needed = 200 * 300 * 6 + 30 * 30 * 18
+    assert run(replace(request, max_bytes=needed), engine).status == "ok"
+    assert run(replace(request, max_bytes=needed - 1), engine).code == "over_memory_budget"
+    assert run(replace(request, preview=None, max_bytes=200 * 300 * 18 - 1), engine).code == "over_memory_budget"
 
 
 def test_a_pixel_limit_below_the_budget_stays_a_pixel_limit(engine, photo_file):

@@ -1,4 +1,5 @@
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -56,11 +57,51 @@ def test_side_images_are_named_after_the_photo_or_the_chosen_name():
     assert (request.blur_map, request.compare) == (None, Path("y/sharp_compare.jpg"))
 
 
+SIDES = {"blur_map": True, "blur_map_figure": True, "confidence_map": True, "compare": True}
+
+
+@pytest.mark.parametrize(
+    ("how", "preview", "names"),
+    [
+        ({}, None, ["x/a_blurmap.png", "x/a_blurmap_figure.png", "x/a_confidence.png", "x/a_compare.jpg"]),
+        (
+            {"folder": Path("out")},
+            800,
+            [
+                "out/a_preview_blurmap.png",
+                "out/a_preview_blurmap_figure.png",
+                "out/a_preview_confidence.png",
+                "out/a_preview_compare.jpg",
+            ],
+        ),
+        (
+            {"file": Path("b.png")},
+            800,
+            ["b_blurmap.png", "b_blurmap_figure.png", "b_confidence.png", "b_compare.jpg"],
+        ),
+    ],
+)
+def test_names_of_all_side_images(how, preview, names):
+    settings = DeblurRequest(Path(), preview=preview)
+    (request,) = plan_jobs([found("x/a.jpg")], naming(suffix="_x", **how, **SIDES), settings)
+    assert [path.as_posix() for path in request.side_images] == names
+    assert request.outputs == (*request.side_images, request.output)
+
+
+def test_side_images_of_two_photos_collide_too():
+    photos = [found("a.jpg"), found("a.png")]
+    for side in SIDES:
+        results = plan_jobs(photos, naming(suffix="_x", **{side: True}))
+        assert [result.code for result in results] == ["output_collision"] * 2
+
+
 def test_settings_reach_every_request():
     settings = DeblurRequest(Path(), strength=0.5, quality=80, strip=True, existing="skip", max_pixels=9)
+    settings = replace(settings, regions=("1,2,3,4",), min_blur=1, max_blur=2, preview=9)
     for request in plan_jobs([found("a.jpg"), found("b.png")], naming(suffix="_x"), settings):
         kept = (request.strength, request.quality, request.strip, request.existing, request.max_pixels)
         assert kept == (0.5, 80, True, "skip", 9)
+        assert (request.regions, request.min_blur, request.max_blur, request.preview) == (("1,2,3,4",), 1, 2, 9)
 
 
 def test_only_a_guessed_extension_may_be_adapted():
@@ -106,7 +147,7 @@ def test_an_input_that_cannot_be_used_collides_with_nothing():
 
 
 PHOTOS = (".jpg", ".png", ".tif", ".dng")
-names = st.sampled_from(["a", "b", "a_deblurred", "a_blurmap", "a_compare"])
+names = st.sampled_from(["a", "b", "a_deblurred", "a_blurmap", "a_compare", "a_confidence", "a_blurmap_figure"])
 photos = st.builds(
     lambda folder, name, extension: found(f"{folder}/{name}{extension}", f"{folder}/{name}{extension}"),
     st.sampled_from(["x", "y", "x/y", "out"]),
@@ -123,7 +164,7 @@ photos = st.builds(
     st.booleans(),
 )
 def test_no_two_requests_write_one_file_and_none_writes_over_anothers_photo(found, format, suffix, folder, sides):
-    planned = plan_jobs(found, naming(format, suffix=suffix, folder=folder, blur_map=sides, compare=sides))
+    planned = plan_jobs(found, naming(format, suffix=suffix, folder=folder, **dict.fromkeys(SIDES, sides)))
     sources = [one.source if isinstance(one, DeblurRequest) else one.input for one in planned]
     assert sources == [one.path for one in found]
     requests = [one for one in planned if isinstance(one, DeblurRequest)]

@@ -20,10 +20,14 @@ from fdikp.jobs import DeblurRequest, run
 
 class Engine:
     descriptor = SimpleNamespace(name="negative", sha256="")
-    def restore(self, photo, *, strength, blur_map, progress, cancel):
-        return Restoration(photo.with_pixels(255 - photo.pixels), np.ones(photo.pixels.shape[:2]), (), 1)
+    def restore(self, photo, *, strength, selection, blur_map, progress, cancel):
+        weight = selection.spatial_weight(photo.height, photo.width)[..., None] > 0.5
+        pixels = np.where(weight, 255 - photo.pixels, photo.pixels)
+        return Restoration(photo.with_pixels(pixels), *np.ones((2, *weight.shape[:2])), (), 1)
 
-request = DeblurRequest(Path(sys.argv[1]), blur_map=Path("map.png"), compare=Path("compare.jpg"))
+request = DeblurRequest(
+    Path(sys.argv[1]), regions=["0,0,50%,100%"], blur_map=Path("map.png"), compare=Path("compare.jpg")
+)
 print(run(request, Engine()).to_json())
 """
 
@@ -48,18 +52,24 @@ def test_a_whole_job_without_torch(photo_file, tmp_path, files):
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "missing.jpg"])
-def test_three_steps_in_three_processes(photo_file, tmp_path, tiny_weights, name):
+def test_three_steps_in_three_processes(photo_file, tmp_path, calibrated_weights, name):
     """Only the process in the middle has a model, the others have no torch; the files are those of one process."""
     from fdikp import load_model
 
-    photo_file("a.jpg", (90, 150))
+    photo_file("a.jpg", (90, 150)), photo_file("mask.png", (90, 150))
 
     def request(folder: Path) -> DeblurRequest:
         return DeblurRequest(
-            tmp_path / name, folder / "b.jpg", blur_map=folder / "map.png", compare=folder / "compare.jpg"
+            tmp_path / name,
+            folder / "b.jpg",
+            mask=tmp_path / "mask.png",
+            regions=("10%,0,80%,100%",),
+            max_blur=8,
+            blur_map=folder / "map.png",
+            compare=folder / "compare.jpg",
         )
 
-    arguments = (tiny_weights, "cpu", "float32")
+    arguments = (calibrated_weights, "cpu", "float32")
     load = "__import__('fdikp').load_model(*sys.argv[1:], tile=64)"
     value = pickle.dumps(request(tmp_path / "three"))
     value = python(BLOCK_TORCH + STEP.format(call="read(value)"), given=value)

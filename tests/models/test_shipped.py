@@ -48,8 +48,8 @@ def test_it_restores_what_is_blurred_and_leaves_the_rest_alone(
     assert psnr(restored[:, left], target[:, left]) > 35
 
 
-def test_the_blur_map_separates_the_halves(name: str, blurred: np.ndarray) -> None:
-    map = load_model(name, device="cpu", precision="float32").analyse(blurred).blur_map
+def test_the_dilation_map_separates_the_halves(name: str, blurred: np.ndarray) -> None:
+    map = load_model(name, device="cpu", precision="float32").analyse(blurred).dilation_map
     assert np.median(map[:, :170]) < 0.3 and np.median(map[:, 230:]) > 1
 
 
@@ -85,7 +85,7 @@ def test_a_portrait_keeps_its_face_and_gains_its_background(name: str) -> None:
     portrait = data.astronaut()[:288, 50:450].astype(np.float32) / 255
     analysis = load_model(name, device="cpu", precision="float32").analyse(portrait)
     face, shuttle = (slice(60, 200), slice(110, 240)), (slice(60, 280), slice(310, 390))
-    assert np.median(analysis.blur_map[face]) < 0.3 and np.median(analysis.blur_map[shuttle]) > 0.6
+    assert np.median(analysis.dilation_map[face]) < 0.3 and np.median(analysis.dilation_map[shuttle]) > 0.6
     assert psnr(analysis.image[face], portrait[face]) > 45
     sharpness = [np.abs(np.diff(image[shuttle], axis=1)).max(axis=1).mean() for image in (portrait, analysis.image)]
     assert sharpness[1] > 1.2 * sharpness[0]

@@ -118,7 +118,7 @@ class TestDilationMap:
         seen = []
         monkeypatch.setattr(dilation_map, "draw", lambda *given: seen.append(given))
         dilation_map.from_model(deblurrer, self.picture, "Map")
-        np.testing.assert_allclose(seen[0][1], deblurrer.analyse(self.picture).blur_map, atol=1e-6)
+        np.testing.assert_allclose(seen[0][1], deblurrer.analyse(self.picture).dilation_map, atol=1e-6)
 
 
 class TestInverseKernels:

@@ -44,8 +44,12 @@ def unclipped(picture: np.ndarray) -> bool:
 @pytest.mark.parametrize("shape", [(60, 90), (1, 1), (1, 5000), (333, 7)])
 def test_maps_are_drawn_900_pixels_wide_with_nothing_clipped(shape):
     values = np.linspace(0, 2, shape[0] * shape[1]).reshape(shape)
-    picture = analysis.blur_map(values, "Blur map")
-    assert picture.shape[1:] == (900, 3) and unclipped(picture)
+    for picture in (
+        analysis.blur_map(values, "Blur map"),
+        analysis.blur_map(values, "Blur map", 1 - values / 2),
+        analysis.dilation_map(values, "Dilation map"),
+    ):
+        assert picture.shape[1:] == (900, 3) and unclipped(picture)
     names = tuple(f"map {i}" for i in range(12))
     picture = analysis.coefficients(np.stack([values - 1] * 12), names, "Coefficients")
     assert picture.shape[1:] == (900, 3) and unclipped(picture)
@@ -56,6 +60,23 @@ def test_kernels_are_drawn_with_nothing_clipped(count, size):
     values = np.random.default_rng(0).normal(size=(3, 2, count, size, size))
     picture = analysis.kernels(values, "Kernels")
     assert picture.shape[1:] == (900, 3) and unclipped(picture)
+
+
+def test_only_parts_of_low_confidence_are_hatched():
+    values, confidence = np.full((200, 400), 3.0), np.ones((200, 400))
+    confidence[:, :200] = 0.2
+    plain, hatched = analysis.blur_map(values, "Map"), analysis.blur_map(values, "Map", confidence)
+    rows, left, right = slice(60, 400), slice(60, 430), slice(470, 840)
+    assert len(np.unique(plain[rows, left].reshape(-1, 3), axis=0)) == 1
+    assert len(np.unique(hatched[rows, left].reshape(-1, 3), axis=0)) > 4
+    np.testing.assert_array_equal(hatched[rows, right], plain[rows, right])
+
+
+def test_radii_share_a_scale_up_to_four_pixels():
+    """A photo in focus is dark, whatever its largest radius is."""
+    colours = [analysis.blur_map(np.full((20, 40), radius), "Map")[150, 450] for radius in (0.5, 4.0, 8.0)]
+    assert colours[0].max() < 120 and colours[1].max() > 230
+    np.testing.assert_array_equal(colours[1], colours[2])
 
 
 def test_kernels_that_are_zero_are_drawn():
@@ -72,5 +93,10 @@ def test_pyplot_is_not_used():
 def test_overview_of_any_size(shape, count):
     rng = np.random.default_rng(0)
     before, after = rng.random((2, *shape), np.float32)
-    picture = analysis.overview(before, after, rng.random(shape[:2]) * 2, rng.normal(size=(count, 5, 5)), "name.jpg")
-    assert picture.dtype == np.uint8 and picture.ndim == 3 and len(np.unique(picture)) > 20
+    dilation, radius, confidence = rng.random((3, *shape[:2])) * 2
+    kernels = rng.normal(size=(count, 5, 5))
+    plain = analysis.overview(before, after, dilation, kernels, "name.jpg")
+    calibrated = analysis.overview(before, after, dilation, kernels, "name.jpg", radius, confidence / 2)
+    for picture in (plain, calibrated):
+        assert picture.dtype == np.uint8 and picture.ndim == 3 and len(np.unique(picture)) > 20
+    assert plain.shape == calibrated.shape and not np.array_equal(plain, calibrated)

@@ -1,9 +1,10 @@
 """The command line, `fdikp SUBCOMMAND ...`: a file for each subcommand.
 
 A subcommand is a module of this package with two names: `Options`, a frozen dataclass whose docstring and field
-comments are its `--help`, and `run(options)`, which does the work and returns the exit code. One whose defaults depend
-on its arguments has `parse(args, prog)` in place of `Options`. To add one, write the module and name it in
-`SUBCOMMANDS`. Import what is heavy (torch, pyvips, matplotlib, numpy) inside functions: `--help` must be instant.
+comments are its `--help`, and `run(options)`, which does the work and returns the exit code. If it has a function
+`parse(args, prog)`, that makes the options, as where defaults depend on arguments. To add one, write the module and
+name it in `SUBCOMMANDS`. Import what is heavy (torch, pyvips, matplotlib, numpy) inside functions: `--help` must be
+instant.
 """
 
 import difflib
@@ -27,6 +28,7 @@ TRAINING = {
     "render": "render out-of-focus images from sharp ones, for training and evaluation",
     "train": "train or fine-tune a network on real pairs or on rendered defocus",
     "average": "average the weights of trained models",
+    "calibrate": "calibrate the blur map of a model on rendered defocus",
     "data": "check a data set: names, pairs, sizes, damaged files",
     "evaluate": "measure models on data sets, under a named protocol",
     "compare": "score and rank folders of results of any methods",

@@ -24,8 +24,25 @@ if TYPE_CHECKING:
     from fdikp.inference.deblurrer import Deblurrer
     from fdikp.inference.results import Analysis
 
-FILES = ("overview.png", "blur_map.png", "kernels.png", "coefficients.png", "analysis.npz", "analysis.json")
-"""The files written beside the result."""
+FILES = (
+    "overview.png",
+    "blur_map.png",
+    "dilation_map.png",
+    "kernels.png",
+    "coefficients.png",
+    "analysis.npz",
+    "analysis.json",
+)
+"""The files written beside the result; `blur_map.png` only if the model has a blur calibration."""
+
+CONFIDENT = 0.5
+"""Confidence from which on a blur radius counts for the printed range."""
+
+UNITS = {
+    "blur_map": "radius of the circle of confusion in pixels",
+    "confidence_map": "confidence in the blur radius, 0 to 1",
+    "dilation_map": "dilation of the inverse kernels' taps in pixels",
+}
 
 SOURCES = ("blurry", "previous stage")
 """The meaning of the second axis of one tile's kernels, in the order of `Analysis.kernels`."""
@@ -38,7 +55,8 @@ class Options:
     Writes these files into a folder:
       result.EXT         the restored photo, in its own format
       overview.png       before, after, blur map and kernels on one page
-      blur_map.png       where the photo is out of focus (yellow), but not how much
+      blur_map.png       blur radius in pixels, hatched where it is uncertain
+      dilation_map.png   distance of the inverse kernels' taps, which the blur radius is computed from
       kernels.png        the predicted inverse kernels
       coefficients.png   the weights that blend the deconvolved images
       analysis.json      model, sizes, and statistics of the kernels and maps
@@ -97,7 +115,7 @@ def run(options: Options) -> int:
     with _written(folder / "analysis.json") as file:  # last, so that the analysis is complete where it exists
         file.write(json.dumps(report, indent=2).encode())
     if not options.quiet:
-        console.result("; ".join((f"{options.image} -> {folder}", *analysis.image.notes, *analysis.notes)))
+        console.result("; ".join((f"{options.image} -> {folder}", _blur_summary(analysis), *report["notes"])))
     return 0
 
 
@@ -108,16 +126,25 @@ def _write_images(before: "np.ndarray", analysis: "Analysis[Photo]", folder: Pat
     tiles = len(analysis.kernels)
     central = _central(analysis)
     position = f" (tile {central + 1} of {tiles}, the most central)" if tiles > 1 else ""
+    radius, confidence = analysis.blur_map, analysis.confidence_map
     images = {
         "overview": figures.overview(
-            before, analysis.image.pixels, analysis.blur_map, analysis.kernels[central, -1, 0], name
+            before,
+            analysis.image.pixels,
+            analysis.dilation_map,
+            analysis.kernels[central, -1, 0],
+            name,
+            radius,
+            confidence,
         ),
-        "blur_map": figures.blur_map(analysis.blur_map, f"Blur map of {name}"),
+        "dilation_map": figures.dilation_map(analysis.dilation_map, f"Dilation map of {name}"),
         "kernels": figures.kernels(analysis.kernels[central], f"Inverse kernels predicted for {name}{position}"),
         "coefficients": figures.coefficients(
             analysis.coefficients, analysis.coefficient_names, f"Coefficient maps of {name}, finest stage"
         ),
     }
+    if radius is not None:
+        images["blur_map"] = figures.blur_map(radius, f"Blur map of {name}", confidence)
     for stem, image in images.items():
         write_photo(Photo(image), folder / f"{stem}.png")
 
@@ -132,15 +159,35 @@ def _write_arrays(analysis: "Analysis[Photo]", folder: Path) -> None:
             tile_boxes=analysis.tile_boxes,
             coefficients=analysis.coefficients.astype(np.float16),
             coefficient_names=np.array(analysis.coefficient_names),
-            blur_map=analysis.blur_map,
+            dilation_map=analysis.dilation_map,
+            **_blur_arrays(analysis),
         )
+
+
+def _blur_arrays(analysis: "Analysis[Photo]") -> dict[str, Any]:
+    """The blur map and its confidence, by name; empty if the model has no blur calibration."""
+    maps = {"blur_map": analysis.blur_map, "confidence_map": analysis.confidence_map}
+    return {name: values for name, values in maps.items() if values is not None}
+
+
+def _blur_summary(analysis: "Analysis[Photo]") -> str:
+    """What the blur map says, in one clause: the 5th and the 95th percentile of its confident part."""
+    import numpy as np
+
+    if analysis.blur_map is None or analysis.confidence_map is None:
+        return "no blur map: these weights have no blur calibration; run fdikp calibrate"
+    confident = analysis.confidence_map >= CONFIDENT
+    if not confident.any():
+        return "blur radius uncertain everywhere"
+    low, high = np.percentile(analysis.blur_map[confident], (5, 95))
+    return f"blur radius {low:.1f} to {high:.1f} px in the {confident.mean():.0%} of the photo where it is certain"
 
 
 def _central(analysis: "Analysis[Photo]") -> int:
     """The index of the tile whose centre is nearest to the centre of the photo."""
     boxes = analysis.tile_boxes
     centres = boxes[:, :2] + boxes[:, 2:] / 2
-    centre = [side / 2 for side in analysis.blur_map.shape]
+    centre = [side / 2 for side in analysis.dilation_map.shape]
     return int(((centres - centre) ** 2).sum(axis=1).argmin())
 
 
@@ -153,8 +200,8 @@ def _report(analysis: "Analysis[Photo]", model: "Deblurrer") -> dict[str, Any]:
 
     import fdikp
 
-    height, width = analysis.blur_map.shape
-    percentiles = (1, 5, 25, 50, 75, 95, 99)
+    maps = {**_blur_arrays(analysis), "dilation_map": analysis.dilation_map}
+    height, width = analysis.dilation_map.shape
     return {
         "width": width,
         "height": height,
@@ -173,13 +220,7 @@ def _report(analysis: "Analysis[Photo]", model: "Deblurrer") -> dict[str, Any]:
             "numpy": np.__version__,
         },
         "notes": [*analysis.image.notes, *analysis.notes],
-        "blur_map": {
-            "unit": "dilation of the inverse kernels' taps in pixels",
-            "mean": float(analysis.blur_map.mean(dtype=np.float64)),
-            "percentiles": dict(
-                zip(map(str, percentiles), np.percentile(analysis.blur_map, percentiles).tolist(), strict=True)
-            ),
-        },
+        **{name: {"unit": UNITS[name], **_statistics(values)} for name, values in maps.items()},
         "coefficients": {
             name: float(coefficient.mean(dtype=np.float64))
             for name, coefficient in zip(analysis.coefficient_names, analysis.coefficients, strict=True)
@@ -188,6 +229,17 @@ def _report(analysis: "Analysis[Photo]", model: "Deblurrer") -> dict[str, Any]:
             {"box": box.tolist(), "kernels": [*_kernel_statistics(kernels)]}
             for box, kernels in zip(analysis.tile_boxes, analysis.kernels, strict=True)
         ],
+    }
+
+
+def _statistics(values: "np.ndarray") -> dict[str, Any]:
+    """The mean and percentiles of a map."""
+    import numpy as np
+
+    percentiles = (1, 5, 25, 50, 75, 95, 99)
+    return {
+        "mean": float(values.mean(dtype=np.float64)),
+        "percentiles": dict(zip(map(str, percentiles), np.percentile(values, percentiles).tolist(), strict=True)),
     }
 
 

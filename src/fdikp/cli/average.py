@@ -25,6 +25,8 @@ class Options:
     better than each of them, and so is the mean of a fine-tuned network and
     the one that it started from. Measure it: fdikp evaluate MEAN --data ...
 
+    The mean has no calibrated blur map; fdikp calibrate adds it.
+
     All networks must have the same shape. The weights of networks that do not
     share an initialisation cancel, and their mean is worse than each of them;
     a warning then reports how much cancels.

@@ -64,8 +64,13 @@ def document(text: str, *, as_markdown: bool = False) -> None:
 
 
 def problem(text: object) -> None:
-    """Print one line to stderr."""
-    print(f"fdikp: {one_line(text)}", file=sys.stderr, flush=True)
+    """Print one line about the run to stderr."""
+    status(f"fdikp: {text}")
+
+
+def status(text: object) -> None:
+    """Print one line to stderr as it is."""
+    print(one_line(text), file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ import tyro
 from fdikp.cli import console
 from fdikp.cli.console import UsageError
 from fdikp.errors import DataError
+from fdikp.extras import install_hint
 
 if TYPE_CHECKING:
     from fdikp.data import EvaluationSet
@@ -66,9 +67,8 @@ class DataOptions:
             for note in data.notes:
                 console.problem(f"{data.name}: {note}")
             if find_spec("skimage") is None and not all(sample.has_target for sample in data.samples):
-                raise DataError(
-                    f'{data.name}: has no ground truth, so it needs scikit-image: pip install "fdikp[evaluate]"'
-                )
+                hint = install_hint("evaluate")
+                raise DataError(f"{data.name}: has no ground truth, so it needs scikit-image; {hint}")
         return opened
 
     def perceptual(self) -> "LPIPS | None":

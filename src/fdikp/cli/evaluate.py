@@ -242,7 +242,7 @@ def _save_image(restored: "Restored", folder: Path) -> None:
 def _result_images(
     evaluator: "Evaluator", models: "Sequence[Deblurrer]", sets: "Sequence[EvaluationSet]", result: "ImageResult"
 ) -> "ResultImages":
-    """The images of a result for the report: restored again, with blur map and kernels."""
+    """The images of a result for the report: restored again, with dilation map and kernels."""
     from fdikp.evaluation.report import ResultImages
 
     model = next(model for model in models if model.name == result.model)
@@ -253,7 +253,9 @@ def _result_images(
     restored = source[0] + evaluator.strength * (analysis.image - source[0])
     kernels_of_middle_tile = analysis.kernels[len(analysis.kernels) // 2]
     target_pixels = None if target is None else _pixels(target[0])
-    return ResultImages(_pixels(source[0]), _pixels(restored), target_pixels, analysis.blur_map, kernels_of_middle_tile)
+    return ResultImages(
+        _pixels(source[0]), _pixels(restored), target_pixels, analysis.dilation_map, kernels_of_middle_tile
+    )
 
 
 def _pixels(image: "Tensor") -> "np.ndarray":

@@ -49,6 +49,21 @@ def parse(options: Any, args: Sequence[str], prog: str) -> Any:
     return parsed
 
 
+def with_value(args: Sequence[str], flag: str, default: str) -> list[str]:
+    """The arguments, with a default after each `flag` that is not followed by a number: tyro's options need a value.
+
+    >>> with_value(["--preview", "a.jpg", "--preview", "800", "--", "--preview"], "--preview", "1024")
+    ['--preview', '1024', 'a.jpg', '--preview', '800', '--', '--preview']
+    """
+    cut = args.index("--") if "--" in args else len(args)
+    filled: list[str] = []
+    for argument, following in zip(args[:cut], [*args[1:cut], ""], strict=True):
+        filled.append(argument)
+        if argument == flag and not re.fullmatch(r"[+-]?\d+(\.\d*)?", following):
+            filled.append(default)
+    return [*filled, *args[cut:]]
+
+
 def help_page(options: Any, prog: str) -> str:
     """The usage, then the docstring of `options` as it is written, then tyro's list of options."""
     printed = io.StringIO()

@@ -194,7 +194,7 @@ def _find_photos(inputs: Sequence[str], output: Path | None) -> list[Path]:
         if photo.error:
             raise photo.error
     if not candidates:
-        raise UsageError(f"no photo in {', '.join(inputs)}")
+        raise UsageError(f"no photo that can be read in {', '.join(inputs)}")
     return [photo.path for photo in candidates]
 
 

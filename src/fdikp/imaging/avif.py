@@ -5,16 +5,17 @@ import struct
 from fdikp.imaging.jpeg import EXIF_PREFIX
 
 
-def _boxes(data: bytes, start: int, end: int) -> dict[bytes, list[tuple[int, int]]]:
-    """List the boxes between two positions: by name, start and end of each body."""
-    boxes: dict[bytes, list[tuple[int, int]]] = {}
+def boxes(data: bytes, start: int, end: int) -> dict[bytes, list[tuple[int, int]]]:
+    """List the boxes between two positions: by name, start and end of each body, which the data may cut short."""
+    end = min(end, len(data))
+    found: dict[bytes, list[tuple[int, int]]] = {}
     while start + 8 <= end:
         size, name = struct.unpack_from(">I4s", data, start)
         if size < 8:  # sizes 0 and 1 are special codes, used only for pixel data
             break
-        boxes.setdefault(name, []).append((start + 8, start + size))
+        found.setdefault(name, []).append((start + 8, min(start + size, end)))
         start += size
-    return boxes
+    return found
 
 
 def with_exif(data: bytes, block: bytes) -> bytes | None:
@@ -23,11 +24,11 @@ def with_exif(data: bytes, block: bytes) -> bytes | None:
     The block is appended in a box of its own, and the item's location points to it, so that nothing else moves.
     """
     try:
-        ((meta, meta_end),) = _boxes(data, 0, len(data))[b"meta"]
-        inside = _boxes(data, meta + 4, meta_end)  # 4: version and flags
+        ((meta, meta_end),) = boxes(data, 0, len(data))[b"meta"]
+        inside = boxes(data, meta + 4, meta_end)  # 4: version and flags
         ((items, items_end),) = inside[b"iinf"]
         ((locations, _),) = inside[b"iloc"]
-        entries = _boxes(data, items + 6, items_end)[b"infe"]  # 6: version, flags, 16-bit count
+        entries = boxes(data, items + 6, items_end)[b"infe"]  # 6: version, flags, 16-bit count
         (number,) = (data[at + 4 : at + 6] for at, _ in entries if data[at + 8 : at + 12] == b"Exif")
     except (KeyError, ValueError):
         return None

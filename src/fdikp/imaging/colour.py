@@ -63,6 +63,21 @@ def _split(image: Any, colours: int) -> tuple[Any, Any]:
     return image.extract_band(0, n=colours), image.extract_band(colours, n=image.bands - colours)
 
 
+def widened(samples: np.ndarray, bits: int) -> np.ndarray:
+    """Scale uint16 samples of fewer bits (0 to 2**bits - 1) to 0..65535."""
+    top = 2**bits - 1
+    return np.round(np.arange(top + 1) * (65535 / top)).astype(np.uint16).take(samples, mode="clip")
+
+
+def kept_profile(profile: bytes | None, colours: int, notes: list[str]) -> bytes | None:
+    """Return a file's ICC profile if it fits 1 (grey) or 3 (RGB) colours; otherwise None, with a note."""
+    # libvips would leave these out when writing, without a message.
+    if profile and (profile[36:40] != b"acsp" or profile[16:20] != (b"RGB " if colours == 3 else b"GRAY")):
+        notes.append("The colour profile is damaged, or does not fit the pixels, and is left out.")
+        return None
+    return profile
+
+
 def fit_float_range(pixels: np.ndarray, alpha: np.ndarray | None, notes: list[str]) -> tuple[float, float]:
     """Map float pixels to 0..1 in place; return (scale, offset) with original = pixels * scale + offset.
 

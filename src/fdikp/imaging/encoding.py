@@ -153,7 +153,7 @@ def _described(image: Any, metadata: Metadata, format: str) -> Any:
     horizontal, vertical = metadata.dpi or _UNKNOWN_DPI
     image = image.copy(xres=horizontal / 25.4, yres=vertical / 25.4)
     image.set_type(pyvips.GValue.gstr_type, "resolution-unit", "in")
-    blocks = {"icc-profile-data": metadata.icc, "xmp-data": metadata.xmp if format != "png" else None}
+    blocks = {"icc-profile-data": metadata.icc, "xmp-data": metadata.xmp if format not in ("png", "jpeg") else None}
     if format == "jpeg" and metadata.photoshop:
         blocks["iptc-data"] = jpeg.PHOTOSHOP_PREFIX + metadata.photoshop
     elif format == "tiff":
@@ -174,6 +174,8 @@ def _jpeg(image: Any, photo: Photo, file: BinaryIO, quality: int | None, notes: 
     segments = jpeg.segment(0xE0, b"JFIF\0\1\1\1" + struct.pack(">HH", *density) + b"\0\0")
     if block:
         segments += jpeg.segment(0xE1, jpeg.EXIF_PREFIX + block)
+    if photo.metadata.xmp:  # libvips would drop one of more than 60000 bytes
+        segments += jpeg.segment(0xE1, jpeg.XMP_PREFIX + photo.metadata.xmp)
     for comment in coding.comments if coding else ():
         segments += jpeg.segment(0xFE, comment)
     _stream(

@@ -11,6 +11,7 @@ import re
 import struct
 
 from fdikp.imaging.ifd import Directory, IfdReader, Order, pack
+from fdikp.imaging.jpeg import EXIF_PREFIX
 
 SIDEWAYS = (5, 6, 7, 8)
 """Orientations that exchange rows and columns."""
@@ -41,6 +42,16 @@ def upright(block: bytes, width: int, height: int) -> bytes | None:
         return _without_thumbnail(patched, reader, next_at)
     except ValueError:
         return None
+
+
+def kept(block: bytes | None, width: int, height: int, notes: list[str]) -> bytes | None:
+    """Return the `upright` version of a file's EXIF block, if any; note if it is damaged."""
+    if not block:
+        return None
+    patched = upright(block.removeprefix(EXIF_PREFIX), width, height)
+    if patched is None:
+        notes.append("The EXIF block is damaged and is left out.")
+    return patched
 
 
 def _put_number(block: bytearray, reader: IfdReader, entry: tuple[int, int, int], value: int) -> None:

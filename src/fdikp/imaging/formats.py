@@ -3,6 +3,7 @@
 import os
 import re
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 
 
@@ -17,7 +18,7 @@ class Format:
     """Its suffixes in lower case; new files get the first."""
 
     loader: str | None
-    """The libvips operation that reads it, without `load_source`; None for RAW, which rawpy reads."""
+    """The libvips operation that reads it, without `load_source`; None if libvips does not read it."""
 
     writable: bool = False
     """Whether fdikp writes it."""
@@ -30,6 +31,16 @@ class Format:
 
     longest_side: int | None = None
     """Largest number of pixels along a side, by the format or its encoder; None if libvips' own limit is lower."""
+
+    extra: str | None = None
+    """The extra of fdikp that reads it; None if no extra is needed."""
+
+    packages: tuple[str, ...] = ()
+    """The packages of that extra, by their import names."""
+
+    result: str = "jpeg"
+    """The format of its results if fdikp does not write it; photos with more than 8 bits or transparency may need
+    another: see `output_format`."""
 
 
 # fmt: off
@@ -45,15 +56,12 @@ FORMATS: dict[str, Format] = {
     "tiff": Format("TIFF", (".tif", ".tiff"), "tiff", True, 32),
     "webp": Format("WebP", (".webp",), "webp", True, 8, longest_side=16383),
     "avif": Format("AVIF", (".avif",), "heif", True, 12, longest_side=16384),
-    "heic": Format("HEIC", (".heic", ".heif"), "heif"),
-    "jxl": Format("JPEG XL", (".jxl",), "jxl"),
+    "heic": Format("HEIC", (".heic", ".heif"), None, extra="heic", packages=("pillow_heif",)),
+    "jxl": Format("JPEG XL", (".jxl",), None, extra="jxl", packages=("pylibjxl", "imagecodecs"), result="png"),
     "jp2": Format("JPEG 2000", (".jp2", ".j2k", ".jpx", ".jpf"), "jp2k"),
-    "gif": Format("GIF", (".gif",), "gif"),
-    "raw": Format(
-        "RAW",
-        _RAW_SUFFIXES,
-        None,
-    ),
+    "gif": Format("GIF", (".gif",), "gif", result="png"),
+    "bmp": Format("BMP", (".bmp", ".dib"), None, result="png"),
+    "raw": Format("RAW", _RAW_SUFFIXES, None, extra="raw", packages=("rawpy",), result="tiff"),
 }
 
 # First bytes of every format that fdikp reads: an allow-list, so that loaders that interpret documents (SVG, PDF, ...)
@@ -67,6 +75,9 @@ _MAGIC: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
         (rb"II[\x2a\x2b]\x00|MM\x00[\x2a\x2b]", "tiff"),
         (rb"RIFF.{4}WEBP", "webp"),
         (rb"GIF8[79]a", "gif"),
+        # A header of a known length, one plane, and a known number of bits: "BM" alone begins many texts.
+        (rb"BM.{12}\x0c\0{3}.{4}\x01\0[\x01\x04\x08\x18]\0", "bmp"),
+        (rb"BM.{12}[\x28\x34\x38\x40\x6c\x7c]\0{3}.{8}\x01\0[\x01\x04\x08\x10\x18\x20]\0", "bmp"),
         (rb".{4}ftypcrx ", "raw"),
         (rb".{4}ftypavi[fs]", "avif"),
         # `mif1` only means "some HEIF"; the compatible brands that follow name the codec.
@@ -87,14 +98,28 @@ def sniff(head: bytes) -> str | None:
     return next((name for pattern, name in _MAGIC if pattern.match(head)), None)
 
 
+@cache
+def readable(name: str) -> bool:
+    """Return whether photos of the format `name`, a key of `FORMATS`, can be read by this installation.
+
+    A HEIF file coded with AV1 is AVIF in this sense, whatever its suffix.
+    """
+    format = FORMATS[name]
+    if format.loader is None:
+        return all(find_spec(package) is not None for package in format.packages)
+    from fdikp.imaging._vips import has_operation
+
+    return has_operation(f"{format.loader}load_source")
+
+
 SUFFIXES = frozenset(
     suffix
-    for name, format in FORMATS.items()
-    if name != "raw" or find_spec("rawpy") is not None
+    for format in FORMATS.values()
+    if all(find_spec(package) is not None for package in format.packages)
     for suffix in format.suffixes
 )
-"""Suffixes (lower case, with the dot) of photos in a folder. RAW suffixes are included only if rawpy is installed,
-because RAW files mostly lie beside a JPEG of the same photo."""
+"""Suffixes (lower case, with the dot) of photos in a folder. Those of a format that needs an extra are included only if
+the extra is installed: such files often lie beside a JPEG of the same photo."""
 
 
 def writable_suffixes() -> str:
@@ -107,8 +132,9 @@ def writable_suffixes() -> str:
 
 
 def is_photo_path(path: str | os.PathLike[str]) -> bool:
-    """Return whether `path` has the suffix of a photo, in upper or lower case. The file is not opened."""
-    return os.path.splitext(os.fspath(path))[1].lower() in SUFFIXES  # noqa: PTH122 - no Path needed
+    """Return whether `path` has the suffix of a photo that can be read, in any case. The file is not opened."""
+    name = format_of_suffix(path)
+    return name is not None and readable(name)
 
 
 def format_of_suffix(path: str | os.PathLike[str]) -> str | None:

@@ -51,4 +51,4 @@ class Metadata:
     """See `float_scale`."""
 
     premultiplied: bool = False
-    """Whether the colours of a TIFF are multiplied by its alpha."""
+    """Whether the colours of a TIFF or HEIC are multiplied by its alpha."""

@@ -85,6 +85,22 @@ class Photo:
         return write_photo(self, path, format=format, quality=quality, strip=strip)
 
 
+def blank_photo(shape: tuple[int, int, int], dtype: type, format: str, notes: tuple[str, ...] = ()) -> Photo:
+    """A photo whose samples are all 0 and take no memory.
+
+    Args:
+        shape: height, width, and number of channels: 1 or 3 colours, and one more for transparency.
+        dtype: of the samples.
+        format: see `Photo.format`.
+        notes: see `Photo.notes`.
+    """
+    height, width, bands = shape
+    colours = 3 if bands >= 3 else 1
+    zero: np.ndarray = np.zeros((), dtype)
+    alpha = np.broadcast_to(zero, (height, width)) if bands > colours else None
+    return Photo(np.broadcast_to(zero, (height, width, colours)), alpha, format, notes)
+
+
 def as_unit(pixels: np.ndarray) -> np.ndarray:
     """Convert uint8 or uint16 samples to float32 in 0..1, and floats to float32 unscaled."""
     return pixels.astype(np.float32) / np.float32(white_level(pixels.dtype.name))

@@ -7,15 +7,20 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from fdikp.errors import PhotoError
+from fdikp.extras import install_hint
 from fdikp.imaging import exif, jpeg, tiff
 from fdikp.imaging._vips import pyvips
 from fdikp.imaging.limits import check_size
 from fdikp.imaging.metadata import Metadata
-from fdikp.imaging.photo import Photo
+from fdikp.imaging.photo import Photo, blank_photo
+
+_NOTE = "RAW is developed with the camera's white balance into 16-bit sRGB."
 
 
-def read_raw(file: BinaryIO, max_pixels: int) -> Photo:
+def read_raw(file: BinaryIO, max_pixels: int, header_only: bool = False) -> Photo:
     """Develop a RAW file: camera white balance, no automatic brightness, 16-bit sRGB, upright.
+
+    With `header_only` it is not developed; the pixels are then all 0.
 
     Raises:
         PhotoError: rawpy is missing, or the file is damaged, unsupported, or has more than `max_pixels` pixels.
@@ -23,12 +28,16 @@ def read_raw(file: BinaryIO, max_pixels: int) -> Photo:
     try:
         import rawpy
     except ImportError as error:
-        hint = 'install it with: pip install "fdikp[raw]"'
-        raise PhotoError("camera RAW needs rawpy", code="photo_unsupported", hint=hint) from error
+        raise PhotoError("camera RAW needs rawpy", code="photo_unsupported", hint=install_hint("raw")) from error
     file.seek(0)
     try:
         with rawpy.imread(file) as raw:
             check_size(raw.sizes.width, raw.sizes.height, max_pixels)
+            if header_only:
+                height, width = raw.sizes.iheight, raw.sizes.iwidth
+                if raw.sizes.flip & 4:
+                    height, width = width, height
+                return blank_photo((height, width, 3), np.uint16, "raw", (_NOTE,))
             pixels: np.ndarray = raw.postprocess(
                 output_bps=16,
                 use_camera_wb=True,
@@ -47,8 +56,7 @@ def read_raw(file: BinaryIO, max_pixels: int) -> Photo:
     height, width = pixels.shape[:2]
     profile: bytes = pyvips.Operation.call("profile_load", "srgb")
     metadata = Metadata(icc=profile, exif=exif.upright(block, width, height) if block else None, bits=16)
-    notes = ("RAW is developed with the camera's white balance into 16-bit sRGB.",)
-    return Photo(pixels, None, "raw", notes, metadata)
+    return Photo(pixels, None, "raw", (_NOTE,), metadata)
 
 
 def _exif(file: BinaryIO, raw: Any, rawpy: Any) -> bytes | None:

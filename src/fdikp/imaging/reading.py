@@ -6,20 +6,22 @@ import io
 import mmap
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from fdikp.errors import PhotoError, PhotoNotFoundError
-from fdikp.imaging import exif, jpeg, png, tiff, webp
-from fdikp.imaging._vips import has_operation, pyvips
-from fdikp.imaging.colour import as_grey_or_rgb, fit_float_range
-from fdikp.imaging.formats import FORMATS, HEAD_BYTES, format_of_suffix, sniff
+from fdikp.imaging import exif, heic, jpeg, jxl, png, tiff, webp
+from fdikp.imaging._vips import pyvips
+from fdikp.imaging.bmp import read_bmp
+from fdikp.imaging.colour import as_grey_or_rgb, fit_float_range, kept_profile
+from fdikp.imaging.formats import FORMATS, HEAD_BYTES, format_of_suffix, readable, sniff
 from fdikp.imaging.limits import MAX_PIXELS, check_size
 from fdikp.imaging.metadata import Metadata
 from fdikp.imaging.names import printable_name
-from fdikp.imaging.photo import Photo
+from fdikp.imaging.photo import Photo, blank_photo
 from fdikp.imaging.raw import read_raw
 
 # Levels of libvips' `fail_on`, tested on damaged files and on valid files with oddities:
@@ -31,20 +33,30 @@ from fdikp.imaging.raw import read_raw
 # So JPEG uses "warning"; if that fails, the file is read once more with its header repaired.
 _FAIL_ON = {"jpeg": "warning"}
 
-# Formats whose decoder has already rotated the image; an orientation tag that remains must not rotate it again.
-_ROTATED_BY_DECODER = ("avif", "heic", "jxl")
+# Formats that libvips does not read.
+_READERS: dict[str, Callable[[BinaryIO, int, bool], Photo]] = {
+    "bmp": read_bmp,
+    "heic": heic.read_heic,
+    "jxl": jxl.read_jxl,
+    "raw": read_raw,
+}
 
 _DTYPES = {"uchar": np.uint8, "ushort": np.uint16, "float": np.float32}
 
 
-def read_photo(source: str | os.PathLike[str] | bytes, *, max_pixels: int = MAX_PIXELS) -> Photo:
+def read_photo(
+    source: str | os.PathLike[str] | bytes, *, max_pixels: int = MAX_PIXELS, header_only: bool = False
+) -> Photo:
     """Read a photo.
 
-    The content determines the format, not the name. Of several pages or frames, the first is read.
+    The content determines the format, not the name. Of several pages or frames, the first is read. A JPEG XL that was
+    made from a JPEG without loss is read as that JPEG.
 
     Args:
         source: a path, or the bytes of a file.
         max_pixels: largest number of pixels that the file may declare; checked before decoding.
+        header_only: do not decode. Size, channels and depth are those of the photo; the pixels are all 0 and take no
+            memory, and there is no metadata. Damage after the header is not detected.
 
     Raises:
         PhotoError: the source is missing, not a photo, damaged, or has more pixels than `max_pixels`.
@@ -52,7 +64,7 @@ def read_photo(source: str | os.PathLike[str] | bytes, *, max_pixels: int = MAX_
     name = "image data" if isinstance(source, (bytes, bytearray, memoryview)) else printable_name(source)
     try:
         with _open(source) as file:
-            return _read(source, file, max_pixels)
+            return _read(source, file, max_pixels, header_only)
     except PhotoError as error:
         raise error.located(name) from error.__cause__
     except FileNotFoundError as error:
@@ -73,7 +85,7 @@ def _open(source: str | os.PathLike[str] | bytes) -> BinaryIO:
         raise PhotoError("is not a valid file name", code="photo_unreadable") from error
 
 
-def _read(source: str | os.PathLike[str] | bytes, file: BinaryIO, max_pixels: int) -> Photo:
+def _read(source: str | os.PathLike[str] | bytes, file: BinaryIO, max_pixels: int, header_only: bool) -> Photo:
     """Read the photo that is open as `file`."""
     head = file.read(HEAD_BYTES)
     kind = sniff(head)
@@ -81,21 +93,32 @@ def _read(source: str | os.PathLike[str] | bytes, file: BinaryIO, max_pixels: in
         reason = "is empty" if not head else "is not a photo in a format that fdikp reads"
         if head and not isinstance(source, (bytes, bytearray, memoryview)) and format_of_suffix(source):
             reason = f"is named {Path(source).suffix}, but its content {reason}"
-        hint = "give a JPEG, PNG, TIFF, WebP, AVIF or camera RAW file"
+        hint = "give a JPEG, PNG, TIFF, WebP, AVIF, HEIC, JPEG XL, BMP or camera RAW file"
         raise PhotoError(reason, code="photo_unsupported", hint=hint)
     header = _tiff_header(file) if kind == "tiff" else None
-    if kind == "raw" or (header is not None and header.is_raw):
-        return read_raw(file, max_pixels)
+    if header is not None and header.is_raw:
+        kind = "raw"
+    elif kind == "heic" and heic.codec(file) == heic.AV1:
+        kind = "avif"
+    elif kind == "jxl" and (inside := jxl.jpeg_inside(file, max_pixels)) is not None:
+        return _read(inside, io.BytesIO(inside), max_pixels, header_only)
+    if kind in _READERS:
+        return _READERS[kind](file, max_pixels, header_only)
     try:
-        image, pixels, notes = _decode(_vips_source(source, header), kind, max_pixels)
+        image, samples, notes = _decode(_vips_source(source, header), kind, max_pixels, header_only)
     except pyvips.Error as error:
         if kind != "jpeg":
             raise _damaged(kind, error, header) from error
         try:
-            image, pixels, notes = _decode(_vips_source(jpeg.repaired(file), None), kind, max_pixels)
+            repaired = _vips_source(jpeg.repaired(file), None)
+            image, samples, notes = _decode(repaired, kind, max_pixels, header_only)
         except pyvips.Error:
             raise _damaged(kind, error) from error
-    return _assemble(image, pixels, notes, kind, file, header)
+    if samples is None:
+        sideways = _orientation(image, kind) in exif.SIDEWAYS
+        height, width = (image.width, image.height) if sideways else (image.height, image.width)
+        return blank_photo((height, width, image.bands), _DTYPES[image.format], kind, tuple(notes))
+    return _assemble(image, samples, notes, kind, file, header)
 
 
 def _tiff_header(file: BinaryIO) -> tiff.TiffHeader:
@@ -116,9 +139,6 @@ def _damaged(kind: str, error: Exception, header: tiff.TiffHeader | None = None)
         reason = f"is damaged, or has {header.oddity}, which this build of libvips cannot decode"
         hint = "convert it to a TIFF of 8 or 16 bits or 32-bit float"
         return PhotoError(reason, code="photo_damaged", hint=hint)
-    if kind == "heic":
-        reason = f"is damaged, or this build of libvips has no {title} decoder"
-        return PhotoError(reason, code="photo_damaged", hint="convert it to JPEG or TIFF")
     reason = f"the {title} data is cut short, damaged or of an unknown kind"
     return PhotoError(reason, code="photo_damaged", hint="copy or export it again")
 
@@ -140,19 +160,23 @@ def _vips_source(source: str | os.PathLike[str] | bytes, header: tiff.TiffHeader
     return pyvips.Source.new_from_file(os.fsencode(source))
 
 
-def _decode(source: Any, kind: str, max_pixels: int) -> tuple[Any, np.ndarray, list[str]]:
-    """Decode a file. Return libvips' image (for its fields), samples [H, W, B], B = colours + alpha, and notes."""
-    operation = f"{FORMATS[kind].loader}load_source"
-    if not has_operation(operation):
+def _decode(source: Any, kind: str, max_pixels: int, header_only: bool) -> tuple[Any, np.ndarray | None, list[str]]:
+    """Decode a file. Return libvips' image (for its fields), samples [H, W, B], B = colours + alpha, and notes.
+
+    With `header_only` there are no samples.
+    """
+    if not readable(kind):
         raise PhotoError(
             f"{FORMATS[kind].title} cannot be read by this build of libvips",
             code="photo_unsupported",
             hint="convert it to JPEG, PNG or TIFF",
         )
     level = _FAIL_ON.get(kind, "error")
-    image = pyvips.Operation.call(operation, source, access="sequential", fail_on=level)
+    image = pyvips.Operation.call(f"{FORMATS[kind].loader}load_source", source, access="sequential", fail_on=level)
     check_size(image.width, image.height, max_pixels)
     image, notes = as_grey_or_rgb(image)
+    if header_only:
+        return image, None, notes
     samples = np.frombuffer(image.write_to_memory(), _DTYPES[image.format])
     return image, samples.reshape(image.height, image.width, image.bands), notes
 
@@ -161,7 +185,7 @@ def _assemble(
     image: Any, samples: np.ndarray, notes: list[str], kind: str, file: BinaryIO, header: tiff.TiffHeader | None
 ) -> Photo:
     """Build the Photo from samples and metadata."""
-    orientation = 1 if kind in _ROTATED_BY_DECODER else field(image, "orientation", 1)
+    orientation = _orientation(image, kind)
     samples = upright(samples, orientation)
     colours = 3 if samples.shape[2] >= 3 else 1
     pixels = np.ascontiguousarray(samples[..., :colours])
@@ -171,9 +195,9 @@ def _assemble(
     chunks, animated = png.read_chunks(file) if kind == "png" else ((), False)
     height, width = pixels.shape[:2]
     metadata = Metadata(
-        icc=_icc(image, colours, notes),
-        exif=_exif(header.exif if header else field(image, "exif-data"), width, height, notes),
-        xmp=_xmp(image, orientation != 1 or kind in _ROTATED_BY_DECODER),
+        icc=kept_profile(field(image, "icc-profile-data"), colours, notes),
+        exif=exif.kept(header.exif if header else field(image, "exif-data"), width, height, notes),
+        xmp=_xmp(image, orientation != 1 or kind == "avif"),
         iptc=header.iptc if header else None,
         photoshop=_photoshop(image),
         dpi=_dpi(image, orientation),
@@ -198,6 +222,13 @@ def _assemble(
     return Photo(pixels, alpha, kind, tuple(notes), metadata)
 
 
+def _orientation(image: Any, kind: str) -> int:
+    """The orientation of the decoded samples, as EXIF numbers it."""
+    # AVIF's decoder has already rotated the image; an orientation tag that remains must not rotate it again.
+    orientation: int = 1 if kind == "avif" else field(image, "orientation", 1)
+    return orientation
+
+
 def field(image: Any, name: str, default: Any = None) -> Any:
     """Return a metadata field of a libvips image, or `default` where it has none."""
     return image.get(name) if image.get_typeof(name) else default
@@ -212,24 +243,6 @@ def upright(samples: np.ndarray, orientation: int) -> np.ndarray:
     if orientation in (3, 4, 7, 8):
         samples = samples[::-1]
     return samples
-
-
-def _icc(image: Any, colours: int, notes: list[str]) -> bytes | None:
-    profile: bytes | None = field(image, "icc-profile-data")
-    # libvips would leave these out when writing, without a message.
-    if profile and (profile[36:40] != b"acsp" or profile[16:20] != (b"RGB " if colours == 3 else b"GRAY")):
-        notes.append("The colour profile is damaged, or does not fit the pixels, and is left out.")
-        return None
-    return profile
-
-
-def _exif(block: bytes | None, width: int, height: int, notes: list[str]) -> bytes | None:
-    if not block:
-        return None
-    patched = exif.upright(block.removeprefix(jpeg.EXIF_PREFIX), width, height)
-    if patched is None:
-        notes.append("The EXIF block is damaged and is left out.")
-    return patched
 
 
 def _xmp(image: Any, was_rotated: bool) -> bytes | None:

@@ -79,7 +79,7 @@ def _span_count(length: int, tile: int, overlap: int, grid: int) -> int:
 
 
 def blend(
-    rows: list[Span], columns: list[Span], compute: Callable[[slice, slice], np.ndarray]
+    rows: list[Span], columns: list[Span], channels: int, compute: Callable[[int, int], np.ndarray | None]
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Compute an image tile by tile, and yield it in finished bands, top to bottom.
 
@@ -88,24 +88,23 @@ def blend(
     Args:
         rows: spans of the vertical side.
         columns: spans of the horizontal side.
-        compute: maps a tile's rows and columns to its result [C, h, w] float32. It is called once per tile, row by row
-            and from left to right.
+        channels: of the result.
+        compute: maps the indices of a tile's spans in `rows` and `columns` to its result [channels, h, w] float32; None
+            for a tile that is left out, which counts as 0. It is called once per tile, row by row and from left to
+            right.
 
     Yields:
-        The index of a band's first row, and the band [C, rows, W] float32.
+        The index of a band's first row, and the band [channels, rows, W] float32.
     """
     width = columns[-1].stop
-    shared: np.ndarray | None = None  # sums so far of the rows that the previous row of tiles shares with this one
+    shared = np.zeros((channels, 0, width), np.float32)  # sums so far of the rows that the next row of tiles shares
     for i, row in enumerate(rows):
-        band: np.ndarray | None = None
-        for column in columns:
-            result = compute(row.slice, column.slice)
-            if band is None:
-                band = np.zeros((len(result), row.stop - row.start, width), np.float32)
-                if shared is not None:
-                    band[:, : shared.shape[1]] = shared
-            band[:, :, column.slice] += result * (row.weights[:, None] * column.weights)
-        assert band is not None
+        band = np.zeros((channels, row.stop - row.start, width), np.float32)
+        band[:, : shared.shape[1]] = shared
+        for j, column in enumerate(columns):
+            result = compute(i, j)
+            if result is not None:
+                band[:, :, column.slice] += result * (row.weights[:, None] * column.weights)
         finished = (rows[i + 1].start if i + 1 < len(rows) else row.stop) - row.start
         yield row.start, band[:, :finished]
         shared = band[:, finished:].copy()

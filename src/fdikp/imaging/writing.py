@@ -26,6 +26,7 @@ def write_photo(
     format: str | None = None,
     quality: int | None = None,
     strip: bool = False,
+    permissions: int | None = None,
 ) -> tuple[str, ...]:
     """Write a photo with its profile and metadata. An earlier file at `path` is replaced.
 
@@ -38,6 +39,7 @@ def write_photo(
         format: a writable key of `fdikp.imaging.FORMATS`; by default the one that the suffix stands for.
         quality: 1 to 100, for lossy formats. By default a JPEG read from a JPEG keeps the quality of its source.
         strip: leave out EXIF, XMP and IPTC. The colour profile is kept.
+        permissions: of the file; by default as the umask says.
 
     Returns:
         A sentence for each thing that could not be kept.
@@ -53,7 +55,7 @@ def write_photo(
             code="output_unwritable",
         )
     try:
-        with atomic_write(path) as file:
+        with atomic_write(path, permissions) as file:
             notes = encode(photo, format, file, quality, strip)
     except PhotoError as error:
         raise error.located(name) from error.__cause__
@@ -84,14 +86,18 @@ def encode_photo(photo: Photo, format: str, *, quality: int | None = None, strip
 def output_format(photo: Photo) -> tuple[str, str]:
     """Return the default (format, suffix) of a result: those of the source, if fdikp writes its format.
 
-    Otherwise TIFF for more than 8 bits (including RAW), PNG for a GIF or a photo with transparency, else JPEG.
+    Otherwise PNG for a BMP, TIFF for more than 8 bits (including RAW), PNG for a GIF, a JPEG XL or a photo with
+    transparency, else JPEG.
     """
-    if FORMATS[photo.format].writable:
+    source = FORMATS[photo.format]
+    if source.writable:
         format = photo.format
+    elif photo.format == "bmp":
+        format = "png"
     elif photo.pixels.dtype != np.uint8:
         format = "tiff"
     else:
-        format = "png" if photo.format == "gif" or photo.alpha is not None else "jpeg"
+        format = "png" if photo.alpha is not None else source.result
     return format, FORMATS[format].suffixes[0]
 
 

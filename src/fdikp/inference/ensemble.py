@@ -27,15 +27,17 @@ def undo_orient(x: Tensor, orientation: int) -> Tensor:
 
 
 def ensemble_stages(network: FDIKP, x: Tensor) -> list[Stage]:
-    """The network's stages for x [B, 3, H, W]; the finest image and dilation map are means over all orientations.
+    """The network's stages for x [B, 3, H, W]; their images and dilation maps are means over all orientations.
 
     Kernels and coefficient maps are those of orientation 0. Memory holds one orientation at a time.
     """
-    stages = network.padded_stages(x)
-    finest = stages[-1]
-    image, dilation = finest.image, finest.dilation
+    upright = network.padded_stages(x)
+    images, dilations = ([getattr(stage, name) for stage in upright] for name in ("image", "dilation"))
     for orientation in range(1, ORIENTATIONS):
-        stage = network.padded_stages(orient(x, orientation).contiguous())[-1]
-        image = image + undo_orient(stage.image, orientation)
-        dilation = dilation + undo_orient(stage.dilation, orientation)
-    return [*stages[:-1], replace(finest, image=image / ORIENTATIONS, dilation=dilation / ORIENTATIONS)]
+        for i, stage in enumerate(network.padded_stages(orient(x, orientation).contiguous())):
+            images[i] = images[i] + undo_orient(stage.image, orientation)
+            dilations[i] = dilations[i] + undo_orient(stage.dilation, orientation)
+    return [
+        replace(stage, image=image / ORIENTATIONS, dilation=dilation / ORIENTATIONS)
+        for stage, image, dilation in zip(upright, images, dilations, strict=True)
+    ]

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from fdikp.errors import ArgumentError
 from fdikp.imaging import Photo, encode_photo, output_format, read_photo
+from fdikp.imaging.resize import shrink_pixels, shrunk
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -61,16 +62,61 @@ def map_image(image: Any, restore: Restore) -> Any:
     """
     convert = _converter(image)
     if convert is None:
-        raise TypeError(
-            f"{type(image).__name__} is not a kind of image; "
-            "give a path, bytes, a binary file, a Photo, a PIL image, an ndarray or a tensor"
-        )
+        raise _not_a_kind(image)
     return convert(image, restore)
 
 
 def is_image(image: object) -> bool:
     """Whether this is one of the kinds of image that `map_image` takes, a batch included."""
     return _converter(image) is not None
+
+
+def opened(image: Any) -> Any:
+    """An image of any kind that `map_image` takes; paths, files and bytes become a `Photo`.
+
+    Raises:
+        PhotoError: the photo cannot be read.
+        TypeError: not a kind of image.
+    """
+    convert = _converter(image)
+    if convert is None:
+        raise _not_a_kind(image)
+    if convert is _encoded:
+        return read_photo(bytes(image))
+    return image if convert in (_array, _tensor, _pillow) else convert(image, lambda pixels: pixels)
+
+
+def image_size(image: Any) -> tuple[int, int]:
+    """Height and width of an image that `opened` returned; 0 and 0 if it has not the shape of one."""
+    if isinstance(image, Photo):
+        return image.height, image.width
+    if isinstance(image, Tensor):
+        return (image.shape[-2], image.shape[-1]) if image.ndim in (3, 4) else (0, 0)
+    if isinstance(image, np.ndarray):
+        return image.shape[image.ndim == 4 :][:2] if image.ndim in (2, 3, 4) else (0, 0)
+    return image.height, image.width
+
+
+def shrunk_image(image: Any, long_side: int) -> Any:
+    """An image that `opened` returned, shrunk so that its long side has at most this many pixels.
+
+    Raises:
+        ArgumentError: the array or tensor has another type or range than an image.
+    """
+    if isinstance(image, Photo):
+        return shrunk(image, long_side)
+    if isinstance(image, np.ndarray | Tensor) and image.ndim == 4:
+        stack: Any = np.stack if isinstance(image, np.ndarray) else torch.stack
+        return stack([shrunk_image(one, long_side) for one in image])
+    if isinstance(image, Tensor):
+        pixels = _checked(image.detach().permute(1, 2, 0).cpu())
+        small = shrink_pixels((pixels.float() if pixels.dtype == torch.bfloat16 else pixels).numpy(), long_side)
+        return torch.from_numpy(small).permute(2, 0, 1).to(image)
+    if isinstance(image, np.ndarray):
+        pixels = _checked(torch.from_numpy(_contiguous(image[..., None] if image.ndim == 2 else image)))
+        small = shrink_pixels(pixels.numpy(), long_side)
+        return small[..., 0] if image.ndim == 2 else small
+    return _map_pillow(image, lambda array: shrunk_image(array, long_side))
 
 
 def pixels_of(photo: Photo) -> Tensor:
@@ -136,13 +182,18 @@ def _tensor(image: Tensor, restore: Restore) -> Tensor:
 
 
 def _pillow(image: Any, restore: Restore) -> Any:
+    return _map_pillow(image, lambda array: _array(array, restore))
+
+
+def _map_pillow(image: Any, function: Callable[[np.ndarray], np.ndarray]) -> Any:
+    """The PIL image whose array is that of `image` after `function`."""
     from PIL import Image
 
     if image.mode.startswith("I;16"):
-        return Image.fromarray(_array(np.asarray(image).astype(np.uint16), restore))
+        return Image.fromarray(function(np.asarray(image).astype(np.uint16)))
     if image.mode not in ("L", "LA", "RGB", "RGBA"):
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
-    result = Image.fromarray(_array(np.asarray(image), restore))
+    result = Image.fromarray(function(np.asarray(image)))
     result.info = dict(image.info)
     return result
 
@@ -171,6 +222,13 @@ def _checked(pixels: Tensor) -> Tensor:
     if low < -0.5 or high > 1.5:
         raise ArgumentError(f"image: its values run from {low:.3g} to {high:.3g}", hint="scale them to 0..1 first")
     return pixels
+
+
+def _not_a_kind(image: object) -> TypeError:
+    return TypeError(
+        f"{type(image).__name__} is not a kind of image; "
+        "give a path, bytes, a binary file, a Photo, a PIL image, an ndarray or a tensor"
+    )
 
 
 def _not_an_image(what: str, shape: Sequence[int], expected: str) -> ArgumentError:

@@ -18,9 +18,16 @@ def from_rgb(rgb: Tensor, channels: int, dtype: torch.dtype) -> Tensor:
     return (values if dtype.is_floating_point else values.round()).to(dtype)
 
 
-def apply_change(blurry: Tensor, predicted: Tensor, strength: float) -> Tensor:
-    """The image that has a fraction of the predicted change; all of one shape."""
+def apply_change(blurry: Tensor, predicted: Tensor, strength: float | Tensor) -> Tensor:
+    """The image that has a fraction of the predicted change; images of one shape, and a strength that fits it."""
     return blurry + strength * (predicted - blurry)
+
+
+def keep_where(kept: Tensor, original: Tensor, changed: Tensor) -> Tensor:
+    """The original samples, bit for bit, where `kept` is true, and the changed ones elsewhere; both of one type."""
+    if original.dtype == torch.uint16:  # for which torch has no `where`
+        return torch.where(kept, original.view(torch.int16), changed.view(torch.int16)).view(torch.uint16)
+    return torch.where(kept, original, changed)
 
 
 def _white(dtype: torch.dtype) -> float:

@@ -19,11 +19,14 @@ class Restoration:
     photo: Photo
     """The restored photo; format and metadata are those of the input."""
     blur_map: np.ndarray | None
-    """[H, W] float32: the dilation D of eq. 9, in pixels; None unless it was asked for."""
+    """[H, W] float32: the radius of the circle of confusion, in pixels; None unless it was asked for."""
+    confidence_map: np.ndarray | None
+    """[H, W] float32 in 0..1: how far the blur map can be trusted; near 0 in flat areas, where the blur map is filled
+    from the neighbourhood. None unless the blur map was asked for."""
     notes: tuple[str, ...]
     """One sentence for each deviation from the usual way, such as a tile that was halved for lack of memory."""
     tiles: int
-    """The number of tiles that the image was cut into."""
+    """The number of tiles that were computed: those that contribute to what the selection includes."""
 
 
 class RestoredBands(Iterator[tuple[int, np.ndarray]]):
@@ -52,8 +55,12 @@ class Analysis(Generic[Image]):
 
     image: Image
     """The restored image, of the kind that was given."""
-    blur_map: np.ndarray
-    """[H, W] float32: the dilation D of eq. 9 at the finest stage, in pixels."""
+    blur_map: np.ndarray | None
+    """[H, W] float32: the radius of the circle of confusion, in pixels; None if the weights have no calibration."""
+    confidence_map: np.ndarray | None
+    """[H, W] float32 in 0..1: how far the blur map can be trusted, as in `Restoration.confidence_map`."""
+    dilation_map: np.ndarray
+    """[H, W] float32: the dilation D of eq. 9 at the finest stage, in pixels between taps of the inverse kernels."""
     kernels: np.ndarray
     """[tiles, stages, 2, N, K, K] float32: inverse kernels; stages from coarse to fine, each for its blurry input and
     for the result of the stage before."""

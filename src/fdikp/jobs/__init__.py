@@ -10,11 +10,23 @@ One photo:
 >>> result.status, result.output, result.code                                  # doctest: +SKIP
 ('ok', PosixPath('out/photo.jpg'), None)
 
+Only a part of it, and the blur radius as an image of 16 bits:
+
+>>> request = jobs.DeblurRequest(
+...     Path("photo.jpg"), max_blur=4, regions=("10%,10%,50%,50%",), blur_map=Path("radius.png")
+... )
+
 A folder, with the next photo being read and the last result being written while the network works:
 
 >>> naming = jobs.OutputNaming(suffix="", folder=Path("fixed"))
->>> requests = jobs.plan_jobs(naming.finder().find("holiday/"), naming)        # doctest: +SKIP
+>>> found = naming.finder().search("holiday/")                                 # doctest: +SKIP
+>>> requests = jobs.plan_jobs(found.photos, naming)                            # doctest: +SKIP
 >>> jobs.run_all(requests, fdikp.load_model, finished=print)                   # doctest: +SKIP
+
+`found.skipped` lists the files that look like photos and were not taken. What a run would do, without doing it:
+
+>>> for result in jobs.dry_run(requests):                                      # doctest: +SKIP
+...     print(result.status, result.input, result.output)
 
 The steps in different processes, each of which gets what the one before returned:
 
@@ -39,10 +51,15 @@ _LAZY = {
     "DeblurResult": "fdikp.jobs.request",
     "DecodedPhoto": "fdikp.jobs.steps",
     "Engine": "fdikp.jobs.engine",
+    "Findings": "fdikp.jobs.discover",
     "InputFinder": "fdikp.jobs.discover",
     "InputPath": "fdikp.jobs.discover",
     "OutputNaming": "fdikp.jobs.plan",
     "RestoredPhoto": "fdikp.jobs.steps",
+    "RunSummary": "fdikp.jobs.summary",
+    "SkippedFile": "fdikp.jobs.skipped",
+    "check": "fdikp.jobs.steps",
+    "dry_run": "fdikp.jobs.runner",
     "plan_jobs": "fdikp.jobs.plan",
     "read": "fdikp.jobs.steps",
     "restore": "fdikp.jobs.steps",
@@ -56,10 +73,15 @@ __all__ = [
     "DeblurResult",
     "DecodedPhoto",
     "Engine",
+    "Findings",
     "InputFinder",
     "InputPath",
     "OutputNaming",
     "RestoredPhoto",
+    "RunSummary",
+    "SkippedFile",
+    "check",
+    "dry_run",
     "plan_jobs",
     "read",
     "restore",
@@ -69,11 +91,13 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from fdikp.jobs.discover import InputFinder, InputPath
+    from fdikp.jobs.discover import Findings, InputFinder, InputPath
     from fdikp.jobs.engine import Engine
     from fdikp.jobs.plan import OutputNaming, plan_jobs
     from fdikp.jobs.request import DeblurRequest, DeblurResult
-    from fdikp.jobs.runner import run, run_all
-    from fdikp.jobs.steps import DecodedPhoto, RestoredPhoto, read, restore, write
+    from fdikp.jobs.runner import dry_run, run, run_all
+    from fdikp.jobs.skipped import SkippedFile
+    from fdikp.jobs.steps import DecodedPhoto, RestoredPhoto, check, read, restore, write
+    from fdikp.jobs.summary import RunSummary
 
 __getattr__, __dir__ = attach(__name__, _LAZY, __all__)

@@ -1,10 +1,13 @@
 """What a job needs of the model that restores its photo. `fdikp.Deblurrer` is one such engine."""
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from fdikp.imaging import Photo
 from fdikp.inference.callbacks import Cancel, Progress
 from fdikp.inference.results import Restoration
+
+if TYPE_CHECKING:
+    from fdikp.imaging.selection import Selection
 
 
 class Model(Protocol):
@@ -31,6 +34,7 @@ class Engine(Protocol):
         photo: Photo,
         *,
         strength: float,
+        selection: "Selection | None",
         blur_map: bool,
         progress: Progress | None,
         cancel: Cancel | None,
@@ -40,7 +44,8 @@ class Engine(Protocol):
         Args:
             photo: as `fdikp.read_photo` returns it.
             strength: the fraction of the predicted change to apply, 0..2.
-            blur_map: whether to return the blur map too.
+            selection: what to restore; None for everything.
+            blur_map: whether to return the maps of blur radius and confidence too.
             progress: called after each tile with the number of finished tiles and of all tiles.
             cancel: asked before each tile whether to stop.
 
@@ -48,5 +53,6 @@ class Engine(Protocol):
             The restored photo, of the same size, depth and metadata.
 
         Raises:
+            FdikpError: the selection does not fit the photo, or the model cannot measure blur.
             Cancelled: `cancel` returned true.
         """

@@ -1,11 +1,14 @@
 """Fit a job into a memory budget: the tile to load a model with, and the largest photo to accept."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from fdikp.errors import FdikpError
 from fdikp.imaging import Photo
 from fdikp.jobs.request import DeblurRequest
+
+if TYPE_CHECKING:
+    import numpy as np
 
 PROCESS_BYTES = 340 * 2**20
 """What a process takes beside tiles and photos: Python, torch, libvips and the weights. Measured on Linux: 244 MiB for
@@ -16,6 +19,9 @@ RESERVED_BYTES = 64 * 2**20
 
 ENCODER_BYTES_PER_PIXEL = 12
 """What encoding a result takes at most beside its pixels: measured for progressive JPEG, which takes the most."""
+
+BLUR_BYTES_PER_PIXEL = 8
+"""What blur radius and confidence take."""
 
 
 class MemoryModel(Protocol):
@@ -81,21 +87,24 @@ def pixel_limit(request: DeblurRequest) -> int:
     """The most pixels that a photo may have: three channels of 8 bits are assumed, which is checked after decoding."""
     if request.max_bytes is None:
         return request.max_pixels
-    return min(request.max_pixels, request.max_bytes // _bytes_per_pixel(request, 3))
+    pixels = request.max_bytes // _bytes_per_pixel(request, 3)
+    if request.preview is not None:
+        pixels = max(pixels, (request.max_bytes - _bytes_of_preview(request, 3)) // _bytes_to_shrink(3))
+    return min(request.max_pixels, pixels)
 
 
-def check_memory(request: DeblurRequest, photo: Photo) -> None:
-    """Raise FdikpError if a photo, its result and the encoder together take more than `max_bytes`."""
+def check_memory(request: DeblurRequest, photo: Photo, mask: "np.ndarray | None" = None) -> None:
+    """Raise FdikpError if a photo, its mask, its result and the encoder together take more than `max_bytes`."""
     pixels = photo.width * photo.height
     if request.max_bytes is not None:
-        needed = pixels * _bytes_per_pixel(request, photo.pixels.nbytes // pixels)
+        needed = _needed(request, pixels, photo.pixels.nbytes // pixels) + (mask.nbytes if mask is not None else 0)
         if needed > request.max_bytes:
             raise _too_large(request, needed)
 
 
 def declared_too_large(request: DeblurRequest, pixels: int) -> FdikpError:
     """The error for a photo that declares more pixels than `pixel_limit` for the sake of `max_bytes`."""
-    return _too_large(request, pixels * _bytes_per_pixel(request, 3))
+    return _too_large(request, _needed(request, pixels, 3))
 
 
 def _too_large(request: DeblurRequest, needed: int) -> FdikpError:
@@ -108,9 +117,27 @@ def _too_large(request: DeblurRequest, needed: int) -> FdikpError:
     )
 
 
+def _needed(request: DeblurRequest, pixels: int, photo: int) -> int:
+    """Bytes that a job takes for a photo of so many pixels, which itself takes `photo` bytes a pixel."""
+    whole = pixels * _bytes_per_pixel(request, photo)
+    if request.preview is None:
+        return whole
+    return min(whole, pixels * _bytes_to_shrink(photo) + _bytes_of_preview(request, photo))
+
+
 def _bytes_per_pixel(request: DeblurRequest, photo: int) -> int:
     """Bytes that a job takes for each pixel of a photo, which itself takes `photo` bytes a pixel."""
-    return 2 * photo + ENCODER_BYTES_PER_PIXEL + (4 if request.blur_map is not None else 0)
+    return 2 * photo + ENCODER_BYTES_PER_PIXEL + (BLUR_BYTES_PER_PIXEL if request.measures_blur else 0)
+
+
+def _bytes_to_shrink(photo: int) -> int:
+    """Bytes that decoding a photo and shrinking it take for each of its pixels."""
+    return 2 * photo
+
+
+def _bytes_of_preview(request: DeblurRequest, photo: int) -> int:
+    """Bytes that the job takes at the size of the preview, at most."""
+    return (request.preview or 0) ** 2 * _bytes_per_pixel(request, photo)
 
 
 def megabytes(count: int) -> str:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from fdikp.errors import ErrorCode, PhotoError
 from fdikp.imaging.formats import FORMATS, HEAD_BYTES, format_of_suffix, sniff
-from fdikp.jobs.discover import BLUR_MAP_SUFFIX, COMPARE_SUFFIX, InputFinder, InputPath
-from fdikp.jobs.request import RESULT_SUFFIX, DeblurRequest, DeblurResult, Format
+from fdikp.jobs.discover import InputFinder, InputPath
+from fdikp.jobs.masks import match_masks
+from fdikp.jobs.request import PREVIEW_SUFFIX, RESULT_SUFFIX, SIDE_IMAGES, DeblurRequest, DeblurResult, Format
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,15 @@ class OutputNaming:
     compare: bool = False
     """Whether to write NAME_compare.jpg too."""
 
-    def finder(self) -> InputFinder:
-        """Finds photos in folders, but not the results that this naming gave them earlier."""
-        return InputFinder(output=self.folder, suffixes=(RESULT_SUFFIX, self.suffix))
+    blur_map_figure: bool = False
+    """Whether to write NAME_blurmap_figure.png too."""
+
+    confidence_map: bool = False
+    """Whether to write NAME_confidence.png too."""
+
+    def finder(self, mask: Path | None = None) -> InputFinder:
+        """Finds photos in folders, but not the results that this naming gave them earlier, nor masks."""
+        return InputFinder(output=self.folder, suffixes=(RESULT_SUFFIX, self.suffix), mask=mask)
 
     def apply(self, source: InputPath, settings: DeblurRequest) -> DeblurRequest:
         """A request for one photo: `settings` with the names of its files."""
@@ -45,10 +52,19 @@ class OutputNaming:
             source=source.path,
             output=output,
             format=self.format,
-            blur_map=self._path(source, BLUR_MAP_SUFFIX, ".png") if self.blur_map else None,
-            compare=self._path(source, COMPARE_SUFFIX, ".jpg") if self.compare else None,
+            blur_map=self._side_image(source, settings, "blur_map"),
+            blur_map_figure=self._side_image(source, settings, "blur_map_figure"),
+            confidence_map=self._side_image(source, settings, "confidence_map"),
+            compare=self._side_image(source, settings, "compare"),
             adapt_extension=self.file is None and self.format is None,
         )
+
+    def _side_image(self, source: InputPath, settings: DeblurRequest, field: str) -> Path | None:
+        """The name of a side image, if there is to be one; those of previews differ from those in full size."""
+        if not getattr(self, field):
+            return None
+        suffix, extension = SIDE_IMAGES[field]
+        return self._path(source, f"{PREVIEW_SUFFIX if settings.preview and not self.file else ''}{suffix}", extension)
 
     def _path(self, source: InputPath, suffix: str, extension: str) -> Path:
         """A file in the place of a photo's result, with its own suffix and extension."""
@@ -69,16 +85,25 @@ def plan_jobs(
     Args:
         inputs: the photos, as `InputFinder` finds them.
         naming: how the results are named.
-        settings: a request whose other fields every planned request takes; its paths do not matter.
+        settings: a request whose other fields every planned request takes; of its paths only `mask` matters. If that is
+            a folder, each photo gets the mask of its name, and a photo without one fails (`match_masks`).
 
     Returns:
         One item for each input, in their order.
     """
     settings = settings or DeblurRequest(Path())
-    planned = [
-        DeblurResult.failed(source.path, source.error) if source.error else naming.apply(source, settings)
-        for source in inputs
-    ]
+    masks: list[Path | PhotoError | None] = [settings.mask] * len(inputs)
+    if settings.mask is not None and settings.mask.is_dir():
+        masks = [*match_masks(inputs, settings.mask)]
+
+    def named(source: InputPath, mask: Path | PhotoError | None) -> DeblurRequest | DeblurResult:
+        if source.error is not None:
+            return DeblurResult.failed(source.path, source.error)
+        if isinstance(mask, PhotoError):
+            return DeblurResult.failed(source.path, mask)
+        return replace(naming.apply(source, settings), mask=mask)
+
+    planned = [named(source, mask) for source, mask in zip(inputs, masks, strict=True)]
     requests = [one for one in planned if isinstance(one, DeblurRequest)]
     by_source = {path_identity(request.source): request for request in requests}
     writers: dict[str, list[DeblurRequest]] = {}
@@ -119,7 +144,7 @@ def extension_of_result(source: Path, format: Format | None) -> str:
             pass  # reading the photo fails later, with a proper message
     target = format or own or "jpeg"
     if not FORMATS[target].writable:
-        target = {"raw": "tiff", "gif": "png"}.get(target, "jpeg")
+        target = FORMATS[target].result
     return source.suffix if target == format_of_suffix(source) else FORMATS[target].suffixes[0]
 
 
@@ -127,18 +152,21 @@ def with_output(request: DeblurRequest) -> DeblurRequest:
     """The request with its result named, beside the photo, if it is not named yet."""
     if request.output is not None:
         return request
-    named = OutputNaming(format=request.format).apply(InputPath(request.source, Path()), request)
+    suffix = RESULT_SUFFIX if request.preview is None else PREVIEW_SUFFIX
+    named = OutputNaming(suffix, format=request.format).apply(InputPath(request.source, Path()), request)
     return replace(request, output=named.output, adapt_extension=named.adapt_extension)
 
 
 def self_collision(request: DeblurRequest) -> PhotoError | None:
-    """The error of a request whose files would overwrite each other, or whose side image would overwrite the photo."""
+    """The error of a request whose files would overwrite each other, or the photo or its mask (only a result may
+    replace the photo)."""
     names = [path_identity(path) for path in request.outputs]
-    side_images = [path_identity(path) for path in (request.blur_map, request.compare) if path is not None]
     if len(set(names)) < len(names):
         return _collision(request, "its result and a side image would have the same name", "choose another suffix")
-    if path_identity(request.source) in side_images:
+    if path_identity(request.source) in map(path_identity, request.side_images):
         return _collision(request, "would be replaced by a side image", "choose another name", "output_is_input")
+    if request.mask is not None and path_identity(request.mask) in names:
+        return _collision(request, f"would replace its mask {request.mask}", "choose another name", "output_is_input")
     return None
 
 

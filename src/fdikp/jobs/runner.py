@@ -1,6 +1,6 @@
 """Run jobs in this process: one photo, or many with reading, restoring and writing side by side."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -66,10 +66,8 @@ def run_all(
         Cancelled: `cancel` returned True. What the network had finished is written and reported.
         FdikpError: `load_engine` failed.
     """
-    jobs = [with_output(job) if isinstance(job, DeblurRequest) else job for job in jobs]
-    requests = [job for job in jobs if isinstance(job, DeblurRequest)]
-    # Only the reading thread uses `taken`, only the writing thread `written`
-    taken = {path_identity(path): request.source for request in requests for path in request.outputs}
+    jobs = _named(jobs)
+    taken = _taken(jobs)  # only the reading thread uses it, and only the writing thread `written`
     written = _WrittenFiles()
     engine = cache(load_engine)
 
@@ -114,6 +112,35 @@ def run_all(
     pipeline(jobs, read, restore, write, weight=lambda item: _pixel_bytes(item[1]), max_weight=max_ahead)
 
 
+def dry_run(jobs: Sequence[DeblurRequest | DeblurResult]) -> Iterator[DeblurResult]:
+    """What `run_all` would do, as far as headers and names tell. No model is loaded and nothing is written.
+
+    Args:
+        jobs: what to do, as `plan_jobs` returns it.
+
+    Yields:
+        The result of each job, in their order. The status of a photo that would be restored is `planned`.
+    """
+    jobs = _named(jobs)
+    taken = _taken(jobs)
+    for job in jobs:
+        result = steps.check(job, taken) if isinstance(job, DeblurRequest) else job
+        if result.status == "planned" and result.output is not None:
+            taken[path_identity(result.output)] = result.input
+        yield result
+
+
+def _named(jobs: Sequence[DeblurRequest | DeblurResult]) -> list[DeblurRequest | DeblurResult]:
+    """The jobs with all results named."""
+    return [with_output(job) if isinstance(job, DeblurRequest) else job for job in jobs]
+
+
+def _taken(jobs: Sequence[DeblurRequest | DeblurResult]) -> dict[str, Path]:
+    """By the identity of each file that the jobs write, the photo that it belongs to."""
+    requests = [job for job in jobs if isinstance(job, DeblurRequest)]
+    return {path_identity(path): request.source for request in requests for path in request.outputs}
+
+
 class _WrittenFiles:
     """The files that a run has written: two names can stand for one file, as where case does not count."""
 
@@ -133,8 +160,11 @@ class _WrittenFiles:
 
 
 def _pixel_bytes(item: DecodedPhoto | DeblurResult) -> int:
-    """Bytes of a photo's pixels; its result takes as many again."""
-    return item.photo.pixels.nbytes if isinstance(item, DecodedPhoto) else 0
+    """Bytes of a photo's pixels and its mask; its result takes about as many again."""
+    if isinstance(item, DeblurResult):
+        return 0
+    mask = item.selection.mask if item.selection is not None else None
+    return item.photo.pixels.nbytes + (mask.nbytes if mask is not None else 0)
 
 
 def _check(cancel: Cancel | None) -> None:

@@ -6,25 +6,41 @@ given a `DeblurResult`, which is what a photo that failed or was skipped becomes
 """
 
 import logging
+import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from fdikp.errors import Cancelled, FdikpError, PhotoError, RequestError, TooManyPixelsError, as_fdikp_error
-from fdikp.files import cannot_be_written
+from fdikp.errors import (
+    ArgumentError,
+    Cancelled,
+    ErrorCode,
+    FdikpError,
+    PhotoError,
+    RequestError,
+    TooManyPixelsError,
+    as_fdikp_error,
+)
+from fdikp.files import FileAttributes, attributes_of, cannot_be_written, set_permissions
 from fdikp.imaging import FORMATS, Photo
 from fdikp.imaging.formats import format_of_suffix, writable_suffixes
 from fdikp.imaging.limits import white_level
+from fdikp.imaging.photo import blank_photo
 from fdikp.inference.callbacks import Cancel, Progress
+from fdikp.jobs.edit_record import SOFTWARE, edit_record
 from fdikp.jobs.engine import Engine
+from fdikp.jobs.masks import read_mask
 from fdikp.jobs.memory import check_memory, declared_too_large, pixel_limit
 from fdikp.jobs.plan import path_identity, self_collision, with_output
 from fdikp.jobs.request import DeblurRequest, DeblurResult
-from fdikp.jobs.side_images import write_blur_map, write_comparison
+from fdikp.jobs.side_images import write_blur_map, write_blur_map_figure, write_comparison, write_confidence_map
+
+if TYPE_CHECKING:
+    from fdikp.imaging.selection import Selection
 
 HARDLY_CHANGED = 0.2 / 255
 """A result whose samples differ from the photo's by less than this in the mean, on a scale of 0..1, gets a note."""
@@ -39,8 +55,15 @@ class DecodedPhoto:
     request: DeblurRequest
     """As it was given, but with the final name of the result."""
     photo: Photo
+    """It is shrunk already, if the request asks for a preview."""
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+    selection: "Selection | None" = None
+    """What to restore, in pixels of `photo`; None for everything."""
+    scale: float = 1.0
+    """The size of `photo`, relative to the file."""
+    attributes: FileAttributes | None = None
+    """Permissions and dates of the photo's file, before it was read."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,12 +76,16 @@ class RestoredPhoto:
     original: np.ndarray | None
     """Pixels of the photo [H, W, C], if the request asks for a comparison."""
     blur_map: np.ndarray | None
-    """[H, W] float32, if the request asks for it."""
+    """[H, W] float32, if the request asks for it: the blur radius in pixels of the photo's file, also of a preview."""
     tiles: int
     model: str
     weights_sha256: str
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+    confidence_map: np.ndarray | None = None
+    """[H, W] float32 in 0..1: how certain the blur radius is, if the request asks for it."""
+    attributes: FileAttributes | None = None
+    """Permissions and dates that the result takes over."""
 
 
 _Outcome = TypeVar("_Outcome", bound="DecodedPhoto | RestoredPhoto | DeblurResult")
@@ -76,6 +103,19 @@ def read(request: DeblurRequest, taken: Mapping[str, Path] | None = None) -> Dec
         The photo; or the result, if the photo failed or is skipped.
     """
     return _run_step(request.source, 0.0, lambda: _read(request, taken or {}))
+
+
+def check(request: DeblurRequest, taken: Mapping[str, Path] | None = None) -> DeblurResult:
+    """What the steps would do with a photo, as far as its header and the names of files tell. Nothing is written.
+
+    Args:
+        request: what to do.
+        taken: see `read`.
+
+    Returns:
+        The result of a photo that is skipped or would fail; any other is `planned`.
+    """
+    return _run_step(request.source, 0.0, lambda: _check(request, taken or {}))
 
 
 def restore(
@@ -134,7 +174,42 @@ def _run_step(source: Path, seconds: float, step: Callable[[], _Outcome]) -> _Ou
     return replace(outcome, seconds=round(seconds + time.perf_counter() - started, 3))
 
 
-def _read(request: DeblurRequest, taken: Mapping[str, Path]) -> DecodedPhoto | DeblurResult:
+def _check(request: DeblurRequest, taken: Mapping[str, Path]) -> DeblurResult:
+    decoded = _read(request, taken, header_only=True)
+    if isinstance(decoded, DeblurResult):
+        return decoded
+    request, photo = decoded.request, decoded.photo
+    for path in request.outputs:
+        _check_folder(request.source, path)
+    return DeblurResult(
+        request.source,
+        request.output,
+        "planned",
+        width=photo.width,
+        height=photo.height,
+        notes=(*decoded.notes, *photo.notes),
+        blur_map=request.blur_map,
+        blur_map_figure=request.blur_map_figure,
+        confidence_map=request.confidence_map,
+        compare=request.compare,
+    )
+
+
+def _check_folder(source: Path, path: Path) -> None:
+    """Raise PhotoError if the folder of a file that is to be written cannot hold it or cannot be made."""
+    folder = next(parent for parent in path.absolute().parents if parent.exists() or parent == parent.parent)
+    if not folder.is_dir():
+        reason = f"{folder} is not a folder"
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        reason = f"{folder} is not writable"
+    else:
+        return
+    raise PhotoError(
+        f"{source}: {path} cannot be written: {reason}", code="output_unwritable", hint="choose another output"
+    )
+
+
+def _read(request: DeblurRequest, taken: Mapping[str, Path], header_only: bool = False) -> DecodedPhoto | DeblurResult:
     from fdikp.imaging import read_photo  # loads libvips
 
     request = with_output(request)
@@ -144,8 +219,9 @@ def _read(request: DeblurRequest, taken: Mapping[str, Path]) -> DecodedPhoto | D
     if not _may_write(request):
         return _skipped(request)
     limit = pixel_limit(request)
+    attributes = attributes_of(request.source)
     try:
-        photo = read_photo(request.source, max_pixels=limit)
+        photo = read_photo(request.source, max_pixels=limit, header_only=header_only)
     except TooManyPixelsError as error:
         if limit < request.max_pixels:
             raise declared_too_large(request, error.pixels) from None
@@ -154,12 +230,45 @@ def _read(request: DeblurRequest, taken: Mapping[str, Path]) -> DecodedPhoto | D
     adapted, notes = _with_actual_format(request, photo, taken)
     if adapted is not request and not _may_write(adapted):
         return _skipped(adapted, notes)
-    return DecodedPhoto(adapted, photo, notes)
+    return _selected(DecodedPhoto(adapted, photo, notes, attributes=attributes), header_only)
+
+
+def _selected(decoded: DecodedPhoto, header_only: bool) -> DecodedPhoto:
+    """The photo with what to restore of it, and at the size of a preview where the request asks for one."""
+    request, photo = decoded.request, decoded.photo
+    if request.selective:
+        mask = read_mask(request, pixel_limit(request), header_only) if request.mask is not None else None
+        check_memory(request, photo, mask)
+        try:
+            selection = request.selection(mask)
+            selection.spatial_weights(photo.height, photo.width)
+        except ArgumentError as error:
+            raise _unfit(request, error) from None
+        decoded = replace(decoded, selection=selection)
+    if request.preview is None or request.preview >= max(photo.width, photo.height):
+        return decoded
+    from fdikp.imaging.resize import shrunk, shrunk_size  # loads libvips
+
+    scale = request.preview / max(photo.width, photo.height)
+    selected = decoded.selection.scaled(scale) if decoded.selection is not None else None
+    if header_only:
+        shape = (*shrunk_size(photo.height, photo.width, request.preview), photo.pixels.shape[2])
+        photo = blank_photo(shape, photo.pixels.dtype.type, photo.format, photo.notes)
+    else:
+        photo = shrunk(photo, request.preview)
+    return replace(decoded, photo=photo, selection=selected, scale=scale)
+
+
+def _unfit(request: DeblurRequest, error: ArgumentError) -> PhotoError:
+    """The error for a photo that its mask or a region does not fit."""
+    what = f"its mask {request.mask}, {error.value}," if error.argument == "mask" else f"the region {error.value}"
+    code: ErrorCode = "mask_unusable" if error.argument == "mask" else "request_invalid"
+    return PhotoError(f"{request.source}: {what} {error.reason}", code=code, hint=error.hint)
 
 
 def _skipped(request: DeblurRequest, notes: tuple[str, ...] = ()) -> DeblurResult:
     """The result of a photo whose result exists. A side image cannot be made without making the result again."""
-    missing = [path.name for path in (request.blur_map, request.compare) if path is not None and not path.exists()]
+    missing = [path.name for path in request.side_images if not path.exists()]
     if missing:
         names = " and ".join(missing)
         notes = (*notes, f"{names} would be written only together with the result; delete or replace the result")
@@ -182,11 +291,18 @@ def _may_write(request: DeblurRequest) -> bool:
     """
     source, output = request.source, _output(request)
     if not output.exists():
-        return True
+        present = [path for path in request.side_images if path.exists()]
+        if present and request.existing == "refuse":
+            hint = "replace it, or choose another output"
+            raise PhotoError(f"{source}: {present[0]} exists", code="output_exists", hint=hint)
+        return True  # side images without a result are of a run that was stopped
     if output.is_dir():
         raise PhotoError(
             f"{source}: its result {output} is a folder", code="output_unwritable", hint="choose another output"
         )
+    if request.preview is not None and output.samefile(source):
+        reason = f"{source}: would be replaced by its preview"
+        raise PhotoError(reason, code="output_unwritable", hint="choose another output")
     if request.existing == "replace":
         return True
     if output.samefile(source):
@@ -227,21 +343,32 @@ def _with_actual_format(
 def _restore(decoded: DecodedPhoto, engine: Engine, progress: Progress | None, cancel: Cancel | None) -> RestoredPhoto:
     request, photo = decoded.request, decoded.photo
     restored = engine.restore(
-        photo, strength=request.strength, blur_map=request.blur_map is not None, progress=progress, cancel=cancel
+        photo,
+        strength=request.strength,
+        selection=decoded.selection,
+        blur_map=request.measures_blur,
+        progress=progress,
+        cancel=cancel,
     )
-    unchanged: tuple[str, ...] = ()
-    if request.strength > 0 and mean_change(photo.pixels, restored.photo.pixels) < HARDLY_CHANGED:
-        unchanged = ("The result hardly differs from the photo, which is probably in focus.",)
     return RestoredPhoto(
         request,
         restored.photo,
         photo.pixels if request.compare is not None else None,
-        restored.blur_map,
+        restored.blur_map if restored.blur_map is None else restored.blur_map / np.float32(decoded.scale),
         restored.tiles,
         engine.descriptor.name,
         engine.descriptor.sha256,
-        (*decoded.notes, *photo.notes, *restored.notes, *unchanged),
+        (*decoded.notes, *photo.notes, *restored.notes, *_unchanged(request, photo.pixels, restored.photo.pixels)),
+        confidence_map=restored.confidence_map,
+        attributes=decoded.attributes,
     )
+
+
+def _unchanged(request: DeblurRequest, before: np.ndarray, after: np.ndarray) -> tuple[str, ...]:
+    """A note if a photo is restored as a whole and hardly changes."""
+    if request.strength == 0 or request.selective or mean_change(before, after) >= HARDLY_CHANGED:
+        return ()
+    return ("The result hardly differs from the photo, which is probably in focus.",)
 
 
 def mean_change(before: np.ndarray, after: np.ndarray) -> float:
@@ -259,36 +386,87 @@ def mean_change(before: np.ndarray, after: np.ndarray) -> float:
 def _write(restored: RestoredPhoto) -> DeblurResult:
     from fdikp.imaging import write_photo  # loads libvips
 
-    request, photo = restored.request, restored.photo
+    request, attributes = restored.request, restored.attributes
+    photo, unrecorded = _recorded(restored)
     output = _output(request)
-    side_images = [path for path in (request.blur_map, request.compare) if path is not None]
+    written: list[Path] = []
     try:
-        for path in (*side_images, output):
+        for path in (*request.side_images, output):
             path.parent.mkdir(parents=True, exist_ok=True)
-        if request.blur_map is not None and restored.blur_map is not None:
-            write_blur_map(restored.blur_map, request.blur_map, request.source.name)
-        if request.compare is not None and restored.original is not None:
-            write_comparison(restored.original, photo, request.compare)
-        notes = write_photo(photo, output, format=request.format, quality=request.quality, strip=request.strip)
+        permissions = attributes.permissions if attributes else None
+        for path in _write_side_images(restored):
+            written.append(path)
+            if permissions is not None:
+                set_permissions(path, permissions)
+        notes = write_photo(
+            photo,
+            output,
+            format=request.format,
+            quality=request.quality,
+            strip=request.strip,
+            permissions=permissions,
+        )
     except BaseException as error:
-        for path in side_images:
+        for path in written:
             path.unlink(missing_ok=True)
         if isinstance(error, OSError) and not isinstance(error, FdikpError):
             message = cannot_be_written(error.filename or output, error)
             raise PhotoError(message, code="output_unwritable") from error
         raise
+    undated = _set_dates(output, attributes) if request.keep_dates and attributes else ()
     return DeblurResult(
         request.source,
         output,
         width=photo.width,
         height=photo.height,
         tiles=restored.tiles,
-        notes=(*restored.notes, *notes),
+        notes=(*restored.notes, *notes, *unrecorded, *undated),
         blur_map=request.blur_map,
+        blur_map_figure=request.blur_map_figure,
+        confidence_map=request.confidence_map,
         compare=request.compare,
         model=restored.model,
         weights_sha256=restored.weights_sha256,
     )
+
+
+def _write_side_images(restored: RestoredPhoto) -> Iterator[Path]:
+    """Write the images that the request asks for, and yield the name of each that is written."""
+    request, radius = restored.request, restored.blur_map
+    if request.blur_map is not None and radius is not None:
+        write_blur_map(radius, request.blur_map)
+        yield request.blur_map
+    if request.blur_map_figure is not None and radius is not None:
+        write_blur_map_figure(radius, restored.confidence_map, request.blur_map_figure, request.source.name)
+        yield request.blur_map_figure
+    if request.confidence_map is not None and restored.confidence_map is not None:
+        write_confidence_map(restored.confidence_map, request.confidence_map)
+        yield request.confidence_map
+    if request.compare is not None and restored.original is not None:
+        write_comparison(restored.original, restored.photo, request.compare)
+        yield request.compare
+
+
+def _recorded(restored: RestoredPhoto) -> tuple[Photo, tuple[str, ...]]:
+    """The result with the record of the edit in its XMP, and a note if that is not possible."""
+    from fdikp.imaging.xmp import with_record
+
+    request, photo = restored.request, restored.photo
+    if request.strip:
+        return photo, ()
+    format = request.format or format_of_suffix(_output(request)) or photo.format
+    values = edit_record(request, restored.model, restored.weights_sha256)
+    metadata, notes = with_record(photo.metadata, format, SOFTWARE, values)
+    return replace(photo, metadata=metadata), notes
+
+
+def _set_dates(output: Path, attributes: FileAttributes) -> tuple[str, ...]:
+    """Give a result the dates of its photo; a note if the file system refuses."""
+    try:
+        os.utime(output, ns=(attributes.accessed_ns, attributes.modified_ns))
+    except (OSError, OverflowError) as error:
+        return (f"The dates of the photo's file could not be kept: {getattr(error, 'strerror', None) or error}.",)
+    return ()
 
 
 def _output(request: DeblurRequest) -> Path:

@@ -11,6 +11,7 @@ they run, or unpickle them.
 from torch import Tensor
 
 from fdikp.errors import DataError
+from fdikp.extras import install_hint
 
 WINDOW = 11
 """Side of the second blur, pixels; results of different sides do not compare."""
@@ -33,6 +34,6 @@ def no_reference(image: Tensor) -> dict[str, float]:
     try:
         from skimage.measure import blur_effect
     except ImportError as error:
-        raise DataError('metrics without a target need scikit-image: pip install "fdikp[evaluate]"') from error
+        raise DataError(f"metrics without a target need scikit-image; {install_hint('evaluate')}") from error
     pixels = image.detach().permute(1, 2, 0).double().clamp(0.0, 1.0).cpu().numpy()
     return {"blur": float(blur_effect(pixels, h_size=WINDOW, channel_axis=-1))}

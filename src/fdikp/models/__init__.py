@@ -1,7 +1,8 @@
 """Models, a network and its weights in a file: the shipped ones, and reading, writing and averaging any.
 
 `descriptor` reads the description of a model without torch, `loading` builds its network, `saving` writes a file,
-`averaging` takes the mean of several networks, and `infer_config` derives a configuration from tensors.
+`averaging` takes the mean of several networks, and `infer_config` derives a configuration from tensors. `checksums`
+reads and writes the list of the shipped files' sha256.
 
 Importing this module is cheap: torch is loaded when a name that needs it is first used.
 """
@@ -9,13 +10,14 @@ Importing this module is cheap: torch is loaded when a name that needs it is fir
 from typing import TYPE_CHECKING
 
 from fdikp._lazy import attach
-from fdikp.models.descriptor import DEFAULT, SHIPPED, ModelDescriptor, available, describe, weights_path
+from fdikp.models.descriptor import DEFAULT, SHIPPED, ModelDescriptor, available, describe, digest, weights_path
 from fdikp.models.infer_config import config_from_state_dict
 
 _LAZY = {
     "average": "fdikp.models.averaging",
     "load": "fdikp.models.loading",
     "save": "fdikp.models.saving",
+    "save_calibrated": "fdikp.models.saving",
     "weight_cancellation": "fdikp.models.averaging",
 }
 
@@ -27,8 +29,10 @@ __all__ = [
     "average",
     "config_from_state_dict",
     "describe",
+    "digest",
     "load",
     "save",
+    "save_calibrated",
     "weight_cancellation",
     "weights_path",
 ]
@@ -36,6 +40,6 @@ __all__ = [
 if TYPE_CHECKING:
     from fdikp.models.averaging import average, weight_cancellation
     from fdikp.models.loading import load
-    from fdikp.models.saving import save
+    from fdikp.models.saving import save, save_calibrated
 
 __getattr__, __dir__ = attach(__name__, _LAZY, __all__)

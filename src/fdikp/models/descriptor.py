@@ -1,7 +1,8 @@
 """The description of a model: what a program must know to run it, read from the model's file without torch.
 
-A weights file is a safetensors file whose header has the network's configuration under `fdikp`; nothing in it can run
-code. Shipped files are in `files/` beside this module, named after their models; each use verifies their sha256.
+A weights file is a safetensors file whose header has the network's configuration under `fdikp`, and the calibration of
+its blur map if there is one; nothing in it can run code. Shipped files are in `files/` beside this module, named after
+their models, with their sha256 in `SHA256SUMS`; each use verifies it.
 """
 
 import hashlib
@@ -14,23 +15,25 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from fdikp.errors import WeightsError, WeightsNotFoundError
+from fdikp.models.checksums import read_checksums
 from fdikp.models.infer_config import infer_config
+from fdikp.network.blur_calibration import BlurCalibration
 from fdikp.network.config import MIN_SIZE, SIZE_MULTIPLE, NetworkConfig
 from fdikp.network.encoded_config import KEY as ENCODED_CONFIG
 
 DEFAULT = "fdikp-lite"
 """The model that is used when none is named."""
 
-SHIPPED: dict[str, str] = {
-    "fdikp-lite": "b2d6fccf0b9f01edc75b3c0e773049dc4b7d5c493044957f76acc80f7b1e8aa3",
-    "fdikp-base": "5db4fa99b3bfb1969d31fe1407f9cfcddc6ee383b5898411067ef5c6761818a1",
-}
-"""The sha256 of each shipped model's file, `<name>.safetensors` in `FOLDER`."""
-
 SHIPPED_LICENCE = "Apache-2.0"
 
 FOLDER = Path(__file__).with_name("files")
 """Where the shipped files are."""
+
+SHIPPED: dict[str, str] = read_checksums(FOLDER)
+"""The sha256 of each shipped model's file, `<name>.safetensors` in `FOLDER`."""
+
+BLUR_CALIBRATION = "blur_calibration"
+"""Name of the field of the header that holds a `BlurCalibration`."""
 
 DEFAULT_TILE = 512
 """Default side of a tile, in pixels. It bounds the working memory. The predictors and the Fourier blocks pool over a
@@ -79,6 +82,8 @@ class ModelDescriptor:
     """Smallest side of a tile, in pixels."""
     precisions: tuple[Precision, ...] = PRECISIONS
     """Number formats that the convolutions can compute in."""
+    blur_calibration: BlurCalibration | None = None
+    """What turns the blur map into a radius in pixels; None where the weights are not calibrated."""
 
     def allows_tile(self, tile: int) -> bool:
         """Whether tiles can have this side, in pixels; 0 stands for no tiles."""
@@ -127,7 +132,7 @@ def weights_path(name_or_path: str | os.PathLike[str]) -> Path:
     )
 
 
-def _sha256(path: Path) -> str:
+def digest(path: Path) -> str:
     """The hexadecimal sha256 of a file.
 
     Raises:
@@ -151,11 +156,11 @@ def describe(name_or_path: str | os.PathLike[str]) -> ModelDescriptor:
         WeightsError: the file is unknown, unreadable, damaged, or its tensors do not fit its header.
     """
     path = weights_path(name_or_path)
-    digest = _sha256(path)
+    sha256 = digest(path)
     shipped = str(name_or_path) in SHIPPED
-    if shipped and SHIPPED[str(name_or_path)] != digest:
+    if shipped and SHIPPED[str(name_or_path)] != sha256:
         raise WeightsError(
-            f"{path}: the weights are damaged (sha256 {digest[:12]}… is not the shipped one); reinstall fdikp"
+            f"{path}: the weights are damaged (sha256 {sha256[:12]}… is not the shipped one); reinstall fdikp"
         )
     declared, shapes, encoded = _read_header(path)
     try:
@@ -169,7 +174,26 @@ def describe(name_or_path: str | os.PathLike[str]) -> ModelDescriptor:
         licence = header.pop("licence", SHIPPED_LICENCE if shipped else None)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise unfit(path, error) from None
-    return ModelDescriptor(name, path, digest, _count_parameters(shapes), config, header, licence)
+    calibration = _blur_calibration(path, header)
+    parameters = _count_parameters(shapes)
+    return ModelDescriptor(name, path, sha256, parameters, config, header, licence, blur_calibration=calibration)
+
+
+def _blur_calibration(path: Path, header: dict[str, Any]) -> BlurCalibration | None:
+    """Take the calibration out of the fields of a header.
+
+    Raises:
+        WeightsError: it is malformed.
+    """
+    values = header.pop(BLUR_CALIBRATION, None)
+    if values is None:
+        return None
+    try:
+        return BlurCalibration.from_dict(values)
+    except ValueError as error:
+        raise WeightsError(
+            f"{path}: the calibration of its blur map is malformed ({_one_line(error)}); fetch the file again"
+        ) from None
 
 
 def unfit(path: Path, error: Exception) -> WeightsError:

@@ -28,7 +28,14 @@ from fdikp.plots.canvas import (
 from fdikp.plots.caption import with_captions
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+LOW_CONFIDENCE = 0.5
+"""Confidence below which a blur map is hatched."""
+
+LEAST_TOP_RADIUS = 4.0
+"""Least blur radius at the upper end of the colour scale, in pixels."""
 
 
 def side_by_side(before: np.ndarray, after: np.ndarray, longest: int = 1600) -> np.ndarray:
@@ -38,12 +45,40 @@ def side_by_side(before: np.ndarray, after: np.ndarray, longest: int = 1600) -> 
     return np.concatenate((left, line, right), axis=1)
 
 
-def blur_map(values: np.ndarray, title: str) -> np.ndarray:
+def blur_map(radius: np.ndarray, title: str, confidence: np.ndarray | None = None) -> np.ndarray:
+    """A blur map as an image with a colour bar.
+
+    Args:
+        radius: [H, W], the radius of the circle of confusion, in pixels.
+        title: heading.
+        confidence: [H, W] in 0..1; the map is hatched where it is below `LOW_CONFIDENCE`.
+
+    Returns:
+        [h, 900, 3] uint8.
+    """
+    figure, grid = grid_figure(1, 1, height_of(radius.shape, WIDTH))
+    mapped = _show_blur_map(grid[0, 0], radius, confidence)
+    hatched = "" if confidence is None else f"; hatched: confidence below {LOW_CONFIDENCE:g}"
+    return _finished(figure, mapped, f"blur radius (circle of confusion), pixels{hatched}", title)
+
+
+def dilation_map(values: np.ndarray, title: str) -> np.ndarray:
     """The dilation map [H, W], in pixels, as an image with a colour bar."""
     figure, grid = grid_figure(1, 1, height_of(values.shape, WIDTH))
     mapped = show_map(grid[0, 0], shrink(values, 1200), cmap=UNSIGNED, vmin=0, vmax=max(2.0, float(values.max())))
-    scale = "in focus (blue) … out of focus (yellow); distance of the inverse kernels' taps in pixels"
-    return _finished(figure, mapped, scale, title)
+    return _finished(figure, mapped, "distance of the inverse kernels' taps, pixels", title)
+
+
+def _show_blur_map(axes: "Axes", radius: np.ndarray, confidence: np.ndarray | None) -> Any:
+    """Draw a blur map, hatched where it is not to be trusted."""
+    small = shrink(radius, 1200)
+    mapped = show_map(axes, small, cmap=UNSIGNED, vmin=0, vmax=max(LEAST_TOP_RADIUS, float(small.max())))
+    if confidence is not None and min(small.shape) > 1:  # contours need two pixels each way
+        low = shrink(confidence, 1200)
+        filled = axes.contourf(low, levels=[-1, LOW_CONFIDENCE], colors="none", hatches=["////"])
+        filled.set_edgecolor((1, 1, 1, 0.6))
+        filled.set_linewidth(0)
+    return mapped
 
 
 def kernels(values: np.ndarray, title: str) -> np.ndarray:
@@ -79,15 +114,23 @@ def coefficients(values: np.ndarray, names: tuple[str, ...], title: str) -> np.n
 
 
 def overview(
-    before: np.ndarray, after: np.ndarray, dilation: np.ndarray, kernels: np.ndarray, title: str
+    before: np.ndarray,
+    after: np.ndarray,
+    dilation: np.ndarray,
+    kernels: np.ndarray,
+    title: str,
+    radius: np.ndarray | None = None,
+    confidence: np.ndarray | None = None,
 ) -> np.ndarray:
     """One figure: before and after, the part that changed most enlarged, the blur map, and kernels.
 
     Args:
         before, after: [H, W, 3], uint8, uint16, or floats in 0..1.
-        dilation: [H, W], the dilation map, pixels.
+        dilation: [H, W], the dilation map, pixels; it is drawn where there is no blur map.
         kernels: [N, K, K], the inverse kernels of the finest stage.
         title: heading.
+        radius: [H, W], the blur map: the radius of the circle of confusion, pixels.
+        confidence: [H, W] in 0..1, of the blur map.
     """
     from matplotlib.patches import Rectangle
 
@@ -108,8 +151,14 @@ def overview(
         grid[0, column].add_patch(Rectangle(corner, side, side, fill=False, color="white", linewidth=1.5))
         show_image(grid[1, column], to_uint8(image[y, x], 1200), f"{name}, the frame enlarged")
     axes = left.subplots()
-    show_map(axes, shrink(dilation, 1200), cmap=UNSIGNED, vmin=0, vmax=max(2.0, float(dilation.max())))
-    axes.set_title("blur map: yellow is out of focus, blue in focus", fontsize=10)
+    if radius is not None:
+        mapped = _show_blur_map(axes, radius, confidence)
+        hatched = "" if confidence is None else "; hatched: uncertain"
+        axes.set_title(f"blur map: blur radius in pixels{hatched}", fontsize=10)
+    else:
+        mapped = show_map(axes, shrink(dilation, 1200), cmap=UNSIGNED, vmin=0, vmax=max(2.0, float(dilation.max())))
+        axes.set_title("dilation map: yellow is out of focus, blue in focus", fontsize=10)
+    left.colorbar(mapped, ax=axes, location="bottom", fraction=0.06, aspect=30)
     height = max(1, math.isqrt(len(kernels)))
     places = right.subplots(height, math.ceil(len(kernels) / height), squeeze=False).ravel()
     limit = float(np.abs(kernels).max()) or 1.0

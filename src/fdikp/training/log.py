@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
+from fdikp.extras import install_hint
 from fdikp.files import atomic_write
 
 LOG_FILE = "log.jsonl"
@@ -46,7 +47,7 @@ class Log:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
-            self.say("no TensorBoard log: tensorboard is not installed (pip install 'fdikp[train]')")
+            self.say(f"no TensorBoard log: tensorboard is not installed; {install_hint('train')}")
         else:
             self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1 if step else None)
 

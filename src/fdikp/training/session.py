@@ -10,6 +10,7 @@ from torch import nn
 
 from fdikp import models
 from fdikp.errors import TrainingError
+from fdikp.extras import install_hint
 from fdikp.inference.devices import choose_device
 from fdikp.metrics.lpips import LPIPS
 from fdikp.network import FDIKP
@@ -55,7 +56,7 @@ def make_fabric(recipe: Recipe) -> "Fabric":
     try:
         from lightning_fabric import Fabric
     except ImportError:
-        raise TrainingError("training needs lightning-fabric; pip install 'fdikp[train]'") from None
+        raise TrainingError("training needs lightning-fabric", hint=install_hint("train")) from None
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)  # it logs greetings and advertisements
     options = recipe.runtime
     name = options.device

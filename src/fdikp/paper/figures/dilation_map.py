@@ -73,8 +73,4 @@ def compose(image: np.ndarray, dilation: np.ndarray, title: str, radius: np.ndar
 
 def from_model(model: "Deblurrer", image: np.ndarray, title: str, radius: np.ndarray | None = None) -> np.ndarray:
     """The figure for an image [H, W, 3], uint8 or uint16, with the map that a model predicts."""
-    from fdikp.imaging import Photo
-
-    restored = model.restore(Photo(np.ascontiguousarray(image)), blur_map=True)
-    assert restored.blur_map is not None
-    return draw(image, restored.blur_map, title, radius)
+    return draw(image, model.analyse(np.ascontiguousarray(image)).dilation_map, title, radius)
