@@ -126,9 +126,11 @@ def test_the_command_line_prints_one_note(
     with warnings.catch_warnings():
         warnings.simplefilter(action)
         assert main([*arguments, *model]) == 0
-    err = capsys.readouterr().err
-    assert err.count("fdikp: note: fdikp's native kernels were not compiled at installation: ") == notes
-    assert err.count("\n") == notes
+    lines = [line for line in capsys.readouterr().err.splitlines() if "kernels" in line]
+    assert len(lines) == notes
+    assert all(
+        line.startswith("fdikp: note: fdikp's native kernels were not compiled at installation: ") for line in lines
+    )
 
 
 def test_doctor_reports_missing_kernels_without_the_note(
