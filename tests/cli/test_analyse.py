@@ -75,9 +75,9 @@ def test_a_photo_in_tiles(analyse, picture, tree, weights_file):
     assert {"fdikp", "torch", "numpy", "python"} <= set(numbers["versions"])
 
 
-def test_without_a_calibration_there_is_no_blur_map(analyse, picture, tree, weights_file):
+def test_without_a_calibration_there_is_no_blur_map(analyse, picture, tree, tiny_weights):
     picture("a.png")
-    done = analyse("a.png", "-o", "out", model=weights_file)
+    done = analyse("a.png", "-o", "out", model=tiny_weights)
     assert (done.code, done.err) == (0, "")
     assert done.out == "a.png -> out; no blur map: these weights have no blur calibration; run fdikp calibrate\n"
     assert tree("out") == [name for name in [*FILES, "result.png"] if name != "blur_map.png"]

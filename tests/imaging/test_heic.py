@@ -229,12 +229,12 @@ def test_declared_sizes_are_checked_before_decoding(side):
         read_photo(bytes(data))
 
 
-def test_pillow_does_not_learn_the_format(make_image):
+def test_pillow_does_not_learn_the_format(make_image, monkeypatch):
     """Registered openers would change what a program that uses fdikp reads."""
+    monkeypatch.delitem(Image.OPEN, "HEIF", raising=False)  # imageio registers it where it is used
     before = (dict(Image.OPEN), dict(Image.SAVE), dict(Image.EXTENSION))
     read_photo(make_heic(make_image(np.uint8, "RGB")))
     assert (dict(Image.OPEN), dict(Image.SAVE), dict(Image.EXTENSION)) == before
-    assert "HEIF" not in before[0]
 
 
 def test_without_the_extra_the_error_says_what_to_install(make_image, monkeypatch):

@@ -107,8 +107,9 @@ def run(options: Options) -> int:
     if card:
         card.write(report, described.sha256, digest)
     if not options.quiet:
-        for line in (*report.splitlines(), "", f"{options.model} -> {output}, sha256 {digest}"):
-            console.result(line)
+        console.document(report)
+        console.result("")
+        console.result(f"{options.model} -> {output}, sha256 {digest}")
     return 0
 
 
