@@ -44,7 +44,7 @@ def test_a_file_is_calibrated_in_place(run, photos):
     after = load_file(photos / "tiny.safetensors")
     assert all(after[key].equal(value) for key, value in before.items())
     assert done.out.endswith(f"tiny.safetensors -> tiny.safetensors, sha256 {described.sha256}\n")
-    assert "rendered from 2 photos with seed 0. Test: 2 other photos (other), 1 renderings of each" in done.out
+    assert "rendered from 2 images with seed 0. Test: 2 other images (other), 1 renderings of each" in done.out
     for title in ("By radius", "By texture", "Reliability"):
         assert title in done.out
     shares = re.findall(r"\| ([\d.]+) % \|", done.out.partition("Reliability")[2])
@@ -71,7 +71,7 @@ def test_without_a_test_folder_some_photos_are_held_out(run, photos):
         shutil.copy(photos / "sharp/0.png", photos / "sharp" / f"{number}.png")
     done = calibrate(run, "tiny.safetensors", "--data", "sharp", *QUICK)
     assert done.code == 0
-    assert "rendered from 10 photos with seed 0. Test: 1 other photos (the same folder)" in done.out
+    assert "rendered from 10 images with seed 0. Test: 1 other images (of the same folders)" in done.out
 
 
 def test_the_model_card(run, photos):
@@ -126,6 +126,7 @@ def test_a_shipped_model_and_its_sha256(run, photos, monkeypatch):
         (["tiny.safetensors", "--data", "sharp"], 1, "sharp: 2 photos, of which none is left to test on; give --test"),
         (["tiny.safetensors", "--data", "sharp", "--test", "empty"], 1, "empty: no images in it"),
         (["tiny.safetensors", "--data", "sharp", "--test", "sharp"], 1, "0.png: is in --data too"),
+        (["tiny.safetensors", "--data", "sharp", "--test", "small"], 1, "0.png: 70×63 is too small; test on images of"),
         (["tiny.safetensors", "--data", "damaged", "--test", "other"], 1, "damaged"),
         (["tiny.safetensors", "--data", "sharp", "--pairs", "0"], 2, "--pairs 0: must be at least 1"),
         (["tiny.safetensors", "--data", "sharp", "--pairs", "x"], 2, "--pairs x: must be a whole number"),
@@ -151,6 +152,8 @@ def test_errors_are_one_line_and_nothing_is_written(run, photos, tree, args, cod
 
     (photos / "empty").mkdir()
     (photos / "damaged").mkdir()
+    (photos / "small").mkdir()
+    Image.new("RGB", (70, 63)).save(photos / "small/0.png")
     (photos / "damaged/a.png").write_bytes(b"not a photo")
     (photos / "CARD.md").write_text("# No block\n")
     tensors = load_file(photos / "tiny.safetensors")

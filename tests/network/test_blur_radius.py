@@ -5,10 +5,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 from skimage import data
-from torch import Tensor
+from torch import Tensor, nn
 
 from fdikp import models
-from fdikp.network import FDIKP, SCALES, BlurRadius, downsample
+from fdikp.network import FDIKP, SCALES, BlurRadius, downsample, ops
 from fdikp.network.blur_calibration import FEATURES, BlurCalibration
 from fdikp.network.blur_radius import FILL_WEIGHT, FILL_WINDOWS, blur_features, fill
 from fdikp.network.dilation import detail
@@ -153,12 +153,12 @@ def test_noise_alone_has_little_confidence(shipped: Shipped) -> None:
 
 def test_it_measures_the_radius(shipped: Shipped) -> None:
     """Of a photo that the fit has not seen, blurred by a plain disc."""
-    sharp = photo(192, 256)
-    for radius in (0.0, 3.0, 5.0, 8.0):
+    sharp = torch.from_numpy(data.gravel()[:192, :256].copy()).expand(1, 3, -1, -1).float() / 255
+    for radius in (0.0, 2.0, 4.0, 8.0):
         x = out_of_focus(sharp, radius) if radius else sharp
         predicted, confidence = shipped(x)
         certain = confidence > 0.5
-        assert certain.float().mean() > 0.15
+        assert certain.float().mean() > 0.3
         assert (predicted[certain].median() - radius).abs() <= max(1.0, 0.25 * radius)
 
 
@@ -183,19 +183,35 @@ def test_a_tile_has_the_map_of_the_whole_image(shipped: Shipped) -> None:
 
 
 PLAIN = {
-    "avg_pool2d", "cat", "clamp", "conv2d", "convolution", "_convolution", "div", "mul", "add", "pow", "relu",
-    "sigmoid", "slice", "softplus", "upsample_bilinear2d", "constant", "Int", "ListConstruct", "size", "NumToTensor",
-    "TupleConstruct", "TupleUnpack", "GetAttr", "Constant", "sub",
+    "_convolution", "add", "avg_pool2d", "cat", "clamp", "detach", "div", "log1p", "mean", "mul", "pad", "pow", "relu",
+    "sigmoid", "slice", "softplus", "square", "sub", "to", "upsample_bilinear2d",
 }  # fmt: skip
-"""Operations that every runtime has, and what a trace adds to them."""
+"""Operations of torch that ONNX has, or that are composed of such; `detach` does nothing."""
 
 
-def test_it_is_made_of_plain_operations() -> None:
-    """As a trace, which gives the same values for other features."""
-    module = BlurRadius(random_calibration())
-    features = torch.rand(1, FEATURES, 48, 64)
-    traced = torch.jit.trace_module(module, {"from_features": (features,)})  # type: ignore[no-untyped-call]
-    other = torch.rand(1, FEATURES, 48, 64)
-    torch.testing.assert_close(traced.from_features(other), module.from_features(other))
-    operations = {node.kind().rpartition("::")[2] for node in traced.from_features.inlined_graph.nodes()}
-    assert operations <= PLAIN
+class _Exported(nn.Module):
+    """The blur map as a function of the image and its dilation maps."""
+
+    def __init__(self, calibration: BlurCalibration) -> None:
+        super().__init__()
+        self.radius = BlurRadius(calibration)
+
+    def forward(self, x: Tensor, coarse: Tensor, medium: Tensor, fine: Tensor) -> Tensor:
+        return self.radius.from_features(blur_features(x, (coarse, medium, fine)))
+
+
+def inputs(seed: int) -> tuple[Tensor, ...]:
+    draws = torch.Generator().manual_seed(seed)
+    sizes = ((1, 3, 48, 64), *((1, 1, 48 // scale, 64 // scale) for scale in SCALES))
+    return tuple(torch.rand(size, generator=draws) for size in sizes)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.trace:DeprecationWarning")
+def test_it_can_be_exported() -> None:
+    """It is made of plain operations, and their trace gives the same values for other inputs."""
+    module = _Exported(random_calibration())
+    with ops.reference():
+        trace = torch.jit.trace(module, inputs(0))  # type: ignore[no-untyped-call]
+        torch.testing.assert_close(trace(*inputs(1)), module(*inputs(1)))
+    kinds = {node.kind() for node in trace.inlined_graph.nodes()}
+    assert {kind.removeprefix("aten::") for kind in kinds if kind.startswith("aten::")} == PLAIN

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from skimage import data
 
 from fdikp import models
+from fdikp.errors import TrainingError
 from fdikp.network import FDIKP, NetworkConfig
 from fdikp.network.blur_calibration import FEATURES, LEAST_CONTRAST
 from fdikp.network.blur_radius import BlurRadius
@@ -88,6 +89,14 @@ def test_the_fit_is_a_function_of_samples_and_seed(samples: Samples) -> None:
     assert torch.get_rng_state().equal(state)
     assert fit(samples, pairs=12, seed=0) == first != fit(samples, pairs=12, seed=1)
     assert (first.max_radius, first.pairs, first.seed) == (SETTINGS.max_radius, 12, 0)
+
+
+def test_a_fit_that_diverges_is_an_error() -> None:
+    samples = synthetic(100)
+    samples.features[3, 3] = torch.nan
+    with pytest.raises(TrainingError, match="the fit of the blur map diverged") as error:
+        fit(samples, pairs=1, seed=0)
+    assert "\n" not in str(error.value)
 
 
 def test_measuring(lite: FDIKP, samples: Samples) -> None:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 SMALLEST_CROP, CROP_MULTIPLE = 64, 16
 """Limits of --crop, in pixels."""
 
+SMALLEST_TEST = 64
+"""Smallest side of an image to test on, in pixels."""
+
 HELD_OUT_EVERY = 10
 """Without --test, every tenth image of --data is tested on and not fitted to."""
 
@@ -34,8 +37,8 @@ class Options:
     It is stored in the header of the weights; the tensors stay as they are.
     The errors on rendered test images, which the fit has not seen, are printed.
 
-    A fit takes about five minutes for fdikp-lite. The result depends on the
-    photos, the options and the seed alone.
+    It takes about five minutes of one core. The result depends on the photos,
+    the options and the seed alone.
 
     Examples:
       fdikp calibrate mine.safetensors --data sharp/
@@ -66,7 +69,7 @@ class Options:
     crop: int = 256
 
     # Number of renderings of each test image.
-    renderings: int = 3
+    renderings: int = 5
 
     # Seed of all random choices.
     seed: int = 0
@@ -104,9 +107,8 @@ def run(options: Options) -> int:
     if card:
         card.write(report, described.sha256, digest)
     if not options.quiet:
-        for line in report.splitlines():
+        for line in (*report.splitlines(), "", f"{options.model} -> {output}, sha256 {digest}"):
             console.result(line)
-        console.result(f"\n{options.model} -> {output}, sha256 {digest}")
     return 0
 
 
@@ -146,9 +148,9 @@ def _split(options: Options) -> tuple[list[Path], list[Path]]:
     """The photos to fit to, and those to test on.
 
     Raises:
-        DataError: a folder has none, or both have the same.
+        DataError: a folder has none, both have the same, or one to test on is too small.
     """
-    from fdikp.data import find_images
+    from fdikp.data import find_images, image_sizes
 
     files = [file for folder in options.data for file in find_images(folder)]
     if options.test is None:
@@ -157,6 +159,9 @@ def _split(options: Options) -> tuple[list[Path], list[Path]]:
             raise DataError(f"{options.data[0]}: {len(files)} photos, of which none is left to test on; give --test")
         return [file for file in files if file not in set(held_out)], held_out
     test_files = find_images(options.test)
+    for file, (height, width) in image_sizes(test_files).items():
+        if min(height, width) < SMALLEST_TEST:
+            raise DataError(f"{file}: {width}×{height} is too small; test on images of at least {SMALLEST_TEST} pixels")
     fitted = {file.resolve() for file in files}
     if common := [file for file in test_files if file.resolve() in fitted]:
         raise DataError(f"{common[0]}: is in --data too; test on photos that the fit does not see")
@@ -188,10 +193,10 @@ def _report(options: Options, errors: "BlurErrors", fit_count: int, test_count: 
     """The tables in Markdown, and what they depend on."""
     from fdikp.training.calibration import SETTINGS
 
-    test = options.test.name if options.test else "the same folder"
+    test = options.test.name if options.test else "of the same folders"
     about = (
-        f"Fit: {options.pairs} pairs of {options.crop}×{options.crop} pixels, rendered from {fit_count} photos with "
-        f"seed {options.seed}. Test: {test_count} other photos ({test}), {options.renderings} renderings of each, "
+        f"Fit: {options.pairs} pairs of {options.crop}×{options.crop} pixels, rendered from {fit_count} images with "
+        f"seed {options.seed}. Test: {test_count} other images ({test}), {options.renderings} renderings of each, "
         f"whole. Radii are from 0 to {SETTINGS.max_radius:g} pixels."
     )
     return "\n\n".join([about, *(table.markdown() for table in errors.tables())])

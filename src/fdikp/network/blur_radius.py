@@ -20,13 +20,13 @@ FILL_WINDOWS = ((16, 17), (16, 5), (4, 5))
 """The windows in which the radius is averaged to fill flat areas, wide to narrow: how many times smaller the averaged
 image is, and the side of the window in its pixels. Their sides are 272, 80 and 20 pixels of the photo."""
 
-FILL_POWER, KEEP_POWER = 6, 3
+FILL_POWER, KEEP_POWER = 6, 4
 """Powers of the confidence: the weight of a pixel in an average, where a few certain pixels count more than many
 doubtful ones, and the weight of its own radius."""
 
 FILL_WEIGHT = 0.02
 """Weight of the average over the next wider window, relative to a narrower one whose pixels all have confidence 1. A
-pixel's own radius prevails from a confidence of about 0.02 ** (1 / 3) = 0.27 on."""
+pixel's own radius prevails from a confidence of about 0.02 ** (1 / 4) = 0.38 on."""
 
 
 def blur_features(x: Tensor, dilations: Sequence[Tensor]) -> Tensor:

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fdikp.errors import TrainingError
 from fdikp.network import FDIKP, SCALES, downsample
 from fdikp.network.blur_calibration import (
     FEATURES,
@@ -197,6 +198,9 @@ def fit(samples: Samples, *, pairs: int, seed: int) -> BlurCalibration:
         samples: of all pairs.
         pairs: number of pairs, for the record.
         seed: of the initial values.
+
+    Raises:
+        TrainingError: the fit diverged.
     """
     mean, deviation = samples.features.mean(dim=0), samples.features.std(dim=0).clamp_min(1e-3)
     features = (samples.features - mean) / deviation
@@ -249,7 +253,10 @@ def _minimise(network: nn.Module, loss: Callable[[], Tensor]) -> None:
         value.backward()
         return value
 
-    optimizer.step(closure)
+    if loss().isfinite():
+        optimizer.step(closure)
+    if not loss().isfinite():
+        raise TrainingError("the fit of the blur map diverged; use more pairs or another seed")
 
 
 @torch.no_grad()
