@@ -23,6 +23,9 @@ ENCODER_BYTES_PER_PIXEL = 12
 BLUR_BYTES_PER_PIXEL = 8
 """What blur radius and confidence take."""
 
+FIGURE_BYTES = 100 * 2**20
+"""What drawing the blur map takes at most, beyond what the network has freed: Matplotlib and its canvas. Measured."""
+
 
 class MemoryModel(Protocol):
     """How much memory a model takes: `fdikp.models.descriptor.ModelDescriptor` is one."""
@@ -87,10 +90,11 @@ def pixel_limit(request: DeblurRequest) -> int:
     """The most pixels that a photo may have: three channels of 8 bits are assumed, which is checked after decoding."""
     if request.max_bytes is None:
         return request.max_pixels
-    pixels = request.max_bytes // _bytes_per_pixel(request, 3)
+    left = request.max_bytes - _bytes_of_figure(request)
+    pixels = left // _bytes_per_pixel(request, 3)
     if request.preview is not None:
-        pixels = max(pixels, (request.max_bytes - _bytes_of_preview(request, 3)) // _bytes_to_shrink(3))
-    return min(request.max_pixels, pixels)
+        pixels = max(pixels, (left - _bytes_of_preview(request, 3)) // _bytes_to_shrink(3))
+    return max(0, min(request.max_pixels, pixels))
 
 
 def check_memory(request: DeblurRequest, photo: Photo, mask: "np.ndarray | None" = None) -> None:
@@ -120,14 +124,19 @@ def _too_large(request: DeblurRequest, needed: int) -> FdikpError:
 def _needed(request: DeblurRequest, pixels: int, photo: int) -> int:
     """Bytes that a job takes for a photo of so many pixels, which itself takes `photo` bytes a pixel."""
     whole = pixels * _bytes_per_pixel(request, photo)
-    if request.preview is None:
-        return whole
-    return min(whole, pixels * _bytes_to_shrink(photo) + _bytes_of_preview(request, photo))
+    if request.preview is not None:
+        whole = min(whole, pixels * _bytes_to_shrink(photo) + _bytes_of_preview(request, photo))
+    return whole + _bytes_of_figure(request)
 
 
 def _bytes_per_pixel(request: DeblurRequest, photo: int) -> int:
     """Bytes that a job takes for each pixel of a photo, which itself takes `photo` bytes a pixel."""
     return 2 * photo + ENCODER_BYTES_PER_PIXEL + (BLUR_BYTES_PER_PIXEL if request.measures_blur else 0)
+
+
+def _bytes_of_figure(request: DeblurRequest) -> int:
+    """Bytes that drawing the blur map takes, whatever the photo's size."""
+    return FIGURE_BYTES if request.blur_map_figure is not None else 0
 
 
 def _bytes_to_shrink(photo: int) -> int:

@@ -73,9 +73,10 @@ def _show_blur_map(axes: "Axes", radius: np.ndarray, confidence: np.ndarray | No
     """Draw a blur map, hatched where it is not to be trusted."""
     small = shrink(radius, 1200)
     mapped = show_map(axes, small, cmap=UNSIGNED, vmin=0, vmax=max(LEAST_TOP_RADIUS, float(small.max())))
-    if confidence is not None and min(small.shape) > 1:  # contours need two pixels each way
-        low = shrink(confidence, 1200)
-        filled = axes.contourf(low, levels=[-1, LOW_CONFIDENCE], colors="none", hatches=["////"])
+    low = None if confidence is None else shrink(confidence, 300)  # contours of larger maps take much memory
+    if low is not None and min(low.shape) > 1:  # contours need two pixels each way
+        y, x = ((np.arange(n) + 0.5) * side / n - 0.5 for n, side in zip(low.shape, small.shape, strict=True))
+        filled = axes.contourf(x, y, low, levels=[-1, LOW_CONFIDENCE], colors="none", hatches=["////"])
         filled.set_edgecolor((1, 1, 1, 0.6))
         filled.set_linewidth(0)
     return mapped
