@@ -73,5 +73,5 @@ def test_without_the_library_one_line_says_how_to_get_it(monkeypatch):
         return real(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", missing)
-    with pytest.raises(DataError, match=r"fdikp\[evaluate\]"):
+    with pytest.raises(DataError, match="install the evaluate extra"):
         no_reference(torch.rand(3, 20, 20))
