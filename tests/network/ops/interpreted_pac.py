@@ -38,7 +38,7 @@ def compare(x: Tensor, kernels: Tensor, dilation: Tensor) -> None:
         torch.testing.assert_close(a, b.to(a.dtype), atol=1e-4, rtol=1e-3, msg=lambda m, name=name: f"{name}: {m}")
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.integers(0, 99), st.integers(1, 2), st.integers(1, 7), st.sampled_from([1, 3]), st.integers(1, 9),
        st.integers(1, 34))  # fmt: skip
 def test_results_and_gradients_are_those_of_the_reference(seed: int, B: int, N: int, K: int, H: int, W: int) -> None:
@@ -47,7 +47,7 @@ def test_results_and_gradients_are_those_of_the_reference(seed: int, B: int, N: 
 
 @pytest.mark.parametrize(
     ("B", "N", "K", "H", "W"),
-    [(1, 5, 5, 9, 33), (2, 5, 5, 3, 5), (1, 15, 3, 2, 3), (1, 2, 9, 1, 4), (1, 8, 7, 4, 1), (3, 1, 1, 1, 1)],
+    [(1, 5, 5, 9, 33), (2, 5, 5, 3, 5), (1, 15, 3, 2, 3), (1, 2, 9, 1, 4), (1, 8, 7, 3, 1), (3, 1, 1, 1, 1)],
 )
 def test_every_size_of_kernel_and_shape_of_image(B: int, N: int, K: int, H: int, W: int) -> None:
     compare(*case(0, B, N, K, H, W))
@@ -60,7 +60,7 @@ def test_taps_far_outside_read_the_border(factor: float) -> None:
 
 
 def test_images_may_have_any_memory_layout() -> None:
-    x, kernels, dilation = case(0, 2, 2, 3, 5, 6)
+    x, kernels, dilation = case(0, 2, 2, 3, 3, 6)
     compare(x.to(memory_format=torch.channels_last), kernels, dilation)
     compare(x[:, :, 1:, ::2].flip(1), kernels.transpose(2, 3), dilation[:, :, 1:, ::2])
     compare(x[:1].expand(2, -1, -1, -1), kernels, dilation)
@@ -112,12 +112,12 @@ def test_a_loop_over_pixels_agrees_with_results_and_gradients() -> None:
 
 
 def test_nan_dilation_reads_no_memory_outside_the_image() -> None:
-    x, kernels, dilation = case(0, 1, 2, 3, 8, 8)
-    dilation[0, 0, 2, 3], dilation[0, 0, 5, 5], dilation[0, 0, 0, 0] = float("nan"), float("inf"), -1e30
-    guarded = torch.full((3, 10, 8), float("nan"))  # a row before and after the image
-    guarded[:, 1:9] = x[0]
-    for image in (x, guarded[None, :, 1:9]):
-        grad_x, *_ = pac_cuda.backward(torch.ones(1, 2, 3, 8, 8), image, kernels, dilation, True)
+    x, kernels, dilation = case(0, 1, 2, 3, 4, 8)
+    dilation[0, 0, 2, 3], dilation[0, 0, 3, 5], dilation[0, 0, 0, 0] = float("nan"), float("inf"), -1e30
+    guarded = torch.full((3, 6, 8), float("nan"))  # a row before and after the image
+    guarded[:, 1:5] = x[0]
+    for image in (x, guarded[None, :, 1:5]):
+        grad_x, *_ = pac_cuda.backward(torch.ones(1, 2, 3, 4, 8), image, kernels, dilation, True)
         assert grad_x.isfinite().all()
         assert pac_cuda.forward(image, kernels, dilation).isfinite().all()
 
