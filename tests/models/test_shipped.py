@@ -1,5 +1,8 @@
 """The shipped models on photos: these bounds hold for trained weights, and need not hold for random ones."""
 
+from collections.abc import Callable
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +11,7 @@ from skimage import data
 
 from fdikp import load_model, models
 from fdikp.imaging.tiles import spans
+from fdikp.inference.results import Analysis
 from fdikp.network import SIZE_MULTIPLE
 from fdikp.synthesis.aperture import Aperture, aperture_kernels
 from fdikp.transfer_functions import linear_to_srgb, srgb_to_linear
@@ -39,17 +43,23 @@ def blurred(target: np.ndarray) -> np.ndarray:
     return np.round(image * 255).astype(np.float32) / 255
 
 
+@pytest.fixture(scope="module")
+def analysis_of(blurred: np.ndarray) -> Callable[[str], Analysis[np.ndarray]]:
+    """The analysis of `blurred` by a model, in one tile; computed once."""
+    return cache(lambda name: load_model(name, device="cpu", precision="float32").analyse(blurred))
+
+
 def test_it_restores_what_is_blurred_and_leaves_the_rest_alone(
-    name: str, blurred: np.ndarray, target: np.ndarray
+    name: str, blurred: np.ndarray, target: np.ndarray, analysis_of: Callable[[str], Analysis[np.ndarray]]
 ) -> None:
-    restored = load_model(name, device="cpu", precision="float32")(blurred)
+    restored = analysis_of(name).image
     right, left = slice(220, None), slice(0, 170)
     assert psnr(restored[:, right], target[:, right]) > psnr(blurred[:, right], target[:, right]) + 1
     assert psnr(restored[:, left], target[:, left]) > 35
 
 
-def test_the_dilation_map_separates_the_halves(name: str, blurred: np.ndarray) -> None:
-    map = load_model(name, device="cpu", precision="float32").analyse(blurred).dilation_map
+def test_the_dilation_map_separates_the_halves(name: str, analysis_of: Callable[[str], Analysis[np.ndarray]]) -> None:
+    map = analysis_of(name).dilation_map
     assert np.median(map[:, :170]) < 0.3 and np.median(map[:, 230:]) > 1
 
 
@@ -64,8 +74,11 @@ def test_a_batch_gives_the_results_of_its_images_alone(name: str, blurred: np.nd
     assert (together - alone).abs().max() < 0.5 / 255
 
 
-def test_tiles_give_the_whole_image_without_a_seam(name: str, blurred: np.ndarray, target: np.ndarray) -> None:
-    whole, tiled = (load_model(name, device="cpu", precision="float32", tile=tile)(blurred) for tile in (0, 256))
+def test_tiles_give_the_whole_image_without_a_seam(
+    name: str, blurred: np.ndarray, target: np.ndarray, analysis_of: Callable[[str], Analysis[np.ndarray]]
+) -> None:
+    whole = analysis_of(name).image
+    tiled = load_model(name, device="cpu", precision="float32", tile=256)(blurred)
     assert psnr(tiled, target) > psnr(whole, target) - 0.1
     cut_up = spans(blurred.shape[1], 256, 64, SIZE_MULTIPLE)
     borders = sorted({edge - 1 for s in cut_up for edge in (s.start, s.stop)} - {-1, blurred.shape[1] - 1})
