@@ -70,7 +70,8 @@ def test_the_result_depends_on_the_seed_alone(run, photos):
 def test_without_a_test_folder_some_photos_are_held_out(run, photos):
     for number in range(2, 11):
         shutil.copy(photos / "sharp/0.png", photos / "sharp" / f"{number}.png")
-    done = calibrate(run, "tiny.safetensors", "--data", "sharp", *QUICK)
+    folders = ("sharp", "sharp/../sharp")  # the same photos, which are neither fitted to twice nor tested on too
+    done = calibrate(run, "tiny.safetensors", "--data", *folders, *QUICK)
     assert done.code == 0
     assert "rendered from 10 images with seed 0. Test: 1 other images (of the same folders)" in done.out
 
@@ -128,11 +129,13 @@ def test_a_shipped_model_and_its_sha256(run, photos, monkeypatch):
         (["tiny.safetensors", "--data", "sharp", "--test", "empty"], 1, "empty: no images in it"),
         (["tiny.safetensors", "--data", "sharp", "--test", "sharp"], 1, "0.png: is in --data too"),
         (["tiny.safetensors", "--data", "sharp", "--test", "small"], 1, "0.png: 70×63 is too small; test on images of"),
+        (["tiny.safetensors", "--data", "many"], 1, "9.png: 70×63 is too small; test on images of"),
         (["tiny.safetensors", "--data", "damaged", "--test", "other"], 1, "damaged"),
         (["tiny.safetensors", "--data", "sharp", "--pairs", "0"], 2, "--pairs 0: must be at least 1"),
         (["tiny.safetensors", "--data", "sharp", "--pairs", "x"], 2, "--pairs x: must be a whole number"),
         (["tiny.safetensors", "--data", "sharp", "--renderings", "0"], 2, "--renderings 0: must be at least 1"),
         (["tiny.safetensors", "--data", "sharp", "--seed", "-1"], 2, "--seed -1: must be at least 0"),
+        (["tiny.safetensors", "--data", "sharp", "--seed", str(2**32)], 2, "--seed 4294967296: must be at most"),
         (["tiny.safetensors", "--data", "sharp", "--crop", "100"], 2, "--crop 100: must be a multiple of 16"),
         (["tiny.safetensors", "--data", "sharp", "--crop", "48"], 2, "--crop 48: must be a multiple of 16"),
         (["tiny.safetensors", "--data", "sharp", "-o", "x.pt"], 2, "--output x.pt: must end in .safetensors"),
@@ -154,7 +157,10 @@ def test_errors_are_one_line_and_nothing_is_written(run, photos, tree, args, cod
     (photos / "empty").mkdir()
     (photos / "damaged").mkdir()
     (photos / "small").mkdir()
+    (photos / "many").mkdir()
     Image.new("RGB", (70, 63)).save(photos / "small/0.png")
+    for number in range(10):
+        shutil.copy(photos / "small/0.png", photos / f"many/{number}.png")
     (photos / "damaged/a.png").write_bytes(b"not a photo")
     (photos / "CARD.md").write_text("# No block\n")
     tensors = load_file(photos / "tiny.safetensors")

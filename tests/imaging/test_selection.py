@@ -133,7 +133,7 @@ class TestRegions:
 
 
 class TestMasks:
-    @pytest.mark.parametrize("dtype", [bool, np.uint8, np.uint16, np.float16, np.float32, np.float64])
+    @pytest.mark.parametrize("dtype", [bool, np.uint8, np.uint16, ">u2", np.float16, np.float32, np.float64])
     def test_each_type_has_its_white(self, dtype: Any) -> None:
         white = {"b": 1, "u": np.iinfo(dtype).max if np.dtype(dtype).kind == "u" else 1, "f": 1}[np.dtype(dtype).kind]
         mask = np.array([[0, 1], [1, 0]]).astype(dtype) * np.dtype(dtype).type(white)

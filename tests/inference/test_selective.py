@@ -284,6 +284,12 @@ class TestMasks:
             model(pixels[:64, :96], mask=Image.fromarray(mask)), model(pixels[:64, :96], mask=mask)
         )
 
+    @pytest.mark.parametrize("value", [-1, 65536])
+    def test_a_pillow_mask_of_32_bits_does_not_wrap_around(self, model: Deblurrer, value: int) -> None:
+        mask = Image.fromarray(np.full((64, 96), value, np.int32))
+        with pytest.raises(ArgumentError, match=rf"^mask='{value} to {value}': must be in 0\.\.65535; scale it"):
+            model(np.zeros((64, 96, 3), np.uint8), mask=mask)
+
     def test_one_serves_all_images_of_a_batch_and_of_a_sequence(self, model: Deblurrer, pixels: np.ndarray) -> None:
         images = [pixels[:64, :96], pixels[64:128, :96]]
         mask = np.zeros((32, 48), bool)

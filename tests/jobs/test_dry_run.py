@@ -81,6 +81,15 @@ def test_a_file_in_the_place_of_a_folder(photo_file, tmp_path):
     assert f"{tmp_path / 'file'} is not a folder" in result.error
 
 
+@pytest.mark.parametrize("field", ["output", "blur_map", "compare"])
+def test_a_folder_in_the_place_of_a_file(photo_file, tmp_path, field):
+    (tmp_path / "folder.png").mkdir()
+    files = {"output": tmp_path / "a.png", field: tmp_path / "folder.png"}
+    (result,) = dry_run([DeblurRequest(photo_file(), existing="replace", **files)])
+    assert (result.status, result.code) == ("failed", "output_unwritable")
+    assert f"{tmp_path / 'folder.png'} is a folder" in result.error
+
+
 def test_a_folder_that_is_not_writable(photo_file, tmp_path, monkeypatch):
     """As os.access reports it; root may write everywhere."""
     locked = tmp_path / "locked"

@@ -121,6 +121,9 @@ class TestFaults:
                 case "exists":
                     (tmp_path / "out.png").write_text("mine")
                     return good
+                case "missing, result exists":
+                    (tmp_path / "out.png").write_text("mine")
+                    return replace(good, source=tmp_path / "none.jpg")
                 case "in place":
                     return replace(good, output=source, existing="skip")
                 case "output is a folder":
@@ -161,6 +164,7 @@ class TestFaults:
             ("cut short", "photo_damaged"),
             ("too large", "too_many_pixels"),
             ("exists", "output_exists"),
+            ("missing, result exists", "photo_not_found"),
             ("in place", "output_is_input"),
             ("output is a folder", "output_unwritable"),
             ("side image over photo", "output_is_input"),

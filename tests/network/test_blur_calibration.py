@@ -42,6 +42,8 @@ def test_it_survives_json_exactly() -> None:
         ("output_weight", [[1.0] * 4], "output_weight must have 2 rows"),
         ("output_bias", {"radius": 1}, "output_bias must have 2 finite numbers"),
         ("output_bias", [math.inf, 1.0], "output_bias must have 2 finite numbers"),
+        ("output_bias", [1e39, 1.0], "output_bias must have 2 finite numbers"),  # infinite in float32
+        ("output_bias", [10**400, 1.0], "output_bias must have 2 finite numbers"),
         ("max_radius", 0, "max_radius must be above 0"),
         ("max_radius", "16", "max_radius must be above 0"),
         ("max_radius", math.nan, "max_radius must be above 0"),

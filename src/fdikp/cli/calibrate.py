@@ -26,6 +26,8 @@ SMALLEST_TEST = 64
 HELD_OUT_EVERY = 10
 """Without --test, every tenth image of --data is tested on and not fitted to."""
 
+LARGEST_SEED = 2**32 - 1
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
@@ -99,7 +101,7 @@ def run(options: Options) -> int:
     try:
         models.save_calibrated(options.model, output, calibration)
         digest = models.digest(output)
-        if output == described.path and options.model in models.SHIPPED:
+        if options.model in models.SHIPPED and output.samefile(described.path):
             write_checksums(output.parent, read_checksums(output.parent) | {options.model: digest})
     except OSError as error:
         raise WeightsError(cannot_be_written(error.filename or output, error)) from error
@@ -118,6 +120,8 @@ def _check(options: Options) -> None:
     for name, least in (("pairs", 1), ("renderings", 1), ("seed", 0)):
         if getattr(options, name) < least:
             raise UsageError(f"--{name} {getattr(options, name)}: must be at least {least}")
+    if options.seed > LARGEST_SEED:
+        raise UsageError(f"--seed {options.seed}: must be at most {LARGEST_SEED}")
     if options.crop < SMALLEST_CROP or options.crop % CROP_MULTIPLE:
         raise UsageError(f"--crop {options.crop}: must be a multiple of {CROP_MULTIPLE} and at least {SMALLEST_CROP}")
     if options.output is not None and options.output.suffix != ".safetensors":
@@ -153,19 +157,20 @@ def _split(options: Options) -> tuple[list[Path], list[Path]]:
     """
     from fdikp.data import find_images, image_sizes
 
-    files = [file for folder in options.data for file in find_images(folder)]
-    if options.test is None:
-        held_out = files[HELD_OUT_EVERY - 1 :: HELD_OUT_EVERY]
-        if not held_out:
+    found = {file.resolve(): file for folder in options.data for file in find_images(folder)}  # folders may overlap
+    files = list(found.values())
+    if options.test is not None:
+        test_files = find_images(options.test)
+        if common := [file for file in test_files if file.resolve() in found]:
+            raise DataError(f"{common[0]}: is in --data too; test on photos that the fit does not see")
+    else:
+        test_files = files[HELD_OUT_EVERY - 1 :: HELD_OUT_EVERY]
+        del files[HELD_OUT_EVERY - 1 :: HELD_OUT_EVERY]
+        if not test_files:
             raise DataError(f"{options.data[0]}: {len(files)} photos, of which none is left to test on; give --test")
-        return [file for file in files if file not in set(held_out)], held_out
-    test_files = find_images(options.test)
     for file, (height, width) in image_sizes(test_files).items():
         if min(height, width) < SMALLEST_TEST:
             raise DataError(f"{file}: {width}×{height} is too small; test on images of at least {SMALLEST_TEST} pixels")
-    fitted = {file.resolve() for file in files}
-    if common := [file for file in test_files if file.resolve() in fitted]:
-        raise DataError(f"{common[0]}: is in --data too; test on photos that the fit does not see")
     return files, test_files
 
 

@@ -313,6 +313,7 @@ def _checked_mask(mask: Any) -> np.ndarray:
         raise ArgumentError("must be an array [height, width]", argument="mask", value=type(mask).__name__)
     if mask.ndim != 2 or mask.size == 0:
         raise ArgumentError("must be [height, width], and not empty", argument="mask", value=mask.shape)
+    mask = mask.astype(mask.dtype.newbyteorder("="), copy=False)
     if mask.dtype in (bool, np.uint8, np.uint16):
         return mask
     if mask.dtype.kind != "f":

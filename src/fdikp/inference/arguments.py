@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict, Union
 
 import numpy as np
 
+from fdikp.errors import ArgumentError
 from fdikp.imaging.photo import Photo
 from fdikp.imaging.selection import Region, Selection, mask_of, read_mask, regions_of
 from fdikp.inference.callbacks import Cancel, Progress
@@ -75,6 +76,10 @@ def _pillow_mask(mask: "Image.Image") -> np.ndarray:
     if mask.mode in ("1", "L", "F"):
         return np.asarray(mask)
     if mask.mode.startswith("I"):  # 16 bits; Pillow reads PNGs of 16 bits as I
-        return np.asarray(mask).astype(np.uint16)
+        samples = np.asarray(mask)
+        if samples.size and not 0 <= samples.min() <= samples.max() <= 65535:
+            value = f"{samples.min()} to {samples.max()}"
+            raise ArgumentError("must be in 0..65535", argument="mask", value=value, hint="scale it to 16 bits first")
+        return samples.astype(np.uint16)
     pixels = np.asarray(mask.convert("RGBA"))
     return mask_of(Photo(np.ascontiguousarray(pixels[..., :3]), np.ascontiguousarray(pixels[..., 3])))

@@ -21,13 +21,12 @@ from fdikp.errors import (
     ErrorCode,
     FdikpError,
     PhotoError,
-    RequestError,
     TooManyPixelsError,
     as_fdikp_error,
 )
 from fdikp.files import FileAttributes, attributes_of, cannot_be_written, set_permissions
-from fdikp.imaging import FORMATS, Photo
-from fdikp.imaging.formats import format_of_suffix, writable_suffixes
+from fdikp.imaging import Photo
+from fdikp.imaging.formats import format_of_suffix
 from fdikp.imaging.limits import white_level
 from fdikp.imaging.photo import blank_photo
 from fdikp.inference.callbacks import Cancel, Progress
@@ -35,7 +34,8 @@ from fdikp.jobs.edit_record import SOFTWARE, edit_record
 from fdikp.jobs.engine import Engine
 from fdikp.jobs.masks import read_mask
 from fdikp.jobs.memory import check_memory, declared_too_large, pixel_limit
-from fdikp.jobs.plan import path_identity, self_collision, with_output
+from fdikp.jobs.outputs import check_folder, check_format, may_write, output_of, with_actual_format
+from fdikp.jobs.plan import self_collision, with_output
 from fdikp.jobs.request import DeblurRequest, DeblurResult
 from fdikp.jobs.side_images import write_blur_map, write_blur_map_figure, write_comparison, write_confidence_map
 
@@ -96,8 +96,8 @@ def read(request: DeblurRequest, taken: Mapping[str, Path] | None = None) -> Dec
 
     Args:
         request: what to do.
-        taken: names of results that belong to other photos of the same run, as `path_identity` gives them, with the
-            photo that each belongs to. A result whose extension is adapted never takes one of them.
+        taken: names of results that belong to other photos of the same run, as `plan.path_identity` gives them, with
+            the photo that each belongs to. A result whose extension is adapted never takes one of them.
 
     Returns:
         The photo; or the result, if the photo failed or is skipped.
@@ -180,7 +180,7 @@ def _check(request: DeblurRequest, taken: Mapping[str, Path]) -> DeblurResult:
         return decoded
     request, photo = decoded.request, decoded.photo
     for path in request.outputs:
-        _check_folder(request.source, path)
+        check_folder(request.source, path)
     return DeblurResult(
         request.source,
         request.output,
@@ -195,28 +195,14 @@ def _check(request: DeblurRequest, taken: Mapping[str, Path]) -> DeblurResult:
     )
 
 
-def _check_folder(source: Path, path: Path) -> None:
-    """Raise PhotoError if the folder of a file that is to be written cannot hold it or cannot be made."""
-    folder = next(parent for parent in path.absolute().parents if parent.exists() or parent == parent.parent)
-    if not folder.is_dir():
-        reason = f"{folder} is not a folder"
-    elif not os.access(folder, os.W_OK | os.X_OK):
-        reason = f"{folder} is not writable"
-    else:
-        return
-    raise PhotoError(
-        f"{source}: {path} cannot be written: {reason}", code="output_unwritable", hint="choose another output"
-    )
-
-
 def _read(request: DeblurRequest, taken: Mapping[str, Path], header_only: bool = False) -> DecodedPhoto | DeblurResult:
     from fdikp.imaging import read_photo  # loads libvips
 
     request = with_output(request)
     if error := self_collision(request):
         raise error
-    _check_format(request)
-    if not _may_write(request):
+    check_format(request)
+    if not may_write(request):
         return _skipped(request)
     limit = pixel_limit(request)
     attributes = attributes_of(request.source)
@@ -227,8 +213,8 @@ def _read(request: DeblurRequest, taken: Mapping[str, Path], header_only: bool =
             raise declared_too_large(request, error.pixels) from None
         raise
     check_memory(request, photo)
-    adapted, notes = _with_actual_format(request, photo, taken)
-    if adapted is not request and not _may_write(adapted):
+    adapted, notes = with_actual_format(request, photo, taken)
+    if adapted is not request and not may_write(adapted):
         return _skipped(adapted, notes)
     return _selected(DecodedPhoto(adapted, photo, notes, attributes=attributes), header_only)
 
@@ -273,71 +259,6 @@ def _skipped(request: DeblurRequest, notes: tuple[str, ...] = ()) -> DeblurResul
         names = " and ".join(missing)
         notes = (*notes, f"{names} would be written only together with the result; delete or replace the result")
     return DeblurResult(request.source, request.output, "skipped", notes=notes)
-
-
-def _check_format(request: DeblurRequest) -> None:
-    """Raise RequestError if nothing says in which format to write the result."""
-    format = request.format or format_of_suffix(_output(request))
-    if format is None or not FORMATS[format].writable:
-        hint = f"use one of {writable_suffixes()}"
-        raise RequestError(f"{request.output}: its extension names no format to write", hint=hint)
-
-
-def _may_write(request: DeblurRequest) -> bool:
-    """Whether the result is to be made; False if it exists and is skipped.
-
-    Raises:
-        PhotoError: it exists and may not be replaced.
-    """
-    source, output = request.source, _output(request)
-    if not output.exists():
-        present = [path for path in request.side_images if path.exists()]
-        if present and request.existing == "refuse":
-            hint = "replace it, or choose another output"
-            raise PhotoError(f"{source}: {present[0]} exists", code="output_exists", hint=hint)
-        return True  # side images without a result are of a run that was stopped
-    if output.is_dir():
-        raise PhotoError(
-            f"{source}: its result {output} is a folder", code="output_unwritable", hint="choose another output"
-        )
-    if request.preview is not None and output.samefile(source):
-        reason = f"{source}: would be replaced by its preview"
-        raise PhotoError(reason, code="output_unwritable", hint="choose another output")
-    if request.existing == "replace":
-        return True
-    if output.samefile(source):
-        raise PhotoError(
-            f"{source}: would be replaced by its result",
-            code="output_is_input",
-            hint="choose another output, or allow to replace it",
-        )
-    if request.existing == "skip":
-        return False
-    raise PhotoError(
-        f"{source}: {output} exists", code="output_exists", hint="replace it, skip the photo, or choose another output"
-    )
-
-
-def _with_actual_format(
-    request: DeblurRequest, photo: Photo, taken: Mapping[str, Path]
-) -> tuple[DeblurRequest, tuple[str, ...]]:
-    """The request with the extension of the photo's actual format, whatever its name says, and a note about that."""
-    from fdikp.imaging import output_format
-
-    format, extension = output_format(photo)
-    output = _output(request)
-    if not request.adapt_extension or format_of_suffix(output) == format:
-        return request, ()
-    output = output.with_suffix(extension)
-    title = FORMATS[photo.format].title
-    if path_identity(output) in taken:
-        raise PhotoError(
-            f"{request.source}: holds {title}, so its result would be {output}, "
-            f"which is also the result of {taken[path_identity(output)]}",
-            code="output_collision",
-            hint="choose a format or correct its name",
-        )
-    return replace(request, output=output), (f"The content is {title}, so the result is named {output.name}.",)
 
 
 def _restore(decoded: DecodedPhoto, engine: Engine, progress: Progress | None, cancel: Cancel | None) -> RestoredPhoto:
@@ -388,7 +309,7 @@ def _write(restored: RestoredPhoto) -> DeblurResult:
 
     request, attributes = restored.request, restored.attributes
     photo, unrecorded = _recorded(restored)
-    output = _output(request)
+    output = output_of(request)
     written: list[Path] = []
     try:
         for path in (*request.side_images, output):
@@ -454,7 +375,7 @@ def _recorded(restored: RestoredPhoto) -> tuple[Photo, tuple[str, ...]]:
     request, photo = restored.request, restored.photo
     if request.strip:
         return photo, ()
-    format = request.format or format_of_suffix(_output(request)) or photo.format
+    format = request.format or format_of_suffix(output_of(request)) or photo.format
     values = edit_record(request, restored.model, restored.weights_sha256)
     metadata, notes = with_record(photo.metadata, format, SOFTWARE, values)
     return replace(photo, metadata=metadata), notes
@@ -467,9 +388,3 @@ def _set_dates(output: Path, attributes: FileAttributes) -> tuple[str, ...]:
     except (OSError, OverflowError) as error:
         return (f"The dates of the photo's file could not be kept: {getattr(error, 'strerror', None) or error}.",)
     return ()
-
-
-def _output(request: DeblurRequest) -> Path:
-    """The name of the result, which `with_output` has filled in."""
-    assert request.output is not None
-    return request.output

@@ -1,6 +1,5 @@
 """What the calibrated blur map is computed with: the numbers that `fdikp calibrate` fits, as plain values."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -11,6 +10,9 @@ three scales."""
 
 LARGEST_RADIUS = 1000.0
 """Upper bound of `BlurCalibration.max_radius`, in pixels."""
+
+LARGEST_NUMBER = 1e38
+"""Upper bound of all numbers of a calibration, which become float32."""
 
 TOLERANCE, RELATIVE_TOLERANCE = 1.0, 0.25
 """A radius is right if its error is at most this many pixels, or at most this fraction of the true radius."""
@@ -87,7 +89,7 @@ class BlurCalibration:
 
 
 def _is_number(value: object) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
+    return type(value) in (int, float) and abs(value) <= LARGEST_NUMBER  # type: ignore[arg-type]  # not NaN
 
 
 def _vector(name: str, values: Any, length: int) -> Vector:
