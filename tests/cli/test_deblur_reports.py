@@ -151,7 +151,7 @@ class TestDryRun:
         [
             ([], 1, "", "out/a.png exists"),
             (["--skip-existing"], 0, "a.png: skipped, out/a.png exists\n", ""),
-            (["--overwrite"], 0, "a.png -> out/a.png (30 × 20)\n", ""),
+            (["--overwrite"], 0, "a.png -> out/a.png (30 × 20); replaces the existing a.png\n", ""),
             (["--suffix", "2"], 0, "a.png -> out/a2.png (30 × 20)\n", ""),
             (["--overwrite", "--max-pixels", "99"], 1, "", "--max-pixels"),
             (["--overwrite", "--memory", "1000G", "--quiet"], 0, "", ""),

@@ -218,9 +218,9 @@ def run(options: Options) -> int:
             if options.dry_run:
                 raise
             bars.stop()
-            console.problem(
-                f"stopped; {len(results)} of {len(jobs)} photos are done; run again with --skip-existing to continue"
-            )
+            failed = sum(result.status == "failed" for result in results)
+            done = f"{len(results) - failed} of {len(jobs)} photos are done" + (f", {failed} failed" if failed else "")
+            console.problem(f"stopped; {done}; run again with --skip-existing to continue")
             return stop_code(stop)
     if not (alone or options.quiet):
         _print_summary(RunSummary(results, skipped, time.perf_counter() - started), options)

@@ -179,15 +179,15 @@ def _check(request: DeblurRequest, taken: Mapping[str, Path]) -> DeblurResult:
     if isinstance(decoded, DeblurResult):
         return decoded
     request, photo = decoded.request, decoded.photo
-    for path in request.outputs:
-        _check_folder(request.source, path)
+    replaced = [path.name for path in request.outputs if path.exists()]
+    notes = (f"replaces the existing {' and '.join(replaced)}",) if replaced else ()
     return DeblurResult(
         request.source,
         request.output,
         "planned",
         width=photo.width,
         height=photo.height,
-        notes=(*decoded.notes, *photo.notes),
+        notes=(*notes, *decoded.notes, *photo.notes),
         blur_map=request.blur_map,
         blur_map_figure=request.blur_map_figure,
         confidence_map=request.confidence_map,
@@ -218,6 +218,8 @@ def _read(request: DeblurRequest, taken: Mapping[str, Path], header_only: bool =
     _check_format(request)
     if not _may_write(request):
         return _skipped(request)
+    for path in request.outputs:
+        _check_folder(request.source, path)
     limit = pixel_limit(request)
     attributes = attributes_of(request.source)
     try:
@@ -337,7 +339,10 @@ def _with_actual_format(
             code="output_collision",
             hint="choose a format or correct its name",
         )
-    return replace(request, output=output), (f"The content is {title}, so the result is named {output.name}.",)
+    reason = f"content is {title}"
+    if format_of_suffix(request.source) == photo.format:  # its name is right, but its usual result cannot hold it
+        reason = "photo has more than 8 bits" if photo.pixels.dtype != np.uint8 else "photo is partly transparent"
+    return replace(request, output=output), (f"The {reason}, so the result is named {output.name}.",)
 
 
 def _restore(decoded: DecodedPhoto, engine: Engine, progress: Progress | None, cancel: Cancel | None) -> RestoredPhoto:
