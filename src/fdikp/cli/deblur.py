@@ -262,12 +262,14 @@ def _report(result: DeblurResult, options: Options, bars: Bars, alone: bool) -> 
 def _summary(result: DeblurResult) -> str:
     """A result in words."""
     if result.status == "skipped":
-        return "; ".join((f"{result.input}: skipped, {result.output} exists", *result.notes))
-    if result.status == "planned":
+        what = f"{result.input}: skipped, {result.output} exists"
+    elif result.status == "planned":
         written = [getattr(result, each.name) for each in fields(result) if each.name != "input"]
         files = ", ".join(str(path) for path in written if isinstance(path, Path))
-        return "; ".join((f"{result.input} -> {files} ({result.width} × {result.height})", *result.notes))
-    return "; ".join((f"{result.input} -> {result.output} ({result.seconds:.1f} s)", *result.notes))
+        what = f"{result.input} -> {files} ({result.width} × {result.height})"
+    else:
+        what = f"{result.input} -> {result.output} ({result.seconds:.1f} s)"
+    return "; ".join((what, *(note.removesuffix(".") for note in result.notes)))
 
 
 def _check_calibration(options: Options) -> None:
