@@ -148,7 +148,7 @@ class TestContentAgainstName:
         assert deblur("a.png").code == 0
         assert deblur("a.png").code == 1
         done = deblur("a.png", "--skip-existing")
-        reason = "The content is JPEG, so the result is named a_deblurred.jpg."
+        reason = "The content is JPEG, so the result is named a_deblurred.jpg"
         assert (done.code, done.out) == (0, f"a.png: skipped, a_deblurred.jpg exists; {reason}\n")
         assert tree() == ["a.png", "a_deblurred.jpg"]
 

@@ -169,6 +169,14 @@ def test_a_name_with_a_leading_dash(deblur, picture, tree):
     done = deblur("-o", "out", "--", "-a.png", "--strip.png")
     assert (done.code, len(done.errors)) == (0, 1)
     assert tree("out") == ["--strip.png", "-a.png"]
+    assert deblur("--", "-a.png").code == 0
+    assert tree() == ["--strip.png", "-a.png", "-a_deblurred.png", "out/--strip.png", "out/-a.png"]
+
+
+def test_no_arguments_at_all(deblur):
+    done = deblur()
+    assert done.code == 2
+    assert done.err == "fdikp: nothing to deblur; give photos, folders or globs (see fdikp deblur --help)\n"
 
 
 def test_one_line_stays_one_line():

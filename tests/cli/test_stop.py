@@ -64,6 +64,19 @@ def test_what_was_stopped_goes_on(deblur, picture, tree, monkeypatch):
     assert tree("out") == ["a.png", "b.png", "c.png", "d.png"]
 
 
+def test_a_photo_that_failed_is_not_done(deblur, picture, tmp_path, monkeypatch):
+    from fdikp.inference.deblurrer import Deblurrer
+
+    def interrupted(self, photo, **options):
+        raise KeyboardInterrupt
+
+    picture("x/b.png"), picture("x/c.png")
+    (tmp_path / "x/a.png").write_text("text")
+    monkeypatch.setattr(Deblurrer, "restore", interrupted)
+    last = deblur("x", "-o", "out").errors[-1]
+    assert last == "fdikp: stopped; 0 of 3 photos are done, 1 failed; run again with --skip-existing to continue"
+
+
 def test_stopped_while_a_result_is_written(deblur, picture, tree, monkeypatch):
     import os
 

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from fdikp.jobs.discover import InputFinder, InputPath, split_glob
+from fdikp.jobs.skipped import describe_skipped
 
 
 def is_photo(path: Path) -> bool:
@@ -188,6 +189,21 @@ def test_a_folder_of_nothing_but_skipped_files_is_not_empty(files):
     files("x/a.psd")
     found = InputFinder().search("x")
     assert (found.photos, [one.kind for one in found.skipped]) == ([], ["PSD"])
+
+
+def test_links_to_folders_are_listed_unless_they_are_named(files):
+    files("x/a.jpg", "album/b.jpg")
+    Path("x/album").symlink_to("../album")
+    Path("x/.hidden").symlink_to("../album")
+    found = InputFinder().search("x")
+    assert [(one.path.as_posix(), one.reason, one.kind) for one in found.skipped] == [
+        ("x/album", "folder_link", "folder")
+    ]
+    assert describe_skipped(found.skipped) == [
+        "1 link to a folder, x/album, left out; give the folder itself to take its photos"
+    ]
+    found = InputFinder().search(["x", "x/album"])
+    assert ([one.path.as_posix() for one in found.photos], found.skipped) == (["x/a.jpg", "x/album/b.jpg"], [])
 
 
 def test_what_is_missing_or_no_file_is_said(files):

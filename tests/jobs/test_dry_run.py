@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fdikp.imaging import read_photo
-from fdikp.jobs import DeblurRequest, OutputNaming, dry_run, plan_jobs, run_all
+from fdikp.imaging import Photo, read_photo
+from fdikp.jobs import DeblurRequest, InputPath, OutputNaming, dry_run, plan_jobs, run_all
 
 
 def outcome(result):
@@ -98,6 +98,42 @@ def test_a_folder_that_is_not_writable(photo_file, tmp_path, monkeypatch):
     (result,) = dry_run([DeblurRequest(photo_file(), locked / "new/a.png")])
     assert (result.status, result.code) == ("failed", "output_unwritable")
     assert stat.S_ISDIR(locked.stat().st_mode) and not any(locked.iterdir())
+
+
+def test_a_result_that_cannot_be_written_is_not_computed(engine, photo_file, tmp_path):
+    """A folder of photos would be restored for hours, and none of it kept."""
+    (tmp_path / "file").write_text("")
+    jobs = [DeblurRequest(photo_file(), tmp_path / "file/out/a.png")]
+    done = []
+    run_all(jobs, lambda: engine, done.append)
+    assert [outcome(one) for one in done] == [outcome(one) for one in dry_run(jobs)]
+    assert (done[0].code, engine.calls) == ("output_unwritable", [])
+
+
+def test_files_that_would_be_replaced_are_named(photo_file, tmp_path):
+    photo_file("b.png"), photo_file("c.jpg")
+    request = DeblurRequest(photo_file(), tmp_path / "b.png", compare=tmp_path / "c.jpg", existing="replace")
+    (planned,) = dry_run([request])
+    assert (planned.status, planned.notes) == ("planned", ("replaces the existing c.jpg and b.png",))
+    (planned,) = dry_run([replace(request, output=tmp_path / "new.png", compare=None)])
+    assert planned.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("photo", "reason"),
+    [
+        (Photo(np.zeros((4, 4, 3), np.uint16), format="heic"), "photo has more than 8 bits"),
+        (Photo(np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4), np.uint8), "heic"), "photo is partly transparent"),
+        (Photo(np.zeros((4, 4, 3), np.uint8), format="webp"), "content is WebP"),
+    ],
+)
+def test_why_a_result_has_another_extension(tmp_path, monkeypatch, photo, reason):
+    monkeypatch.setattr("fdikp.imaging.read_photo", lambda source, **options: photo)
+    naming = OutputNaming(folder=tmp_path)
+    (job,) = plan_jobs([InputPath(tmp_path / "a.heic", Path("a.heic"))], naming)
+    (planned,) = dry_run([job])
+    assert planned.output is not None
+    assert planned.notes == (f"The {reason}, so the result is named {planned.output.name}.",)
 
 
 @pytest.mark.parametrize("preview", [10, 29, 30, 5000])

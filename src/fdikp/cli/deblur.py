@@ -218,9 +218,9 @@ def run(options: Options) -> int:
             if options.dry_run:
                 raise
             bars.stop()
-            console.problem(
-                f"stopped; {len(results)} of {len(jobs)} photos are done; run again with --skip-existing to continue"
-            )
+            failed = sum(result.status == "failed" for result in results)
+            done = f"{len(results) - failed} of {len(jobs)} photos are done" + (f", {failed} failed" if failed else "")
+            console.problem(f"stopped; {done}; run again with --skip-existing to continue")
             return stop_code(stop)
     if not (alone or options.quiet):
         _print_summary(RunSummary(results, skipped, time.perf_counter() - started), options)
@@ -262,12 +262,14 @@ def _report(result: DeblurResult, options: Options, bars: Bars, alone: bool) -> 
 def _summary(result: DeblurResult) -> str:
     """A result in words."""
     if result.status == "skipped":
-        return "; ".join((f"{result.input}: skipped, {result.output} exists", *result.notes))
-    if result.status == "planned":
+        what = f"{result.input}: skipped, {result.output} exists"
+    elif result.status == "planned":
         written = [getattr(result, each.name) for each in fields(result) if each.name != "input"]
         files = ", ".join(str(path) for path in written if isinstance(path, Path))
-        return "; ".join((f"{result.input} -> {files} ({result.width} × {result.height})", *result.notes))
-    return "; ".join((f"{result.input} -> {result.output} ({result.seconds:.1f} s)", *result.notes))
+        what = f"{result.input} -> {files} ({result.width} × {result.height})"
+    else:
+        what = f"{result.input} -> {result.output} ({result.seconds:.1f} s)"
+    return "; ".join((what, *(note.removesuffix(".") for note in result.notes)))
 
 
 def _check_calibration(options: Options) -> None:

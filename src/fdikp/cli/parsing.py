@@ -8,6 +8,7 @@ import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 from fdikp.cli.console import UsageError
@@ -57,7 +58,7 @@ def with_value(args: Sequence[str], flag: str, default: str) -> list[str]:
     """
     cut = args.index("--") if "--" in args else len(args)
     filled: list[str] = []
-    for argument, following in zip(args[:cut], [*args[1:cut], ""], strict=True):
+    for argument, following in pairwise([*args[:cut], ""]):
         filled.append(argument)
         if argument == flag and not re.fullmatch(r"[+-]?\d+(\.\d*)?", following):
             filled.append(default)

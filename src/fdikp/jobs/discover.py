@@ -88,7 +88,8 @@ class InputFinder:
                     photos.setdefault(place, found)
                 else:
                     skipped[place] = found
-        return Findings([*photos.values()], [one for place, one in skipped.items() if place not in photos])
+        taken = {*photos, *map(os.path.abspath, names)}
+        return Findings([*photos.values()], [one for place, one in skipped.items() if place not in taken])
 
     def _expand(self, name: str, alone: bool) -> Iterator[InputPath | SkippedFile]:
         path = Path(name)
@@ -141,6 +142,8 @@ class InputFinder:
         for here, folders, names in os.walk(root, onerror=unreadable.append):
             folder = Path(here)
             folders[:] = sorted(name for name in folders if self._may_enter(folder / name, folder))
+            links = [folder / name for name in folders if (folder / name).is_symlink()]
+            yield from (SkippedFile(link, "folder_link", "folder") for link in links)
             stems = {Path(name).stem for name in names}
             for name in sorted(names):
                 yield self._judge(folder / name, stems)

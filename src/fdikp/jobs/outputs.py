@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from fdikp.errors import PhotoError, RequestError
 from fdikp.imaging import FORMATS, Photo
 from fdikp.imaging.formats import format_of_suffix, writable_suffixes
@@ -77,7 +79,10 @@ def with_actual_format(
             code="output_collision",
             hint="choose a format or correct its name",
         )
-    return replace(request, output=output), (f"The content is {title}, so the result is named {output.name}.",)
+    reason = f"content is {title}"
+    if format_of_suffix(request.source) == photo.format:  # its name is right, but its usual result cannot hold it
+        reason = "photo has more than 8 bits" if photo.pixels.dtype != np.uint8 else "photo is partly transparent"
+    return replace(request, output=output), (f"The {reason}, so the result is named {output.name}.",)
 
 
 def check_folder(source: Path, path: Path) -> None:

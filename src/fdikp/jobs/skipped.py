@@ -9,9 +9,9 @@ from typing import Literal
 from fdikp.extras import install_hint
 from fdikp.imaging.formats import FORMATS, format_of_suffix, readable
 
-SkipReason = Literal["extra_missing", "not_read", "earlier_result", "hidden"]
+SkipReason = Literal["extra_missing", "not_read", "earlier_result", "hidden", "folder_link"]
 """Why a file is not taken: optional packages are missing, fdikp reads no files of its kind, it is a result of an
-earlier run, or its name starts with a dot."""
+earlier run, its name starts with a dot, or it is a link to a folder."""
 
 # fmt: off
 _NOT_READ: dict[str, tuple[str, ...]] = {
@@ -41,7 +41,7 @@ class SkippedFile:
     path: Path
     reason: SkipReason
     kind: str
-    """What it is, by its name: the title of a format, or `video`."""
+    """What it is, by its name: the title of a format, or `video`; `folder` for a link to one."""
     extra: str | None = None
     """The extra that reads it, if `reason` is `extra_missing`."""
 
@@ -77,11 +77,14 @@ def describe_skipped(skipped: Sequence[SkippedFile]) -> list[str]:
         lines.append(f"{counted(results, 'earlier result')} left out")
     if hidden := len(_of(skipped, "hidden")):
         lines.append(f"{counted(hidden, 'hidden file')} left out")
+    if links := [one.path for one in _of(skipped, "folder_link")]:
+        what = f"1 link to a folder, {links[0]}," if len(links) == 1 else f"{len(links)} links to folders"
+        lines.append(f"{what} left out; give the folder itself to take its photos")
     return lines
 
 
 def photos_among(skipped: Iterable[SkippedFile]) -> list[SkippedFile]:
-    """Those that the user may miss: not hidden ones and earlier results."""
+    """Those that the user may miss: not hidden ones, earlier results and links to folders."""
     return [one for one in skipped if one.reason in ("extra_missing", "not_read")]
 
 

@@ -179,15 +179,15 @@ def _check(request: DeblurRequest, taken: Mapping[str, Path]) -> DeblurResult:
     if isinstance(decoded, DeblurResult):
         return decoded
     request, photo = decoded.request, decoded.photo
-    for path in request.outputs:
-        check_folder(request.source, path)
+    replaced = [path.name for path in request.outputs if path.exists()]
+    notes = (f"replaces the existing {' and '.join(replaced)}",) if replaced else ()
     return DeblurResult(
         request.source,
         request.output,
         "planned",
         width=photo.width,
         height=photo.height,
-        notes=(*decoded.notes, *photo.notes),
+        notes=(*notes, *decoded.notes, *photo.notes),
         blur_map=request.blur_map,
         blur_map_figure=request.blur_map_figure,
         confidence_map=request.confidence_map,
@@ -204,6 +204,8 @@ def _read(request: DeblurRequest, taken: Mapping[str, Path], header_only: bool =
     check_format(request)
     if not may_write(request):
         return _skipped(request)
+    for path in request.outputs:
+        check_folder(request.source, path)
     limit = pixel_limit(request)
     attributes = attributes_of(request.source)
     try:
