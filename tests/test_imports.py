@@ -33,9 +33,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         "data", "evaluation", "imaging", "inference", "metrics", "network", "plots", "synthesis", "training",
     },
     "jobs": {"imaging", "inference", "plots"},
+    "service": {"imaging", "inference", "jobs", "models", "plots"},
     "cli": {
         "bench", "data", "evaluation", "imaging", "inference", "jobs", "metrics", "network", "paper", "plots",
-        "synthesis", "training", "models",
+        "service", "synthesis", "training", "models",
     },
 }  # fmt: skip
 """By package, the others that it may import; `__init__` and `__main__` of fdikp itself may import all."""
