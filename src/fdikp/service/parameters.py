@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from fdikp.imaging.formats import FORMATS
 from fdikp.jobs import DeblurRequest
@@ -9,10 +10,10 @@ from fdikp.jobs.records import JsonRecord
 from fdikp.jobs.request import Format
 from fdikp.models.descriptor import DEFAULT
 
-SOURCE = "source"
+SOURCE: Final = "source"
 """Name of the photo's file in the folder of a job."""
 
-MASK = "mask"
+MASK: Final = "mask"
 """Name of the mask's file, if there is one."""
 
 

@@ -3,9 +3,9 @@
     <data>/jobs.sqlite          a row for each job
     <data>/jobs/<id>/source     the photo; mask, preview, result and maps lie beside it
 
-A job is `receiving` while its photo arrives, then `queued`, `running`, and at last `done`, `failed` or `cancelled`. Each
-transition is one transaction, on the disk when the method returns. A result is published by the transition to `done`,
-which only the attempt that holds the job can make, once, and whose files are complete by then.
+A job is `receiving` while its photo arrives, then `queued`, `running`, and at last `done`, `failed` or `cancelled`.
+Each transition is one transaction, on the disk when the method returns. A result is published by the transition to
+`done`, which only the attempt that holds the job can make, once, and whose files are complete by then.
 
 Any number of processes and threads may use the stores of one folder at the same time.
 """
@@ -188,7 +188,7 @@ class JobStore:
         """Begin a job that is `receiving`: its files are written with `receive`, and `enqueue` accepts it.
 
         Args:
-            client: who asks: the jobs of each client are limited, except those with `URGENT`, which open requests limit.
+            client: who asks. The limit on its jobs leaves out those that are `URGENT`: each has a connection open.
             parameters: of the job.
             priority: jobs of a higher one are claimed first: 0 or `URGENT`.
             now: the time.
@@ -299,11 +299,11 @@ class JobStore:
             least_priority: leave jobs of a lower priority.
             now: the time.
         """
+        query = "SELECT id FROM jobs WHERE state = 'queued' AND priority >= ? ORDER BY priority DESC, number LIMIT 1"
+        if self._database().execute(query, (least_priority,)).fetchone() is None:  # without the write lock
+            return None
         with self._transaction() as database:
-            row = database.execute(
-                "SELECT id FROM jobs WHERE state = 'queued' AND priority >= ? ORDER BY priority DESC, number LIMIT 1",
-                (least_priority,),
-            ).fetchone()
+            row = database.execute(query, (least_priority,)).fetchone()
             if row is None:
                 return None
             database.execute(
