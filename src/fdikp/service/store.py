@@ -346,12 +346,11 @@ class JobStore:
         message = text.removesuffix(f"; {error.hint}") if error.hint else text
         return self._end(job, "failed", now, error_code=error.code, error_message=message, error_hint=error.hint)
 
-    def release(self, job: Job) -> None:
-        """Put a claimed job back, as if it had not been claimed."""
+    def release(self, job: Job) -> bool:
+        """Put a claimed job back, as if it had not been claimed; False if it was cancelled."""
         with self._transaction() as database:
-            database.execute(
-                f"UPDATE jobs SET state = 'queued', attempts = attempts - 1, started = NULL WHERE {_HELD}", _key(job)
-            )
+            query = f"UPDATE jobs SET state = 'queued', attempts = attempts - 1, started = NULL WHERE {_HELD}"
+            return bool(database.execute(query, _key(job)).rowcount)
 
     def recover(self, now: float | None = None) -> int:
         """Queue the jobs of a worker that died; those that were claimed too often fail instead.
