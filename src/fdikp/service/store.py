@@ -50,6 +50,7 @@ CREATE TABLE IF NOT EXISTS jobs (
     has_mask INTEGER NOT NULL DEFAULT 0,
     created REAL NOT NULL,
     started REAL,
+    tiles_since REAL,
     finished REAL,
     attempts INTEGER NOT NULL DEFAULT 0,
     tiles_done INTEGER NOT NULL DEFAULT 0,
@@ -105,6 +106,8 @@ class Job:
     created: float
     started: float | None
     """When its present attempt began."""
+    tiles_since: float | None
+    """When the present attempt began with the first tile of the photo, after reading it and making the preview."""
     finished: float | None
     attempts: int
     tiles_done: int
@@ -123,9 +126,9 @@ class Job:
 
     def time_left(self, now: float | None = None) -> float | None:
         """Seconds until it is done, as its tiles so far tell; None if nothing can be told."""
-        if self.state != "running" or self.started is None or not self.tiles_done:
+        if self.state != "running" or self.tiles_since is None or not self.tiles_done:
             return None
-        spent = max(0.0, (time.time() if now is None else now) - self.started)
+        spent = max(0.0, (time.time() if now is None else now) - self.tiles_since)
         return spent * (self.tiles_total - self.tiles_done) / self.tiles_done
 
 
@@ -307,11 +310,16 @@ class JobStore:
             if row is None:
                 return None
             database.execute(
-                "UPDATE jobs SET state = 'running', started = ?, attempts = attempts + 1, tiles_done = 0, "
-                "tiles_total = 0 WHERE id = ?",
+                "UPDATE jobs SET state = 'running', started = ?, attempts = attempts + 1, tiles_since = NULL, "
+                "tiles_done = 0, tiles_total = 0 WHERE id = ?",
                 (_time(now), row[0]),
             )
             return self._get(database, row[0])
+
+    def begin_tiles(self, job: Job, now: float | None = None) -> None:
+        """Report that a claimed job begins with its first tile: the time left is estimated from here."""
+        with self._transaction() as database:
+            database.execute(f"UPDATE jobs SET tiles_since = ? WHERE {_HELD}", (_time(now), *_key(job)))
 
     def progress(self, job: Job, done: int, total: int) -> bool:
         """Report tiles of a job that this process has claimed; False if it was cancelled meanwhile."""

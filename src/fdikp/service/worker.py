@@ -153,8 +153,9 @@ class Worker:
         maps = job.parameters.maps and self._models[job.parameters.model].blur_calibration is not None
         decoded = codec.decode(folder, job.parameters, self._settings, mask=job.has_mask, maps=maps)
         self._checkpoint("decoded")
-        if job.parameters.preview and max(decoded.photo.width, decoded.photo.height) > PREVIEW_SIDE:
+        if self._needs_preview(job, decoded, folder):
             self._write_preview(job, decoded, engine)
+        self._store.begin_tiles(job)
         restored = steps.restore(
             decoded,
             engine,
@@ -182,6 +183,11 @@ class Worker:
             "model": result.model,
             "weights_sha256": result.weights_sha256,
         }
+
+    @staticmethod
+    def _needs_preview(job: Job, decoded: DecodedPhoto, folder: Path) -> bool:
+        large = max(decoded.photo.width, decoded.photo.height) > PREVIEW_SIDE
+        return job.parameters.preview and large and not (folder / codec.PREVIEW).exists()  # from an attempt before
 
     def _write_preview(self, job: Job, decoded: DecodedPhoto, engine: Engine) -> None:
         from fdikp.imaging.resize import shrunk  # loads libvips
