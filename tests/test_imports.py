@@ -33,9 +33,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         "data", "evaluation", "imaging", "inference", "metrics", "network", "plots", "synthesis", "training",
     },
     "jobs": {"imaging", "inference", "plots"},
+    "service": {"imaging", "inference", "jobs", "models", "plots"},
     "cli": {
         "bench", "data", "evaluation", "imaging", "inference", "jobs", "metrics", "network", "paper", "plots",
-        "synthesis", "training", "models",
+        "service", "synthesis", "training", "models",
     },
 }  # fmt: skip
 """By package, the others that it may import; `__init__` and `__main__` of fdikp itself may import all."""
@@ -127,6 +128,7 @@ def test_modules_of_a_package_do_not_import_in_a_circle(package: str) -> None:
         "from fdikp.models.descriptor import describe; describe('fdikp-lite').to_dict()",
         "import fdikp.jobs.runner, fdikp.jobs.memory",
         "import fdikp.models; fdikp.models.describe('fdikp-base')",
+        "import fdikp.service.supervisor, fdikp.service.codec, fdikp.service.child",
     ],
 )
 def test_no_torch_is_needed(work: str) -> None:

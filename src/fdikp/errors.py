@@ -28,6 +28,11 @@ ErrorCode = Literal[
     "model_unknown",
     "model_damaged",
     "device_unusable",
+    "storage_full",  # a service has too little disk space left for another job
+    "queue_full",  # a service has as many unfinished jobs as it accepts
+    "client_limit",  # a client of a service has as many unfinished jobs as it may have
+    "job_unknown",  # a service has no such job, or its secret is another one
+    "timed_out",  # decoding or encoding took longer than a service allows
 ]
 """What `FdikpError.code` may be. Codes are only ever added."""
 
