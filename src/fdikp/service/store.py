@@ -223,7 +223,7 @@ class JobStore:
                 "VALUES (?, ?, ?, 'receiving', ?, ?, ?)",
                 (ticket.id, _hash(ticket.secret), client, priority, parameters.to_json(), _time(now)),
             )
-        with _disk_errors():
+        with disk_errors():
             self.folder(ticket.id).mkdir(mode=0o700)
         return ticket
 
@@ -234,7 +234,7 @@ class JobStore:
         Raises:
             StorageFullError: the disk is full.
         """
-        with _disk_errors(), atomic_write(self.folder(id) / name, permissions=0o600) as file:
+        with disk_errors(), atomic_write(self.folder(id) / name, permissions=0o600) as file:
             yield file
 
     def enqueue(self, id: str) -> None:
@@ -276,7 +276,7 @@ class JobStore:
             files: tuple[tuple[Literal["source", "mask"], bytes | Path | None], ...] = ((SOURCE, source), (MASK, mask))
             for name, content in files:
                 if isinstance(content, Path):
-                    with _disk_errors():
+                    with disk_errors():
                         (self.folder(ticket.id) / name).hardlink_to(content)
                 elif content is not None:
                     with self.receive(ticket.id, name) as file:
@@ -528,7 +528,7 @@ class JobStore:
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """A transaction that holds the write lock from its start; an exception undoes it."""
         database = self._database()
-        with _disk_errors():
+        with disk_errors():
             database.execute("BEGIN IMMEDIATE")
             try:
                 yield database
@@ -567,7 +567,7 @@ def _time(now: float | None) -> float:
 
 
 @contextmanager
-def _disk_errors() -> Iterator[None]:
+def disk_errors() -> Iterator[None]:
     """A full disk becomes a StorageFullError."""
     try:
         yield
