@@ -154,7 +154,10 @@ def run(options: Options) -> int:
     for line in settings.describe():
         console.status(line)
     log_to_stderr()
-    serve(settings, lambda url: console.status(f"listening on {url}"))
+    try:
+        serve(settings, lambda url: console.status(f"listening on {url}"))
+    except KeyboardInterrupt:  # the usual end: everything is stopped by now
+        console.status("stopped")
     return 0
 
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 import secrets
 import shutil
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -47,9 +48,12 @@ async def received(request: Request, options: Options, store: JobStore) -> Async
         store: of the jobs.
 
     Raises:
-        Problem: the form is malformed.
+        Problem: the form is malformed, or an option is given twice.
         StorageFullError: the disk is full.
     """
+    given = Counter(name for name, _ in request.query_params.multi_items() if name != "region")
+    if twice := [name for name, count in given.items() if count > 1]:
+        raise Problem("request_invalid", f"{twice[0]} is given twice", "give it once")
     declared = request.headers.get("content-length", "")
     store.check_space(int(declared) if declared.isdigit() else 0)
     folder = uploads_folder(store.data) / secrets.token_hex(16)
