@@ -128,6 +128,7 @@ def test_modules_of_a_package_do_not_import_in_a_circle(package: str) -> None:
         "from fdikp.models.descriptor import describe; describe('fdikp-lite').to_dict()",
         "import fdikp.jobs.runner, fdikp.jobs.memory",
         "import fdikp.models; fdikp.models.describe('fdikp-base')",
+        "import fdikp.service.supervisor, fdikp.service.codec, fdikp.service.child",
     ],
 )
 def test_no_torch_is_needed(work: str) -> None:

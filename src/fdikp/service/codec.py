@@ -1,5 +1,7 @@
 """The files of a job: each function here reads or writes photos in a child process with limits (`child`)."""
 
+import errno
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -125,8 +127,12 @@ def in_client_words(text: str, folder: Path) -> str:
     >>> in_client_words("data/jobs/1/source: is empty", Path("data/jobs/1"))
     'the photo: is empty'
     """
-    for name, words in ((SOURCE, "the photo"), (MASK, "the mask")):
-        text = text.replace(str(folder / name), words)
+    for path, words in (
+        (f"{folder / SOURCE}", "the photo"),
+        (f"its mask {folder / MASK}", "its mask"),
+        (f"{folder / MASK}", "the mask"),
+    ):
+        text = text.replace(path, words)
     return text.replace(f"{folder}/", "")
 
 
@@ -139,6 +145,8 @@ _HINTS: Mapping[ErrorCode, str] = {
 
 def job_error(error: FdikpError, folder: Path) -> JobError:
     """An error in words for the client of a job."""
+    if error.code == "output_unwritable" and os.strerror(errno.ENOSPC) in str(error):
+        return JobError("the disk of the service is full", code="storage_full", hint="try again later")
     message = in_client_words(str(error), folder)
     if error.hint:
         message = message.removesuffix(f"; {error.hint}")

@@ -35,6 +35,8 @@ State = Literal["receiving", "queued", "running", "done", "failed", "cancelled"]
 UNFINISHED: tuple[State, ...] = ("receiving", "queued", "running")
 STATES: tuple[State, ...] = get_args(State)
 
+_CANCELLED = "the job was cancelled while its photo arrived"
+
 URGENT = 1
 """Priority of a job whose client waits for it with an open request; others have 0."""
 
@@ -223,8 +225,12 @@ class JobStore:
                 "VALUES (?, ?, ?, 'receiving', ?, ?, ?)",
                 (ticket.id, _hash(ticket.secret), client, priority, parameters.to_json(), _time(now)),
             )
-        with disk_errors():
-            self.folder(ticket.id).mkdir(mode=0o700)
+        try:
+            with disk_errors():
+                self.folder(ticket.id).mkdir(mode=0o700)
+        except BaseException:
+            self.discard(ticket.id)
+            raise
         return ticket
 
     @contextmanager
@@ -233,9 +239,13 @@ class JobStore:
 
         Raises:
             StorageFullError: the disk is full.
+            UnknownJobError: the job was cancelled.
         """
-        with disk_errors(), atomic_write(self.folder(id) / name, permissions=0o600) as file:
-            yield file
+        try:
+            with disk_errors(), atomic_write(self.folder(id) / name, permissions=0o600) as file:
+                yield file
+        except FileNotFoundError:  # its folder is gone
+            raise UnknownJobError(_CANCELLED) from None
 
     def enqueue(self, id: str) -> None:
         """Accept a job whose files are complete: from now on it survives a crash.
@@ -250,7 +260,7 @@ class JobStore:
                 "UPDATE jobs SET state = 'queued', has_mask = ? WHERE id = ? AND state = 'receiving'", (has_mask, id)
             ).rowcount
         if not changed:
-            raise UnknownJobError("the job was cancelled while its photo arrived")
+            raise UnknownJobError(_CANCELLED)
 
     def accept(
         self,
@@ -360,15 +370,21 @@ class JobStore:
             query = f"UPDATE jobs SET state = 'queued', attempts = attempts - 1, started = NULL WHERE {_HELD}"
             return bool(database.execute(query, _key(job)).rowcount)
 
-    def recover(self, now: float | None = None) -> int:
-        """Queue the jobs of a worker that died; those that were claimed too often fail instead.
+    def recover(self, *, died: bool = True, now: float | None = None) -> int:
+        """Queue the jobs of a worker that gave them up; those that killed too many workers fail instead.
 
         Only the process that holds the lock of the workers may call it.
+
+        Args:
+            died: whether the worker died with them; an attempt that ended otherwise does not count.
+            now: the time.
 
         Returns:
             How many jobs are queued again.
         """
         with self._transaction() as database:
+            if not died:
+                database.execute("UPDATE jobs SET attempts = attempts - 1 WHERE state = 'running'")
             database.execute(
                 "UPDATE jobs SET state = 'failed', finished = ?, error_code = 'internal_error', error_message = ?, "
                 "error_hint = '' WHERE state = 'running' AND attempts >= ?",

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import multiprocessing
+import sqlite3
 import threading
 import time
 from multiprocessing.connection import Connection
@@ -10,7 +11,7 @@ from multiprocessing.context import SpawnProcess
 
 from fdikp.errors import FdikpError
 from fdikp.service.settings import ServiceSettings
-from fdikp.service.store import JobStore, StorageFullError
+from fdikp.service.store import JobStore
 from fdikp.service.worker import READY, LoadEngine, load_network, locked, run_worker
 
 LOCK = "service.lock"
@@ -146,6 +147,8 @@ class Supervisor:
                 log.error("the worker cannot start: %s", message)
             if time.monotonic() > expired + EXPIRE_SECONDS:
                 expired = time.monotonic()
-                with contextlib.suppress(StorageFullError):
+                try:
                     self._store.expire(self._settings.keep)
+                except (FdikpError, sqlite3.Error, OSError) as error:
+                    log.error("old jobs cannot be deleted: %s", error)
         self._store.close()

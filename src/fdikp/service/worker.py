@@ -38,6 +38,9 @@ PREVIEW_SIDE = 1024
 POLL_SECONDS = 0.02
 """How often an idle worker looks for a job."""
 
+FULL_DISK_SECONDS = 1.0
+"""How often a worker looks whether a full disk has space again."""
+
 LOCK = "worker.lock"
 """Name of the file in the data folder that the working process locks."""
 
@@ -87,11 +90,22 @@ class Worker:
         """Work until `stop` is called. What a dead worker left is done first."""
         self._store.recover()
         while not self._stopping.is_set():
-            job = self._store.claim()
-            if job is None:
-                self._stopping.wait(POLL_SECONDS)
-            else:
-                self.work(job)
+            try:
+                job = self._store.claim()
+                if job is None:
+                    self._stopping.wait(POLL_SECONDS)
+                else:
+                    self.work(job)
+            except StorageFullError as error:
+                log.error("%s; the worker goes on when there is space again", error)
+                self._wait_for_space()
+
+    def _wait_for_space(self) -> None:
+        """Wait until the states of jobs can be written again, and put back the jobs that were given up."""
+        while not self._stopping.wait(FULL_DISK_SECONDS):
+            with contextlib.suppress(StorageFullError):
+                self._store.recover(died=False)
+                return
 
     def stop(self, seconds: float) -> None:
         """Take no further job, and put the running one back unless it ends within so many seconds."""
@@ -102,7 +116,7 @@ class Worker:
         """Do a job that was claimed: it ends, or it goes back into the queue if the worker is to stop.
 
         Raises:
-            StorageFullError: the state of the job could not be written; a new worker takes it up again.
+            StorageFullError: the state of the job could not be written.
         """
         folder = self._store.folder(job.id)
         self._checkpoint("claimed")
@@ -164,7 +178,8 @@ class Worker:
         )
         self._checkpoint("restored")
         if not isinstance(restored, RestoredPhoto):
-            raise codec.error_of(restored)
+            error = codec.error_of(restored)
+            raise StorageFullError(str(error)) if error.code == StorageFullError.default_code else error
         if self._cancelled(job):
             raise Cancelled
         result = codec.write_result(restored, decoded.photo if job.parameters.display else None, self._settings)
