@@ -156,7 +156,7 @@ def test_the_divider_separates_before_and_after(visit):
 
 def test_zoom_and_pan_by_wheel_pointer_and_keyboard(visit):
     tab = visit()
-    give(tab, ("soft.png", png(blurry(1200, 1600))))
+    give(tab, ("soft.png", png(blurry(900, 1300))))
     restored(tab)
     scale = tab.locator("#scale")
     tab.wait_for_function("document.getElementById('scale').textContent === '100 %'")  # it opens at 1:1
@@ -176,21 +176,19 @@ def test_zoom_and_pan_by_wheel_pointer_and_keyboard(visit):
     tab.keyboard.press("1")
     assert scale.text_content() == "100 %"
     first = canvas(tab)
-    tab.keyboard.press("ArrowLeft")
-    assert (canvas(tab) != first).any()
     tab.keyboard.press("ArrowRight")
+    assert (canvas(tab) != first).any()
+    tab.keyboard.press("ArrowLeft")
     np.testing.assert_array_equal(canvas(tab), first)
     tab.mouse.down()
-    tab.mouse.move(box["x"] + 260, box["y"] + 220)
+    tab.mouse.move(box["x"] + 140, box["y"] + 180)
     tab.mouse.up()
-    tab.locator("#divider").focus()
-    moved = canvas(tab)
-    np.testing.assert_array_equal(moved[100:300, 160:300], first[80:280, 100:240])
+    np.testing.assert_array_equal(canvas(tab)[80:280, 100:240], first[100:300, 160:300])
 
 
 def test_it_opens_where_the_change_is_largest(visit):
-    image = np.full((1500, 2000, 3), 128, np.uint8)
-    image[900:1000, 1500:1600] = np.kron(np.indices((25, 25)).sum(0) % 2, np.ones((4, 4)))[..., None] * 255
+    image = np.full((1000, 1600, 3), 128, np.uint8)
+    image[850:950, 1450:1550] = np.kron(np.indices((25, 25)).sum(0) % 2, np.ones((4, 4)))[..., None] * 255
     tab = visit()
     give(tab, ("corner.png", png(image)))
     restored(tab)
@@ -354,7 +352,7 @@ def test_a_file_that_is_no_photo_is_refused(visit, content):
     tab = visit()
     give(tab, ("a<b>&.png", content))
     tab.locator("#failure").wait_for()
-    assert tab.locator("#failure").text_content().startswith("The photo: ")
+    assert tab.locator("#failure").text_content().startswith("The photo ")
     assert tab.locator("#photos b").text_content() == "a<b>&.png"
     assert not tab.locator("#controls").is_visible()
 

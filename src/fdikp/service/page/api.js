@@ -4,7 +4,7 @@ const TOKEN = "fdikp.token";
 
 export class ApiError extends Error {
   constructor(status, problem) {
-    const detail = problem.detail || problem.title || `The server answered with status ${status}.`;
+    const detail = problem.detail?.replace(/^the (photo|mask): /, "the $1 ") || problem.title || `The server answered with status ${status}.`;
     const hint = problem.hint && !detail.includes(problem.hint) ? ` ${sentence(problem.hint)}` : "";
     super(sentence(detail) + hint);
     this.status = status;

@@ -30,7 +30,7 @@ const viewer = new Viewer($("view"), $("divider"), {
 function newPhoto(fields) {
   const photo = {
     name: "", file: null, job: null, model: $("model").value, status: { state: "sending" }, error: null, abort: null, waiting: null,
-    before: null, after: null, preview: null, radius: null, confidence: null, kernels: null, mask: null, width: 0, height: 0,
+    before: null, after: null, preview: null, radius: null, confidence: null, mask: null, width: 0, height: 0,
     strength: 1, limit: null, limited: false, topRadius: 0, opened: false, ...fields,
   };
   photo.item = document.createElement("li");
@@ -130,9 +130,9 @@ async function showPreview(photo) {
 async function showResult(photo, status) {
   update(photo, { ...status, state: "loading" });
   const [before, after] = await Promise.all([getLayer(photo, "before"), getLayer(photo, "display")]);
+  if (status.available.includes("blur-map")) await loadMaps(photo);
   setBefore(photo, before);
   photo.after = after;
-  if (status.available.includes("blur-map")) await loadMaps(photo);
   update(photo, status);
   refresh(photo);
   openAtChange(photo);
@@ -149,14 +149,18 @@ async function loadMaps(photo) {
 /** Once for each photo: show the part that changed most at 1:1, if the whole photo does not fit at 1:1. */
 async function openAtChange(photo) {
   if (photo.opened || photo !== shown || !photo.after) return;
-  photo.opened = true;
   if (viewer.fitScale >= 1) {
+    photo.opened = true;
     viewer.showAt({ x: photo.width / 2, y: photo.height / 2 });
     return;
   }
   const { width, height } = $("view");
-  const place = await mostChanged(photo.before, photo.after, photo, width, height);
-  if (photo === shown) viewer.showAt(place);
+  const { before, after } = photo;
+  const wanted = () => photo === shown && photo.after === after && photos.includes(photo);
+  const place = await mostChanged(before, after, photo, width, height, wanted);
+  if (place === null) return;
+  photo.opened = true;
+  viewer.showAt(place);
 }
 
 function fail(photo, error) {
@@ -190,7 +194,6 @@ function show(photo) {
   viewer.setLook({ overlay: "none" });
   document.querySelector("[name=overlay][value=none]").checked = true;
   setTool("move");
-  $("kernels").open = false;
   photo.shownSize = null;
   refresh(photo);
   openAtChange(photo);
@@ -224,6 +227,9 @@ function refreshState(photo) {
   $("failure").hidden = !failed;
   $("failure").textContent = failed ? photo.error : "";
   $("controls").hidden = !photo.after;
+  const bare = Boolean(failed && !photo.before);
+  $("work").classList.toggle("bare", bare);
+  for (const id of ["stage", "zoom-bar"]) $(id).hidden = bare;
   $("waiting").hidden = Boolean(photo.before);
   $("waiting").textContent = failed ? "" : "The photo appears here when it is restored.";
   $("cancel").hidden = state === "loading";
@@ -313,7 +319,7 @@ function clearBrush() {
 }
 
 const LEGENDS = {
-  radius: () => ["0 px: in focus", `${shown.topRadius.toFixed(1)} px`, "Radius of the blur at each place, in pixels of the photo. Hover to read a value."],
+  radius: () => ["0 px: in focus", `${shown.topRadius.toFixed(1)} px`, "Radius of the blur at each place, in pixels of the photo. Point at a place to read its value."],
   confidence: () => ["uncertain", "certain", "How far the blur map can be trusted. Smooth surfaces show little of their blur."],
   mask: () => ["kept", "restored", "What the brush selects."],
 };

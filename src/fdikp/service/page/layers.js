@@ -72,9 +72,9 @@ const STRIP = 512;
 
 /**
  * The centre { x, y } of the window of this size where two images differ most, at full resolution: a smaller copy would
- * hide blur. It gives way to the page between strips.
+ * hide blur. It gives way to the page between strips, and ends with null once `wanted()` is false.
  */
-export async function mostChanged(before, after, photo, width, height) {
+export async function mostChanged(before, after, photo, width, height, wanted) {
   const columns = Math.ceil(photo.width / BLOCK);
   const rows = Math.ceil(photo.height / BLOCK);
   const sums = new Float64Array((columns + 1) * (rows + 1)); // summed-area table, with a row and column of zeros
@@ -90,6 +90,7 @@ export async function mostChanged(before, after, photo, width, height) {
       }
     }
     await new Promise((resolve) => setTimeout(resolve));
+    if (!wanted()) return null;
   }
   for (let row = 1; row <= rows; row++) {
     for (let column = 1; column <= columns; column++) {
