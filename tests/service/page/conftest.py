@@ -49,7 +49,9 @@ def visit(browser, service):
     contexts, faults, allowed = [], [], []
 
     def visit(statuses=(), **settings):
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, "accept_downloads": True} | settings)
+        context = browser.new_context(
+            **{"viewport": {"width": 1280, "height": 900}, "accept_downloads": True} | settings
+        )
         contexts.append(context)
         allowed.extend(f"status of {status}" for status in statuses)
         tab = context.new_page()

@@ -103,7 +103,15 @@ def test_a_photo_is_restored_and_downloaded(visit, settings):
 
 @pytest.mark.parametrize(
     ("strength", "limit", "brush"),
-    [(1, None, None), (0, None, None), (1.6, None, None), (1, 3.0, None), (2, 2.0, None), (1, None, "keep"), (1.5, 5.0, "restore")],
+    [
+        (1, None, None),
+        (0, None, None),
+        (1.6, None, None),
+        (1, 3.0, None),
+        (2, 2.0, None),
+        (1, None, "keep"),
+        (1.5, 5.0, "restore"),
+    ],
 )
 def test_the_screen_shows_what_the_download_gives(visit, strength, limit, brush):
     before = blurry()
@@ -184,6 +192,20 @@ def test_zoom_and_pan_by_wheel_pointer_and_keyboard(visit):
     tab.mouse.move(box["x"] + 140, box["y"] + 180)
     tab.mouse.up()
     np.testing.assert_array_equal(canvas(tab)[80:280, 100:240], first[100:300, 160:300])
+
+
+def test_two_fingers_zoom(visit):
+    tab = visit(**PHONE)
+    give(tab, ("soft.png", png(blurry(900, 1300))))
+    restored(tab)
+    tab.wait_for_function("document.getElementById('scale').textContent === '100 %'")
+    box = tab.locator("#view").bounding_box()
+    touches = tab.context.new_cdp_session(tab)
+    for kind, apart in (("touchStart", 30), ("touchMove", 60), ("touchMove", 90), ("touchEnd", None)):
+        x, y = box["x"] + 80, box["y"] + 100  # beside the divider
+        points = [] if apart is None else [{"x": x + apart / 2, "y": y, "id": 0}, {"x": x - apart / 2, "y": y, "id": 1}]
+        touches.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    assert tab.locator("#scale").text_content() == "300 %"
 
 
 def test_it_opens_where_the_change_is_largest(visit):

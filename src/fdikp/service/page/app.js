@@ -307,7 +307,8 @@ function painted(from, to, restore) {
   if (!shown.after) return;
   const isNew = shown.mask === null;
   shown.mask ??= newMask(shown.width, shown.height, restore ? 0 : 255);
-  paint(shown.mask, from, to, Number($("brush-size").value) / 2, restore);
+  const side = (Number($("brush-size").value) * (window.devicePixelRatio || 1)) / viewer.scale; // it is given on the screen
+  paint(shown.mask, from, to, side / 2, restore);
   if (isNew) refresh(shown);
   else viewer.refreshMaps();
 }
