@@ -196,7 +196,11 @@ class FakeService:
         return job
 
     async def delete(self, request: Request) -> Response:
-        self._job(request).state = "cancelled"
+        job = self._job(request)
+        if job.state in ("done", "failed", "cancelled"):
+            self.jobs = {id: other for id, other in self.jobs.items() if other is not job}
+        else:
+            job.state = "cancelled"
         return Response(status_code=204)
 
     async def events(self, request: Request) -> Response:

@@ -305,7 +305,8 @@ def test_the_format_of_the_download_can_be_chosen(visit):
     assert Image.open(io.BytesIO(content)).format == "JPEG"
 
 
-def test_several_photos_and_their_removal(visit):
+def test_several_photos_and_their_removal(visit, service):
+    service.jobs.clear()
     tab = visit()
     give(tab, ("one.png", png(blurry())), ("two.png", png(blurry(180, 200))))
     tab.locator("#photos small", has_text="restored").nth(1).wait_for()
@@ -317,6 +318,9 @@ def test_several_photos_and_their_removal(visit):
     assert tab.locator("#photos b").all_text_contents() == ["one.png"]
     tab.get_by_role("button", name="Remove this photo").click()
     assert not tab.locator("#work").is_visible()
+    for _ in range(100):  # the server deletes them too
+        tab.wait_for_timeout(20 if service.jobs else 0)
+    assert not service.jobs
 
 
 def test_dropped_and_pasted_photos_are_taken(visit):

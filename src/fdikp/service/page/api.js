@@ -72,11 +72,8 @@ export async function postAgain(job, fields) {
   return (await request(`v1/jobs/${job.id}/again`, { job, method: "POST", body: form(fields) })).json();
 }
 
-export async function getJob(job) {
-  return (await request(`v1/jobs/${job.id}`, { job })).json();
-}
-
-export async function cancelJob(job) {
+/** Cancel a job, or delete the files of one that has ended. */
+export async function deleteJob(job) {
   await request(`v1/jobs/${job.id}`, { job, method: "DELETE" });
 }
 

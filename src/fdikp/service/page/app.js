@@ -29,7 +29,7 @@ const viewer = new Viewer($("view"), $("divider"), {
 
 function newPhoto(fields) {
   const photo = {
-    name: "", file: null, job: null, model: $("model").value, status: { state: "sending" }, error: null, abort: null, waiting: null,
+    name: "", file: null, job: null, model: $("model").value, status: { state: "sending" }, error: null, abort: null, waiting: null, rendering: null,
     before: null, after: null, preview: null, radius: null, confidence: null, mask: null, width: 0, height: 0,
     strength: 1, limit: null, limited: false, topRadius: 0, opened: false, ...fields,
   };
@@ -171,9 +171,15 @@ function fail(photo, error) {
   update(photo, { state: "failed" });
 }
 
+/** Cancel a job, or delete the files of one that has ended. */
+function discard(job) {
+  api.deleteJob(job).catch((error) => error.status !== 404 && notify(error.message));
+}
+
+/** Remove a photo from the page, and from the server. */
 function remove(photo) {
   photo.abort?.abort();
-  if (photo.job && !api.ended(photo.status)) api.cancelJob(photo.job).catch((error) => notify(error.message));
+  for (const job of [photo.job, photo.rendering]) if (job) discard(job);
   for (const layer of [photo.before, photo.after, photo.preview]) if (layer instanceof Layer) layer.close();
   photo.item.remove();
   const at = photos.indexOf(photo);
@@ -341,10 +347,12 @@ async function download(photo) {
   const asItIs = photo.strength === 1 && maxBlur === null && photo.mask === null && format === "";
   $("download").disabled = true;
   notify("");
+  let job = photo.job;
   try {
-    const job = asItIs ? photo.job : await renderAgain(photo, { format, strength: photo.strength, max_blur: maxBlur });
+    if (!asItIs) job = await renderAgain(photo, { format, strength: photo.strength, max_blur: maxBlur });
     const response = await api.getFile(job, "result");
     saveFile(await response.blob(), resultName(photo.name, response.headers.get("Content-Type") ?? ""));
+    if (!asItIs) discard(job);
   } catch (error) {
     if (error.name !== "AbortError") notify(error.message);
   } finally {
@@ -380,8 +388,8 @@ function saveFile(blob, name) {
 
 async function cancel(photo) {
   try {
-    if (photo.rendering) await api.cancelJob(photo.rendering);
-    else if (photo.job) await api.cancelJob(photo.job);
+    if (photo.rendering) await api.deleteJob(photo.rendering);
+    else if (photo.job) await api.deleteJob(photo.job);
     else {
       photo.abort.abort();
       update(photo, { state: "cancelled" });
@@ -428,10 +436,7 @@ async function loadModels() {
   const { models } = await api.getModels().catch(() => ({ models: [] }));
   const preset = models.find((model) => model.default)?.name ?? "";
   $("model-line").hidden = models.length < 2;
-  $("model").replaceChildren(...models.map((model) => {
-    const time = model.seconds_per_megapixel;
-    return new Option(time ? `${model.name} (about ${duration(time)} per megapixel here)` : model.name, model.name);
-  }));
+  $("model").replaceChildren(...models.map((model) => new Option(model.name, model.name)));
   $("model").value = shown?.model || preset;
   for (const photo of photos) photo.model ||= preset;
 }
@@ -444,7 +449,7 @@ async function changeModel() {
   try {
     const job = ticket(await api.postAgain(photo.job, { model }));
     photo.abort?.abort();
-    photo.after?.close();
+    discard(photo.job);
     Object.assign(photo, { job, model, after: null, preview: null, radius: null, confidence: null, error: null });
     session.save(photos, shown);
     refresh(photo);
