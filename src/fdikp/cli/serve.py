@@ -19,7 +19,7 @@ PACKAGES = ("fastapi", "uvicorn", "python_multipart", "prometheus_client")
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Serve an HTTP API that restores photos.
+    """Serve a page and an HTTP API that restore photos.
 
     It needs the serve extra. The service listens on this machine alone unless
     --host says otherwise. At the start it prints its limits and its URL; then

@@ -216,7 +216,10 @@ FORM = {"Content-Type": "multipart/form-data; boundary=b"}
         (b'--b\r\nContent-Disposition: form-data; name="image"\r\n\r\ntext\r\n--b--\r\n', "request_invalid"),
         (b'--b\r\nContent-Disposition: form-data; name="x"; filename="a"\r\n\r\nx\r\n--b--\r\n', "request_invalid"),
         (b"--b\r\nContent-Disposition: form-data\r\n\r\nx\r\n--b--\r\n", "http_malformed"),
-        (b'--b\r\nContent-Disposition: form-data; name="quality"\r\n\r\n%s\r\n--b--\r\n' % (b"9" * 5000), "http_malformed"),
+        (
+            b'--b\r\nContent-Disposition: form-data; name="quality"\r\n\r\n%s\r\n--b--\r\n' % (b"9" * 5000),
+            "http_malformed",
+        ),
         (b'--b\r\nContent-Disposition: form-data; name="mode"\r\n\r\n1\r\n--b--\r\n', "request_invalid"),
         (b'--b\r\nContent-Disposition: form-data; name="quality"\r\n\r\n1\r\n' * 2 + b"--b--\r\n", "request_invalid"),
     ],

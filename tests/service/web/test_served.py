@@ -1,7 +1,6 @@
 """`fdikp serve` as a program, with a real network: its bytes, its documentation, its end."""
 
 import json
-import os
 import re
 import shlex
 import shutil
@@ -111,7 +110,7 @@ def test_sigterm_ends_it(service: tuple[subprocess.Popen[str], str, list[str]], 
     *log, last = process.stderr.read().splitlines()
     assert last == "stopped"
     assert all(json.loads(line)["request_id"] for line in log)
-    assert not [name for name in os.listdir(folder / "fdikp-data" / "uploads")]  # noqa: PTH208
+    assert not list((folder / "fdikp-data" / "uploads").iterdir())
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,18 @@ POST = b"POST /v1/deblur HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nCon
         (POST % 300_000 + b"x" * 50, "body_too_large"),
         (POST % 300_000 + b"x" * 300_000, "body_too_large"),
     ],
-    ids=["tls", "no host", "two hosts", "long header", "length", "silent", "slow headers", "slow body", "declared", "sent"],
+    ids=[
+        "tls",
+        "no host",
+        "two hosts",
+        "long header",
+        "length",
+        "silent",
+        "slow headers",
+        "slow body",
+        "declared",
+        "sent",
+    ],
 )
 def test_bytes_that_are_refused(data: bytes, expected: str, connect: Callable[[bytes], socket.socket]) -> None:
     assert code(connect(data)) == expected
