@@ -22,6 +22,7 @@ from fdikp.cli.stopping import stop_code, stoppable
 PHOTOS = {
     "deblur": "restore out-of-focus photos",
     "analyse": "draw what the network predicted for one photo: kernels, blur map, coefficients",
+    "serve": "serve a page and an HTTP API that restore photos",
     "doctor": "check this installation: devices, formats, weights, speed",
 }
 TRAINING = {

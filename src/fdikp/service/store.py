@@ -226,7 +226,7 @@ class JobStore:
                 (ticket.id, _hash(ticket.secret), client, priority, parameters.to_json(), _time(now)),
             )
         try:
-            with _disk_errors():
+            with disk_errors():
                 self.folder(ticket.id).mkdir(mode=0o700)
         except BaseException:
             self.discard(ticket.id)
@@ -242,7 +242,7 @@ class JobStore:
             UnknownJobError: the job was cancelled.
         """
         try:
-            with _disk_errors(), atomic_write(self.folder(id) / name, permissions=0o600) as file:
+            with disk_errors(), atomic_write(self.folder(id) / name, permissions=0o600) as file:
                 yield file
         except FileNotFoundError:  # its folder is gone
             raise UnknownJobError(_CANCELLED) from None
@@ -286,7 +286,7 @@ class JobStore:
             files: tuple[tuple[Literal["source", "mask"], bytes | Path | None], ...] = ((SOURCE, source), (MASK, mask))
             for name, content in files:
                 if isinstance(content, Path):
-                    with _disk_errors():
+                    with disk_errors():
                         (self.folder(ticket.id) / name).hardlink_to(content)
                 elif content is not None:
                     with self.receive(ticket.id, name) as file:
@@ -549,7 +549,7 @@ class JobStore:
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """A transaction that holds the write lock from its start; an exception undoes it."""
         database = self._database()
-        with _disk_errors():
+        with disk_errors():
             database.execute("BEGIN IMMEDIATE")
             try:
                 yield database
@@ -588,7 +588,7 @@ def _time(now: float | None) -> float:
 
 
 @contextmanager
-def _disk_errors() -> Iterator[None]:
+def disk_errors() -> Iterator[None]:
     """A full disk becomes a StorageFullError."""
     try:
         yield
