@@ -17,7 +17,9 @@ sys.path.insert(0, str(Path(__file__).parent))  # a worker process imports `engi
 
 @pytest.fixture
 def settings(tmp_path: Path) -> ServiceSettings:
-    return ServiceSettings(tmp_path / "data", min_free_bytes=0, queue_length=6, jobs_per_client=3, drain_seconds=5)
+    return ServiceSettings(
+        tmp_path / "data", min_free_bytes=0, queue_length=6, jobs_per_client=3, drain_seconds=5, max_attempts=3
+    )
 
 
 @pytest.fixture

@@ -96,6 +96,16 @@ def test_urgent_jobs_can_be_claimed_alone(store: JobStore) -> None:
     assert job.id == urgent.id
 
 
+def test_a_job_that_was_attempted_comes_last(store: JobStore) -> None:
+    first, second = accept(store), accept(store)
+    job = store.claim()
+    assert job is not None
+    assert job.id == first.id
+    store.recover()
+    claimed = [store.claim(), store.claim()]
+    assert [job and job.id for job in claimed] == [second.id, first.id]
+
+
 def test_each_job_is_claimed_once(tmp_path: Path) -> None:
     store = JobStore(tmp_path, queue_length=40, jobs_per_client=40)
     ids = {accept(store).id for _ in range(40)}

@@ -57,7 +57,7 @@ class ServiceSettings:
     """The most address space of the process that decodes or encodes a photo, in bytes."""
     decode_seconds: float = 60.0
     """The most time for decoding or encoding a photo."""
-    max_attempts: int = 3
+    max_attempts: int = 5
     """A job that was started so often without coming to an end has failed."""
     drain_seconds: float = 30.0
     """How long a service that is stopped waits for its running job; the job is then left for the next start."""
@@ -94,7 +94,7 @@ class ServiceSettings:
         bodies up to 64 MiB, photos up to 100 megapixels; above 2 megapixels a photo becomes a job
         64 unfinished jobs, 16 for each client; 256 connections
         headers within 10 s, bodies without a pause of 15 s
-        decoding and encoding within 2048 MiB and 60 s; 3 attempts for each job
+        decoding and encoding within 2048 MiB and 60 s; 5 attempts for each job
         models: fdikp-lite, fdikp-base; default fdikp-lite
         """
         return [

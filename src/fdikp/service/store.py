@@ -62,7 +62,7 @@ CREATE TABLE IF NOT EXISTS jobs (
     error_message TEXT,
     error_hint TEXT
 );
-CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state, priority DESC, number);
+CREATE INDEX IF NOT EXISTS jobs_by_state ON jobs (state, priority DESC, attempts, number);
 """
 
 
@@ -158,7 +158,7 @@ class JobStore:
         queue_length: int = 64,
         jobs_per_client: int = 16,
         min_free_bytes: int = 0,
-        max_attempts: int = 3,
+        max_attempts: int = 5,
     ) -> None:
         self.data = data
         self._queue_length = queue_length
@@ -308,11 +308,16 @@ class JobStore:
     def claim(self, *, least_priority: int = 0, now: float | None = None) -> Job | None:
         """Start the first job of the highest priority; None if none is queued.
 
+        Jobs that were attempted before come last, so that one that kills its worker holds up no other.
+
         Args:
             least_priority: leave jobs of a lower priority.
             now: the time.
         """
-        query = "SELECT id FROM jobs WHERE state = 'queued' AND priority >= ? ORDER BY priority DESC, number LIMIT 1"
+        query = (
+            "SELECT id FROM jobs WHERE state = 'queued' AND priority >= ? "
+            "ORDER BY priority DESC, attempts, number LIMIT 1"
+        )
         if self._database().execute(query, (least_priority,)).fetchone() is None:  # without the write lock
             return None
         with self._transaction() as database:
