@@ -70,7 +70,7 @@ def test_version(run):
         (["analyze", "a.jpg"], "did you mean 'fdikp analyse'"),
         (["a.jpg"], "did you mean: fdikp deblur a.jpg\n"),
         (["a b.jpg", "--strip"], "did you mean: fdikp deblur 'a b.jpg' --strip\n"),
-        (["sharpen", "a.jpg"], "choose one of deblur, analyse, doctor, "),
+        (["sharpen", "a.jpg"], "choose one of deblur, analyse, serve, doctor, "),
     ],
 )
 def test_an_unknown_subcommand_is_answered_with_the_closest_one(run, args, message):
