@@ -96,18 +96,21 @@ def calibrated_weights(tiny_weights: Path, tmp_path_factory: pytest.TempPathFact
 
 SLOWEST = (
     "test_readme.py",
+    "test_page.py",
     "test_pac_triton.py",
+    "test_api.py",
+    "test_served.py",
     "test_loop.py",
     "test_killed.py",
-    "test_imports.py",
+    "test_supervisor.py",
     "test_shipped.py",
     "test_wheel.py",
     "test_plain.py",
     "test_many.py",
     "test_deblurrer.py",
     "test_image_types.py",
+    "test_blur_map.py",
     "test_typing.py",
-    "test_docs_training.py",
 )
 """Files of tests that take longer than 15 s in all, slowest first."""
 
