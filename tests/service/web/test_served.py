@@ -76,7 +76,7 @@ def test_the_bytes_are_those_of_the_command_line(
     assert answer.headers["x-model"] == "tiny"
 
 
-CURL = [line for block in blocks("curl") for line in block.splitlines()]
+CURL = [line for block in blocks("bash") for line in block.splitlines()]
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
