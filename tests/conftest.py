@@ -1,6 +1,7 @@
 """What every test shares."""
 
 import os
+import shutil
 
 # Small networks are quicker on one thread, and two test runs side by side do not spin against each other
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -25,6 +26,8 @@ settings.register_profile("fdikp", deadline=None)
 settings.load_profile("fdikp")
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
     from fdikp.network import FDIKP, NetworkConfig
 
 
@@ -118,6 +121,19 @@ SLOWEST = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The slowest files come first: one that starts last would leave all processes but its own without work."""
     items.sort(key=lambda item: SLOWEST.index(item.path.name) if item.path.name in SLOWEST else len(SLOWEST))
+
+
+@pytest.fixture(scope="session")
+def browser() -> "Iterator[Browser]":
+    """Chromium. One for all tests of a process: Playwright starts only once in it."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if program is None:
+        pytest.skip("no Chromium is installed")
+    with playwright.sync_playwright() as started:
+        chromium = started.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,6 @@
 """The page as a reader has it: in a headless browser, where there is one."""
 
 import re
-import shutil
 import weakref
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -177,18 +176,6 @@ def test_a_folder_that_cannot_be(tmp_path):
 
 
 # In a browser
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if program is None:
-        pytest.skip("no Chromium is installed")
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture
