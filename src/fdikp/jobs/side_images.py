@@ -38,7 +38,7 @@ def write_confidence_map(confidence: np.ndarray, path: Path) -> None:
         path: the file to write.
     """
     samples = np.rint(confidence * np.float32(255)).clip(0, 255).astype(np.uint8)
-    what = "Confidence of the blur map = sample / 255: 0 means that nothing can be told, 255 certain"
+    what = "Confidence of the blur map = sample / 255: 0 is unknown, 255 is certain"
     _write_map(samples, path, {"Description": what, "Unit": "1/255"})
 
 

@@ -34,7 +34,7 @@ class TicketView(BaseModel):
     """An accepted job."""
 
     id: str = Field(examples=[_EXAMPLE_ID])
-    secret: str = Field(description="For the header X-Job-Secret. It is told only once.", examples=["Zk2…"])
+    secret: str = Field(description="For the header X-Job-Secret. Only this answer has it.", examples=["Zk2…"])
     state: State = "queued"
 
 
