@@ -33,7 +33,7 @@ def test_radii_beyond_the_range_saturate(tmp_path: Path, radius: float, sample: 
 def test_a_confidence_map_has_8_bits(tmp_path: Path) -> None:
     write_confidence_map(np.array([[0.0, 0.5, 1.0]], np.float32), tmp_path / "map.png")
     with Image.open(tmp_path / "map.png") as image:
-        assert image.mode == "L" and "255 certain" in image.text["Description"]
+        assert image.mode == "L" and "255 is certain" in image.text["Description"]
         assert np.asarray(image).tolist() == [[0, 128, 255]]
 
 

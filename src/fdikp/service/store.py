@@ -127,7 +127,7 @@ class Job:
         return self.state not in UNFINISHED
 
     def time_left(self, now: float | None = None) -> float | None:
-        """Seconds until it is done, as its tiles so far tell; None if nothing can be told."""
+        """Seconds until it is done, estimated from its tiles so far; None before the first tile."""
         if self.state != "running" or self.tiles_since is None or not self.tiles_done:
             return None
         spent = max(0.0, (time.time() if now is None else now) - self.tiles_since)
