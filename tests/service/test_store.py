@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from fdikp.errors import FdikpError, PhotoError
+from fdikp.service.job import URGENT, Job, QueueFullError, StorageFullError, Ticket, UnknownJobError
 from fdikp.service.parameters import JobParameters
 from fdikp.service.settings import ServiceSettings
-from fdikp.service.store import URGENT, Job, JobStore, QueueFullError, StorageFullError, Ticket, UnknownJobError
+from fdikp.service.store import JobStore
 
 PARAMETERS = JobParameters(strength=0.5, regions=("0,0,5,5",))
 

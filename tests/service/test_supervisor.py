@@ -16,9 +16,10 @@ import pytest
 
 from fdikp.errors import FdikpError
 from fdikp.imaging import read_photo
+from fdikp.service.job import Job, Ticket
 from fdikp.service.parameters import JobParameters
 from fdikp.service.settings import ServiceSettings
-from fdikp.service.store import Job, JobStore, Ticket
+from fdikp.service.store import JobStore
 from fdikp.service.supervisor import Supervisor
 from fdikp.service.worker import LoadEngine
 

@@ -15,9 +15,10 @@ from fdikp import jobs
 from fdikp.files import cannot_be_written
 from fdikp.imaging import read_photo
 from fdikp.service import codec
+from fdikp.service.job import URGENT, Job, StorageFullError, Ticket
 from fdikp.service.parameters import JobParameters
 from fdikp.service.settings import ServiceSettings
-from fdikp.service.store import URGENT, Job, JobStore, StorageFullError, Ticket
+from fdikp.service.store import JobStore
 from fdikp.service.worker import Worker, locked
 
 BARE = JobParameters(preview=False, maps=False, display=False)

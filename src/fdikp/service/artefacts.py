@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 from starlette.responses import StreamingResponse
 
-from fdikp.service.store import Job
+from fdikp.service.job import Job
 
 PATTERNS = {
     "preview": "preview.*",

@@ -10,9 +10,10 @@ from fastapi import Depends, Header, Request
 
 from fdikp.models.descriptor import ModelDescriptor
 from fdikp.service.codec import inspect
+from fdikp.service.job import Job
 from fdikp.service.metrics import Metrics
 from fdikp.service.settings import ServiceSettings
-from fdikp.service.store import Job, JobStore
+from fdikp.service.store import JobStore
 from fdikp.service.watcher import Watcher
 
 

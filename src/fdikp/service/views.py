@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from fdikp.models.descriptor import ModelDescriptor
 from fdikp.service.artefacts import available
+from fdikp.service.job import Job, State
 from fdikp.service.problems import Problem
-from fdikp.service.store import Job, State
 
 _EXAMPLE_ID = "nTb8yXqkqfO3nX0sH1nV9Q"
 

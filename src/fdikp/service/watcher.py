@@ -4,7 +4,8 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable
 
-from fdikp.service.store import Job, JobStore, UnknownJobError
+from fdikp.service.job import Job, UnknownJobError
+from fdikp.service.store import JobStore
 
 INTERVAL = 0.04
 """Seconds between looks at the database while somebody waits."""

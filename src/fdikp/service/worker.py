@@ -25,9 +25,10 @@ from fdikp.jobs import DecodedPhoto, Engine, RestoredPhoto, steps
 from fdikp.models.descriptor import SHIPPED
 from fdikp.service import codec
 from fdikp.service.catalogue import catalogue
+from fdikp.service.job import URGENT, Job, StorageFullError
 from fdikp.service.parameters import media_type
 from fdikp.service.settings import ServiceSettings
-from fdikp.service.store import URGENT, Job, JobStore, StorageFullError
+from fdikp.service.store import JobStore
 
 if sys.platform != "win32":
     import fcntl

@@ -17,9 +17,10 @@ from PIL import Image
 from fdikp import jobs
 from fdikp.errors import ErrorCode
 from fdikp.service.headers import SECURITY_HEADERS
+from fdikp.service.job import StorageFullError
 from fdikp.service.problems import STATUS
 from fdikp.service.settings import ServiceSettings
-from fdikp.service.store import JobStore, StorageFullError
+from fdikp.service.store import JobStore
 
 Call = Callable[..., httpx.Response]
 

@@ -7,11 +7,11 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from fdikp.service.artefacts import artefact, file_response
+from fdikp.service.job import URGENT, Job, UnknownJobError
 from fdikp.service.openapi import ACCEPTING, photo_body, photo_response, problems
 from fdikp.service.options import Options
 from fdikp.service.problems import Problem
 from fdikp.service.state import Service, ServiceOf, client_of
-from fdikp.service.store import URGENT, Job, UnknownJobError
 from fdikp.service.uploads import received
 from fdikp.service.views import TicketView, problem_of_job
 

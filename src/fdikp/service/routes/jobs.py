@@ -11,13 +11,13 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from fdikp.service.artefacts import artefact, file_response
+from fdikp.service.job import Job, UnknownJobError
 from fdikp.service.openapi import ACCEPTING, JOB, file_types, photo_body, photo_response, problems
 from fdikp.service.options import Options
 from fdikp.service.parameters import SOURCE
 from fdikp.service.problems import Problem
 from fdikp.service.routes.deblur import SAVED_AS, result_headers
 from fdikp.service.state import JobOf, Service, ServiceOf, client_of
-from fdikp.service.store import Job, UnknownJobError
 from fdikp.service.uploads import Upload, received
 from fdikp.service.views import JobView, TicketView, job_view, problem_of_job
 
